@@ -1,0 +1,1 @@
+"""The systems, one folder a family; `contract` is what all of them share."""

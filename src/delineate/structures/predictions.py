@@ -1,0 +1,74 @@
+"""What a system says of one picture, in the coordinates of the original picture."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from delineate.structures.checks import (
+    check_boxes,
+    check_image_size,
+    check_keypoints,
+    check_labels,
+    check_length,
+    check_masks,
+)
+from delineate.structures.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Detections:
+    """N objects found in one picture, scores descending; masks and keypoints where the system gives them.
+
+    Raises `InputError` naming the field and the row, as `Target` does, and where scores ascend.
+    """
+
+    image_size: tuple[int, int]
+    boxes: Float[Tensor, "n 4"]
+    labels: Int64[Tensor, " n"]
+    scores: Float[Tensor, " n"]
+    masks: Bool[Tensor, "n h w"] | None = None
+    keypoints: Float[Tensor, "n k 2"] | None = None
+    visibility: Int64[Tensor, "n k"] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes)
+        check_image_size(self.image_size)
+        check_boxes(self.boxes, self.image_size)
+        check_length("labels", self.labels, count)
+        check_labels("labels", self.labels, None)
+        check_length("scores", self.scores, count)
+        ascending = (self.scores.diff() > 0).nonzero()
+        if len(ascending):
+            raise InputError(f"scores: row {int(ascending[0, 0]) + 1} is higher than the row before; sort descending")
+        if self.masks is not None:
+            check_masks(self.masks, count, self.image_size)
+        check_keypoints(self.keypoints, self.visibility, count)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelMap:
+    """The class of every pixel of one picture, `(H, W)`."""
+
+    label_map: Int64[Tensor, "h w"]
+
+    def __post_init__(self) -> None:
+        if self.label_map.ndim != 2:
+            raise InputError(f"label_map: shape {tuple(self.label_map.shape)} is not (H, W)")
+        check_labels("label_map", self.label_map, None)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        height, width = self.label_map.shape
+        return height, width
+
+    def shares(self, num_classes: int) -> Float[Tensor, " num_classes"]:
+        """The share of the picture's pixels that each class has; they sum to 1."""
+        return torch.bincount(self.label_map.flatten(), minlength=num_classes) / self.label_map.numel()
+
+
+Prediction = Detections | LabelMap

@@ -1,0 +1,45 @@
+"""From a decoded picture to a network's input; it travels with the weights."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """Resize (keeping the aspect) and normalise.
+
+    The shorter side becomes `short_side` pixels unless the longer one would pass `long_side`; `None` leaves the size.
+    `mean` and `std` are per RGB channel, of values in 0..1 (ImageNet's by default).
+    """
+
+    short_side: int | None = None
+    long_side: int | None = None
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def resized(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """The `(height, width)` that a picture of `image_size` is given to the network in."""
+        height, width = image_size
+        scale = 1.0
+        if self.short_side is not None:
+            scale = self.short_side / min(height, width)
+        if self.long_side is not None:
+            scale = min(scale, self.long_side / max(height, width))
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def resize(self, image: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h2 w2"]:
+        height, width = image.shape[-2:]
+        size = self.resized((height, width))
+        if size == (height, width):
+            return image
+        resized: Tensor = transforms.resize(image, list(size), antialias=True)
+        return resized
+
+    def normalise(self, images: UInt8[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
+        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1)
+        std = torch.tensor(self.std, device=images.device).view(3, 1, 1)
+        return (images.float() / 255 - mean) / std

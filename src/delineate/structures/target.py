@@ -1,0 +1,98 @@
+"""What is known of one picture."""
+
+from dataclasses import InitVar, dataclass, field, replace
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from delineate.structures.checks import (
+    check_boxes,
+    check_image_size,
+    check_keypoints,
+    check_labels,
+    check_length,
+    check_masks,
+)
+from delineate.structures.errors import InputError
+
+IGNORE = 255
+"""The value of a label map's pixels that carry no loss and no score."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Target:
+    """The annotation of one picture: N objects (N may be 0), a label map, or both.
+
+    Boxes are `x1 y1 x2 y2` in absolute pixels; `visibility` is COCO's 0 (not annotated), 1 (hidden) or 2 (visible).
+    A `crowd` row is a region of many objects (COCO's iscrowd); a `difficult` row is one that VOC does not count. Both
+    are kept, never counted as background, and never as a miss.
+
+    Raises `InputError` naming the field and the row: boxes with NaN, without area or outside the picture, labels or
+    label map values outside `0..num_classes-1` (checked from above when `num_classes` is given), lengths that differ.
+    """
+
+    image_size: tuple[int, int]
+    boxes: Float[Tensor, "n 4"] = field(default_factory=lambda: torch.zeros(0, 4))
+    labels: Int64[Tensor, " n"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+    masks: Bool[Tensor, "n h w"] | None = None
+    keypoints: Float[Tensor, "n k 2"] | None = None
+    visibility: Int64[Tensor, "n k"] | None = None
+    crowd: Bool[Tensor, " n"] | None = None
+    difficult: Bool[Tensor, " n"] | None = None
+    label_map: Int64[Tensor, "h w"] | None = None
+    num_classes: InitVar[int | None] = None
+
+    def __post_init__(self, num_classes: int | None) -> None:
+        count = len(self.boxes)
+        check_image_size(self.image_size)
+        check_boxes(self.boxes, self.image_size)
+        check_length("labels", self.labels, count)
+        check_labels("labels", self.labels, num_classes)
+        if self.masks is not None:
+            check_masks(self.masks, count, self.image_size)
+        check_keypoints(self.keypoints, self.visibility, count)
+        for name in ("crowd", "difficult"):
+            flags = getattr(self, name)
+            if flags is None:
+                object.__setattr__(self, name, torch.zeros(count, dtype=torch.bool))
+            else:
+                check_length(name, flags, count)
+        if self.label_map is not None:
+            if self.label_map.shape != self.image_size:
+                raise InputError(f"label_map: shape {tuple(self.label_map.shape)} is not the picture's {self.image_size}")
+            _check_label_map(self.label_map, num_classes)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, rows: Tensor) -> Self:
+        """The target with some of its objects: `rows` is a mask `(N,)` or indices."""
+
+        def pick(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value[rows]
+
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            labels=self.labels[rows],
+            masks=pick(self.masks),
+            keypoints=pick(self.keypoints),
+            visibility=pick(self.visibility),
+            crowd=pick(self.crowd),
+            difficult=pick(self.difficult),
+            num_classes=None,
+        )
+
+
+def _check_label_map(label_map: Tensor, num_classes: int | None) -> None:
+    if label_map.dtype != torch.int64:
+        raise InputError(f"label_map: {label_map.dtype} is not torch.int64")
+    bad = label_map < 0
+    if num_classes is not None:
+        bad |= (label_map >= num_classes) & (label_map != IGNORE)
+    if bad.any():
+        y, x = bad.nonzero()[0].tolist()
+        value = int(label_map[y, x])
+        raise InputError(f"label_map: value {value} at row {y}, column {x} is no class of {num_classes} and not {IGNORE} (ignore)")
