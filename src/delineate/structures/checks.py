@@ -7,11 +7,13 @@ from delineate.structures.errors import InputError
 
 
 def check_image_size(image_size: tuple[int, int]) -> None:
+    """`(height, width)`, both at least 1."""
     if len(image_size) != 2 or min(image_size) < 1:
         raise InputError(f"image_size: {image_size} is not (height, width), both at least 1")
 
 
 def check_length(field: str, value: Tensor, count: int) -> None:
+    """One row a box."""
     if len(value) != count:
         raise InputError(f"{field}: {len(value)} rows beside {count} boxes; every instance field has one row a box")
 
@@ -31,6 +33,7 @@ def check_boxes(boxes: Tensor, image_size: tuple[int, int]) -> None:
 
 
 def check_labels(field: str, labels: Tensor, num_classes: int | None) -> None:
+    """Int64, in `0..num_classes-1`; without `num_classes` at least 0."""
     if labels.dtype != torch.int64:
         raise InputError(f"{field}: {labels.dtype} is not torch.int64")
     bad = labels < 0
@@ -41,12 +44,16 @@ def check_labels(field: str, labels: Tensor, num_classes: int | None) -> None:
 
 
 def check_masks(masks: Tensor, count: int, image_size: tuple[int, int]) -> None:
+    """Bool `(N, H, W)` of the picture's size."""
     check_length("masks", masks, count)
     if masks.dtype != torch.bool or masks.shape[1:] != image_size:
-        raise InputError(f"masks: {masks.dtype} {tuple(masks.shape)} is not torch.bool (N, {image_size[0]}, {image_size[1]})")
+        raise InputError(
+            f"masks: {masks.dtype} {tuple(masks.shape)} is not torch.bool (N, {image_size[0]}, {image_size[1]})"
+        )
 
 
 def check_keypoints(keypoints: Tensor | None, visibility: Tensor | None, count: int) -> None:
+    """Both `(N, K, 2)` and `(N, K)` or neither; visibility 0, 1 or 2; annotated keypoints finite."""
     if keypoints is None and visibility is None:
         return
     if keypoints is None or visibility is None:
@@ -55,7 +62,7 @@ def check_keypoints(keypoints: Tensor | None, visibility: Tensor | None, count: 
     check_length("visibility", visibility, count)
     if keypoints.ndim != 3 or keypoints.shape[2] != 2 or visibility.shape != keypoints.shape[:2]:
         raise InputError(
-            f"keypoints and visibility: shapes {tuple(keypoints.shape)} and {tuple(visibility.shape)} are not (N, K, 2) and (N, K)"
+            f"keypoints {tuple(keypoints.shape)} and visibility {tuple(visibility.shape)}: not (N, K, 2) and (N, K)"
         )
     _first_bad("visibility", visibility, ((visibility < 0) | (visibility > 2)).any(1), "is not made of 0, 1 and 2")
     seen = keypoints.masked_fill((visibility == 0)[..., None], 0)

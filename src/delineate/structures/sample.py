@@ -23,8 +23,11 @@ class Sample:
 
     def __post_init__(self) -> None:
         if self.image.dtype != torch.uint8 or self.image.ndim != 3 or self.image.shape[0] != 3:
-            raise InputError(f"{self.file}: image: {self.image.dtype} {tuple(self.image.shape)} is not torch.uint8 (3, H, W)")
+            raise InputError(
+                f"{self.file}: image: {self.image.dtype} {tuple(self.image.shape)} is not torch.uint8 (3, H, W)"
+            )
         if self.image.shape[1:] != self.target.image_size:
             raise InputError(
-                f"{self.file}: the picture is {tuple(self.image.shape[1:])} (height, width), its target {self.target.image_size}"
+                f"{self.file}: the picture's (height, width) is {tuple(self.image.shape[1:])}, "
+                f"its target's {self.target.image_size}"
             )

@@ -61,7 +61,9 @@ class Target:
                 check_length(name, flags, count)
         if self.label_map is not None:
             if self.label_map.shape != self.image_size:
-                raise InputError(f"label_map: shape {tuple(self.label_map.shape)} is not the picture's {self.image_size}")
+                raise InputError(
+                    f"label_map: shape {tuple(self.label_map.shape)} is not the picture's {self.image_size}"
+                )
             _check_label_map(self.label_map, num_classes)
 
     def __len__(self) -> int:
@@ -95,4 +97,6 @@ def _check_label_map(label_map: Tensor, num_classes: int | None) -> None:
     if bad.any():
         y, x = bad.nonzero()[0].tolist()
         value = int(label_map[y, x])
-        raise InputError(f"label_map: value {value} at row {y}, column {x} is no class of {num_classes} and not {IGNORE} (ignore)")
+        raise InputError(
+            f"label_map: value {value} at row {y}, column {x} is no class of {num_classes} and not {IGNORE} (ignore)"
+        )

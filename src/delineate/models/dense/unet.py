@@ -1,0 +1,90 @@
+"""U-Net: Ronneberger, Fischer, Brox 2015, "U-Net: convolutional networks for biomedical image segmentation".
+
+Where it deviates: convolutions are padded, so the output has the picture's size and no tile of context is lost; each
+is followed by batch normalisation; other encoders and upsamplers can take the places of the paper's.
+
+    stride 1   enc ────────────────► cat ─► conv conv ─► 1x1 ─► logits
+    stride 2     └► enc ───────► cat ─► conv conv ─┘ up
+    stride 4          └► enc ──► conv conv ─┘ up
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from delineate.models.dense.encoders import conv_bn_relu, dense_encoder
+from delineate.models.dense.options import BackboneName, Dice, Downsampling, Upsampling
+from delineate.models.dense.segmenter import Segmenter
+from delineate.models.dense.upsamplers import Upsampler, make_upsampler
+from delineate.parts.backbones import Backbone
+
+PAPER_WIDTHS = (64, 128, 256, 512, 1024)
+LIGHT_WIDTHS = (16, 32, 64, 128, 256)
+"""The decoder's widths at strides 1, 2, 4 ...: the paper's, and lighter ones for an encoder of `timm`."""
+
+
+class UNet(nn.Module):
+    """Pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`, of any size."""
+
+    def __init__(self, *, encoder: Backbone, widths: Sequence[int], upsampler: Upsampling, num_classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.steps = nn.ModuleList()
+        skips = dict(zip(encoder.strides, encoder.channels, strict=True))
+        stride, channels = encoder.strides[-1], encoder.channels[-1]
+        while stride > 1:
+            width = widths[(stride // 2).bit_length() - 1]
+            up = make_upsampler(
+                upsampler,
+                in_channels=channels,
+                out_channels=width,
+                stride=stride,
+                index_channels=encoder.index_channels,
+            )
+            stride, channels = stride // 2, width
+            self.steps.append(UpStep(up, skip_channels=skips.get(stride, 0), width=width))
+        self.classify = nn.Conv2d(channels, num_classes, 1)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
+        features = self.encoder(images)
+        skips = dict(zip(self.encoder.strides, features.levels, strict=True))
+        stride = self.encoder.strides[-1]
+        x = skips[stride]
+        for step in self.steps:
+            indices = features.indices.get(stride)
+            stride //= 2
+            size = tuple(-(-side // stride) for side in images.shape[-2:])
+            x = step(x, size, skips.get(stride), indices)
+        logits: Tensor = self.classify(x)
+        return logits
+
+
+class UpStep(nn.Module):
+    """Twice the size, the encoder's map of that size beside it, and two convolutions."""
+
+    def __init__(self, up: Upsampler, *, skip_channels: int, width: int) -> None:
+        super().__init__()
+        self.up = up
+        self.convs = nn.Sequential(conv_bn_relu(width + skip_channels, width), conv_bn_relu(width, width))
+
+    def forward(self, x: Tensor, size: tuple[int, int], skip: Tensor | None, indices: Tensor | None) -> Tensor:
+        x = self.up(x, size, indices)
+        fused: Tensor = self.convs(x if skip is None else torch.cat([x, skip], 1))
+        return fused
+
+
+def unet(
+    *,
+    num_classes: int,
+    backbone: BackboneName = "resnet18",
+    upsampler: Upsampling = "transposed",
+    downsampling: Downsampling = "max_pool",
+    dice: Dice = 0.0,
+) -> Segmenter:
+    """U-Net; `backbone="plain"` is the paper's own contracting path."""
+    encoder = dense_encoder(backbone, widths=PAPER_WIDTHS, depths=(2,) * 5, downsampling=downsampling, tap="conv")
+    widths = PAPER_WIDTHS if backbone == "plain" else LIGHT_WIDTHS
+    network = UNet(encoder=encoder, widths=widths, upsampler=upsampler, num_classes=num_classes)
+    return Segmenter(network=network, num_classes=num_classes, dice_weight=dice)

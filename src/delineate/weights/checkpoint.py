@@ -1,0 +1,97 @@
+"""A trained system in one file: safetensors whose header says, as JSON, everything needed to use it again."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from delineate import __version__
+from delineate.catalog import build
+from delineate.models.contract import Model
+from delineate.structures import Categories, InputError, Preprocess
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model with its system's name and arguments, class names, preprocessing and what it measured."""
+
+    model: Model[Any, Any]
+    system: str
+    arguments: dict[str, Any]
+    num_classes: int
+    categories: Categories
+    preprocess: Preprocess
+    metrics: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(
+        default_factory=lambda: {"delineate": __version__, "torch": str(torch.__version__)}
+    )
+
+
+def save_checkpoint(file: Path, checkpoint: Checkpoint, weights: dict[str, Tensor] | None = None) -> None:
+    """Write `file` (.safetensors) and the same facts as JSON beside it, each whole or not at all.
+
+    `weights` stand in for the model's own, such as their moving average.
+    """
+    facts = {
+        "system": checkpoint.system,
+        "arguments": checkpoint.arguments,
+        "num_classes": checkpoint.num_classes,
+        "categories": asdict(checkpoint.categories),
+        "preprocess": asdict(checkpoint.preprocess),
+        "metrics": checkpoint.metrics,
+        "versions": checkpoint.versions,
+    }
+    state = weights if weights is not None else checkpoint.model.state_dict()
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    _replace(file, safetensors.torch.save(tensors, metadata={"delineate": json.dumps(facts)}))
+    _replace(file.with_suffix(".json"), (json.dumps(facts, indent=2) + "\n").encode())
+
+
+def load_checkpoint(file: Path) -> Checkpoint:
+    """Build the system that `file` holds, in evaluation mode on the CPU.
+
+    Raises `InputError` naming the file when it is missing, is no checkpoint of ours, or does not fit its system.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: no such checkpoint; give a run folder or a .safetensors file written by a run")
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            header = opened.metadata() or {}
+            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a dict)
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{file}: not a whole safetensors file ({error})") from error
+    if "delineate" not in header:
+        raise InputError(f"{file}: not a checkpoint of delineate (weights of a backbone go to --backbone-weights)")
+    facts = json.loads(header["delineate"])
+    model = build(facts["system"], num_classes=facts["num_classes"], **facts["arguments"])
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise InputError(f"{file}: its weights do not fit {facts['system']} ({reason})") from error
+    return Checkpoint(
+        model=model.eval(),
+        system=facts["system"],
+        arguments=facts["arguments"],
+        num_classes=facts["num_classes"],
+        categories=Categories(**{key: _tuples(value) for key, value in facts["categories"].items()}),
+        preprocess=Preprocess(**{key: _tuples(value) for key, value in facts["preprocess"].items()}),
+        metrics=facts["metrics"],
+        versions=facts["versions"],
+    )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _replace(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.part")
+    beside.write_bytes(content)
+    beside.replace(file)
