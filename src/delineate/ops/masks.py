@@ -1,0 +1,52 @@
+"""Masks at rest (COCO's run-length encoding) and masks painted over one another."""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import torch
+from faster_coco_eval.core import mask as coco_masks
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+
+class RLE(TypedDict):
+    """COCO's compressed run-length encoding of one mask, as JSON holds it; `size` is `[height, width]`."""
+
+    size: list[int]
+    counts: str
+
+
+def encode_rle(masks: Bool[Tensor, "n h w"]) -> list[RLE]:
+    """Each mask as a compressed RLE; parts, holes and emptiness survive."""
+    if not len(masks):
+        return []
+    # The encoder reads (h, w, n) in Fortran's order, which is (n, w, h) in ours.
+    columns = masks.transpose(1, 2).contiguous().view(torch.uint8).cpu().numpy().transpose(2, 1, 0)
+    rles: list[dict[str, Any]] = coco_masks.encode(columns)
+    return [RLE(size=list(rle["size"]), counts=rle["counts"].decode()) for rle in rles]
+
+
+def decode_rle(rles: Sequence[RLE], image_size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
+    """The masks of a picture of `(height, width)`.
+
+    Raises `ValueError` for an RLE of another size or one that does not fill its size.
+    """
+    height, width = image_size
+    for row, rle in enumerate(rles):
+        if tuple(rle["size"]) != image_size:
+            raise ValueError(f"mask {row}: its (height, width) is {tuple(rle['size'])}, the picture's is {image_size}")
+    if not rles:
+        return torch.zeros(0, height, width, dtype=torch.bool)
+    columns = torch.from_numpy(coco_masks.decode(list(rles)))
+    return columns.permute(2, 0, 1).contiguous().view(torch.bool)
+
+
+def paint_label_map(
+    masks: Bool[Tensor, "n h w"], values: Int64[Tensor, " n"], background: int
+) -> Int64[Tensor, "h w"]:
+    """One value a pixel: `background` where no mask is, and the value of the smallest of the masks that cover it."""
+    label_map = torch.full(masks.shape[1:], background, dtype=torch.int64, device=masks.device)
+    areas = masks.sum((1, 2), dtype=torch.int32)
+    for row in areas.argsort(descending=True, stable=True).tolist():
+        label_map.masked_fill_(masks[row], int(values[row]))
+    return label_map
