@@ -1,0 +1,20 @@
+"""Results to pictures, curves and reports."""
+
+from delineate.viz.curves import plot_confusion, plot_curves
+from delineate.viz.grid import comparison_grid, legend, write_picture
+from delineate.viz.overlay import draw_label_map, draw_target
+from delineate.viz.palette import palette
+from delineate.viz.report import Report, write_report
+
+__all__ = [
+    "Report",
+    "comparison_grid",
+    "draw_label_map",
+    "draw_target",
+    "legend",
+    "palette",
+    "plot_confusion",
+    "plot_curves",
+    "write_picture",
+    "write_report",
+]

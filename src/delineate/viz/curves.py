@@ -1,0 +1,186 @@
+"""Losses and metrics by epoch, and confusion matrices."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from jaxtyping import Int64
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from delineate.structures import InputError
+from delineate.viz.files import written_beside
+from delineate.viz.palette import palette
+
+History = Sequence[Mapping[str, float]]
+Curve = list[tuple[float, float]]
+
+INK = "#3d4754"
+BLUES = LinearSegmentedColormap.from_list("blues", [(0.0, 0.45, 0.7, 0.0), (0.0, 0.45, 0.7, 1.0)])
+LARGEST_WITH_NUMBERS = 24
+
+
+def plot_curves(history: History, path: Path) -> None:
+    """Write a PNG or SVG file of all panels, see `curve_figures`, beside each other."""
+    panels = _panels(history)
+    with style():
+        figure = Figure(figsize=(5.2 * len(panels), 3.4), layout="constrained")
+        for position, (title, curves) in enumerate(panels.items(), start=1):
+            _draw_panel(figure.add_subplot(1, len(panels), position), title, curves)
+        save_figure(figure, path)
+
+
+def plot_confusion(matrix: Int64[Tensor, "n n"], names: Sequence[str], path: Path) -> None:
+    """Write a PNG or SVG file of a confusion matrix, see `confusion_figure`."""
+    with style():
+        save_figure(confusion_figure(matrix, names), path)
+
+
+def curve_figures(history: History) -> list[Figure]:
+    """One figure a panel: the losses, the metrics (values in 0..1), and each other number by itself.
+
+    One row of `history` is one epoch, numbered from 1 or by its entry `"epoch"`. What an epoch did not measure may be
+    absent or NaN.
+
+    Raises `InputError` where there is nothing to draw.
+    """
+    figures = []
+    for title, curves in _panels(history).items():
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        _draw_panel(figure.add_subplot(), title, curves)
+        figures.append(figure)
+    return figures
+
+
+def confusion_figure(matrix: Int64[Tensor, "n n"], names: Sequence[str]) -> Figure:
+    """Rows are the truth, columns the prediction; a cell is the percentage of its row.
+
+    Raises `InputError` where there is not one name a row.
+    """
+    if len(matrix) != len(names):
+        raise InputError(f"confusion: {len(matrix)} rows beside {len(names)} names; give one name a class")
+    share = matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)
+    side = min(3 + 0.42 * len(names), 14)
+    figure = Figure(figsize=(side, side * 0.88), layout="constrained")
+    axes = figure.add_subplot()
+    axes.pcolormesh(share.numpy(), cmap=BLUES, vmin=0, vmax=1, rasterized=len(names) > LARGEST_WITH_NUMBERS)
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
+    axes.spines[:].set_visible(False)
+    centers = [index + 0.5 for index in range(len(names))]
+    axes.set_xticks(centers, names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(centers, names)
+    axes.tick_params(length=0, labelsize=9 if len(names) <= LARGEST_WITH_NUMBERS else max(3, 9 - len(names) // 16))
+    axes.set(xlabel="prediction", ylabel="truth")
+    if len(names) <= LARGEST_WITH_NUMBERS:
+        for row, column in (share >= 0.005).nonzero().tolist():
+            value = float(share[row, column])
+            ink = "white" if value > 0.6 else INK
+            axes.text(column + 0.5, row + 0.5, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=ink)
+    return figure
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The look of our figures; they are made and saved inside."""
+    look: dict[Any, Any] = {
+        "font.family": "DejaVu Sans",
+        "font.size": 9.5,
+        "text.color": INK,
+        "text.parse_math": False,  # a class may be called "$"
+        "axes.edgecolor": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.hashsalt": "delineate",  # the same numbers give the same file
+    }
+    with mpl.rc_context(look), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a name in a script the font lacks
+        yield
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG or SVG file; raises `InputError` for another suffix."""
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise InputError(f"{path}: curves are written as .png or .svg, not as {path.suffix or 'no suffix'}")
+    with written_beside(path) as beside:
+        figure.savefig(beside, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+
+
+def inline_svg(figure: Figure) -> str:
+    """The figure as an element of an HTML page, transparent, its letters and axes in the page's own colour."""
+    file = BytesIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    svg = file.getvalue().decode()
+    return svg[svg.index("<svg") :].replace(INK, "currentColor")
+
+
+def _panels(history: History) -> dict[str, dict[str, Curve]]:
+    """The curves of each panel: `{title: {name: [(epoch, value), ...]}}`."""
+    curves: dict[str, Curve] = {}
+    for number, row in enumerate(history, start=1):
+        for name, value in row.items():
+            if name != "epoch" and isfinite(value):
+                curves.setdefault(name, []).append((row.get("epoch", number), value))
+    if not curves:
+        raise InputError("history: no numbers to draw; it holds one row of named numbers an epoch")
+    panels: dict[str, dict[str, Curve]] = {}
+    for name, curve in curves.items():
+        panels.setdefault(_panel(name, curve), {})[name] = curve
+    return dict(sorted(panels.items(), key=lambda panel: {"loss": 0, "metrics": 1}.get(panel[0], 2)))
+
+
+def _panel(name: str, curve: Curve) -> str:
+    if "loss" in name:
+        return "loss"
+    if name in ("lr", "learning_rate") or not all(0 <= value <= 1 for _, value in curve):
+        return name
+    return "metrics"
+
+
+def _draw_panel(axes: Axes, title: str, curves: Mapping[str, Curve]) -> None:
+    colors = (palette(len(curves)) / 255).tolist()
+    for (name, curve), color in zip(curves.items(), colors, strict=True):
+        marker = "o" if len(curve) == 1 else None
+        axes.plot(*zip(*curve, strict=True), color=color, linewidth=1.8, marker=marker, label=name, clip_on=False)
+    axes.set_title(title, loc="left", fontweight="bold", fontsize=11)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+    axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.8)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    if max(len(curve) for curve in curves.values()) > 1:
+        axes.margins(x=0)
+    if title == "metrics":
+        axes.set_ylim(0, 1)
+    elif min(value for curve in curves.values() for _, value in curve) >= 0:
+        axes.set_ylim(bottom=0)
+    _name_curves(axes, curves, colors)
+
+
+def _name_curves(axes: Axes, curves: Mapping[str, Curve], colors: Sequence[Sequence[float]]) -> None:
+    """Each curve's name and last value at its end, moved apart where they would touch."""
+    bottom, top = axes.get_ylim()
+    ends = sorted((curve[-1][1], name, color) for (name, curve), color in zip(curves.items(), colors, strict=True))
+    heights = [(value - bottom) / (top - bottom) for value, _, _ in ends]
+    gap = min(0.075, 1 / len(ends))
+    for index in range(1, len(ends)):
+        heights[index] = max(heights[index], heights[index - 1] + gap)
+    heights[-1] = min(heights[-1], 1)
+    for index in reversed(range(len(ends) - 1)):
+        heights[index] = min(heights[index], heights[index + 1] - gap)
+    for (value, name, color), height in zip(ends, heights, strict=True):
+        where: dict[str, Any] = {"transform": axes.transAxes, "va": "center_baseline", "fontsize": 9}
+        axes.text(1.02, height, "●", color=color, **where)
+        axes.text(1.06, height, f"{name}  {value:.3g}", **where)

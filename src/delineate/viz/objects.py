@@ -1,0 +1,111 @@
+"""Boxes, skeletons and names, drawn in order of importance."""
+
+from PIL import Image, ImageDraw
+
+from delineate.structures import Categories, Detections, Target
+from delineate.viz.palette import palette
+from delineate.viz.text import BLACK, RGB, WHITE, font, font_size, line_width, readable_on, text_size
+
+Rectangle = tuple[int, int, int, int]
+
+
+def draw_boxes(draw: ImageDraw.ImageDraw, target: Target | Detections) -> None:
+    """Boxes in the colours of their classes, the first row on top."""
+    width = line_width(target.image_size)
+    colors = palette(int(target.labels.max()) + 1)
+    for box, label in reversed(list(zip(target.boxes.tolist(), target.labels.tolist(), strict=True))):
+        x1, y1, x2, y2 = (round(value) for value in box)
+        draw.rectangle((x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)), outline=_rgb(colors[label].tolist()), width=width)
+
+
+def draw_names(draw: ImageDraw.ImageDraw, target: Target | Detections, categories: Categories) -> None:
+    """Names and scores above or in their box, where they hide no other name and are not larger than their object."""
+    size = font_size(target.image_size)
+    colors = palette(categories.num_classes)
+    taken: list[Rectangle] = []
+    for row in _most_important_first(target):
+        text = _name(target, row, categories)
+        x1, y1, x2, y2 = (round(value) for value in target.boxes[row].tolist())
+        place = _place((x1, y1, x2, y2), text_size(text, size), target.image_size, taken)
+        if place is None:
+            continue
+        color = _rgb(colors[target.labels[row]].tolist())
+        draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
+        draw.text((place[0] + size // 4, place[1]), text, fill=readable_on(color), font=font(size))
+        taken.append(place)
+
+
+def draw_skeletons(canvas: Image.Image, target: Target | Detections, categories: Categories) -> Image.Image:
+    """Limbs and joints; the left side is orange, the right side blue, hidden joints are hollow."""
+    if target.keypoints is None or target.visibility is None:
+        return canvas
+    scale = 2 if max(canvas.size) < 2048 else 1  # drawn in double size and halved, lines are smooth
+    large = canvas.resize((canvas.width * scale, canvas.height * scale), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(large)
+    width = line_width(target.image_size) * scale
+    colors = [_side_color(name) for name in categories.keypoint_names]
+    for points, visibility in zip((target.keypoints * scale).tolist(), target.visibility.tolist(), strict=True):
+        limbs = [edge for edge in categories.skeleton if visibility[edge[0]] and visibility[edge[1]]]
+        for thickness, dark in ((2 * width + scale, True), (width + scale, False)):
+            for start, end in limbs:
+                color = colors[start] if colors[start] == colors[end] else WHITE
+                draw.line((*points[start], *points[end]), fill=BLACK if dark else color, width=thickness)
+        for (x, y), seen, color in zip(points, visibility, colors, strict=True):
+            if seen:
+                fill = color if seen == 2 else BLACK
+                draw.circle((x, y), 1.6 * width + scale, fill=fill, outline=BLACK if seen == 2 else color, width=width)
+    return large.reduce(scale)
+
+
+def _place(
+    box: Rectangle, text: tuple[int, int], image_size: tuple[int, int], taken: list[Rectangle]
+) -> Rectangle | None:
+    """Where a text of `(width, height)` may stand: above the box, in its top or its bottom, below it; or nowhere."""
+    x1, y1, x2, y2 = box
+    width, height = text[0] + text[1] // 2, text[1]
+    if width * height > (x2 - x1) * (y2 - y1):
+        return None
+    left = max(0, min(x1, image_size[1] - width))
+    for top in (y1 - height, y1, y2 - height, y2):
+        place = (left, top, left + width, top + height)
+        if 0 <= top <= image_size[0] - height and not any(_overlap(place, other) for other in taken):
+            return place
+    return None
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _most_important_first(target: Target | Detections) -> list[int]:
+    if isinstance(target, Detections):
+        return list(range(len(target)))
+    sizes = target.boxes[:, 2:] - target.boxes[:, :2]
+    rows: list[int] = sizes.prod(1).argsort(descending=True).tolist()
+    return rows
+
+
+def _name(target: Target | Detections, row: int, categories: Categories) -> str:
+    name = categories.class_names[int(target.labels[row])]
+    if isinstance(target, Detections):
+        return f"{name} {float(target.scores[row]):.2f}"
+    flags = [
+        flag
+        for flag, rows in (("crowd", target.crowd), ("difficult", target.difficult))
+        if rows is not None and rows[row]
+    ]
+    return f"{name} ({', '.join(flags)})" if flags else name
+
+
+def _side_color(keypoint_name: str) -> RGB:
+    name = keypoint_name.lower()
+    if "left" in name or name.startswith("l_"):
+        return 230, 159, 0
+    if "right" in name or name.startswith("r_"):
+        return 30, 136, 229
+    return WHITE
+
+
+def _rgb(color: list[int]) -> RGB:
+    red, green, blue = color
+    return red, green, blue

@@ -1,0 +1,109 @@
+"""Label maps and objects drawn on their picture."""
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as transforms
+
+from delineate.structures import IGNORE, Categories, Detections, InputError, LabelMap, Target
+from delineate.viz.objects import draw_boxes, draw_names, draw_skeletons
+from delineate.viz.palette import palette
+from delineate.viz.text import line_width
+
+NOTHING, HATCHED = -1, -2
+
+
+def draw_label_map(
+    image: UInt8[Tensor, "3 h w"], label_map: Int64[Tensor, "h w"], categories: Categories, alpha: float = 0.55
+) -> UInt8[Tensor, "3 h w"]:
+    """The picture tinted by the class of each pixel, with the borders between classes.
+
+    Background is left as it is, ignored pixels are hatched gray. `alpha` is the share of the tint, 0..1.
+
+    Raises `InputError` where picture and label map differ in size.
+    """
+    _check_size(image, label_map.shape, "label_map")
+    regions = label_map.where(label_map < categories.num_classes, NOTHING).where(label_map != IGNORE, HATCHED)
+    return _paint(image, regions, palette(categories.num_classes), alpha)
+
+
+def draw_target(
+    image: UInt8[Tensor, "3 h w"],
+    target: Target | Detections | LabelMap,
+    categories: Categories,
+    alpha: float = 0.45,
+) -> UInt8[Tensor, "3 h w"]:
+    """The picture with what is known or found in it: masks, boxes, names with scores, skeletons.
+
+    A label map is drawn where there are no masks. Crowds are hatched gray. Names that would hide each other or are
+    larger than their object are left out. `alpha` is the share of the masks' tint, 0..1.
+
+    Raises `InputError` where the sizes differ, or a label has no name in `categories`.
+    """
+    _check_size(image, target.image_size, "target")
+    if isinstance(target, LabelMap):
+        return draw_label_map(image, target.label_map, categories, alpha)
+    if len(target) and int(target.labels.max()) >= categories.num_classes:
+        raise InputError(f"labels: {int(target.labels.max())} has no name; class_names has {categories.num_classes}")
+    if target.masks is not None:
+        image = _paint(image, _regions(target), palette(categories.num_classes)[target.labels], alpha)
+    elif isinstance(target, Target) and target.label_map is not None:
+        image = draw_label_map(image, target.label_map, categories, alpha)
+    if len(target) == 0:
+        return image
+    canvas: Image.Image = transforms.to_pil_image(image)
+    draw = ImageDraw.Draw(canvas)
+    draw_boxes(draw, target)
+    canvas = draw_skeletons(canvas, target, categories)
+    draw_names(ImageDraw.Draw(canvas), target, categories)
+    picture: Tensor = transforms.pil_to_tensor(canvas)
+    return picture
+
+
+def _check_size(image: Tensor, size: tuple[int, ...], field: str) -> None:
+    if image.shape[1:] != size:
+        raise InputError(f"{field}: (height, width) is {tuple(size)}, the picture's is {tuple(image.shape[1:])}")
+
+
+def _regions(target: Target | Detections) -> Int64[Tensor, "h w"]:
+    """The object that each pixel belongs to, small objects on top of large ones."""
+    assert target.masks is not None
+    regions = torch.full(target.image_size, NOTHING)
+    crowd = target.crowd if isinstance(target, Target) else None
+    for row in target.masks.flatten(1).sum(1).argsort(descending=True).tolist():
+        regions[target.masks[row]] = HATCHED if crowd is not None and crowd[row] else row
+    return regions
+
+
+def _paint(
+    image: UInt8[Tensor, "3 h w"], regions: Int64[Tensor, "h w"], colors: UInt8[Tensor, "n 3"], alpha: float
+) -> UInt8[Tensor, "3 h w"]:
+    """Tint region `i` with `colors[i]`, draw its border, and hatch what is `HATCHED`."""
+    size = line_width((image.shape[1], image.shape[2]))
+    hatches = _hatches(regions.shape[0], regions.shape[1], period=4 * size)
+    table = torch.cat([colors, torch.tensor([[70, 70, 74], [150, 150, 156]], dtype=torch.uint8)])
+    index = regions.where(regions != HATCHED, len(colors) + hatches).clamp(min=0)
+    tint = table[index].permute(2, 0, 1).float()
+    weight = torch.full(regions.shape, alpha)
+    weight[regions == HATCHED] = max(alpha, 0.6)
+    weight[_borders(regions, size) & (regions >= 0)] = 1.0
+    weight[regions == NOTHING] = 0.0
+    return image.float().lerp(tint, weight).round().to(torch.uint8)
+
+
+def _hatches(height: int, width: int, period: int) -> Int64[Tensor, "h w"]:
+    """0 and 1 in diagonal stripes."""
+    return (torch.arange(height)[:, None] + torch.arange(width)) // period % 2
+
+
+def _borders(regions: Int64[Tensor, "h w"], size: int) -> Tensor:
+    """Pixels whose neighbourhood of `size + 1` pixels has more than one region."""
+
+    def highest(values: Float[Tensor, "1 h w"]) -> Float[Tensor, "1 h w"]:
+        padded = F.pad(values, (size // 2, size - size // 2, size // 2, size - size // 2), mode="replicate")
+        return F.max_pool2d(F.max_pool2d(padded, (1, size + 1), stride=1), (size + 1, 1), stride=1)
+
+    values = regions[None].float()
+    return (highest(values) != -highest(-values))[0]

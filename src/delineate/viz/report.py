@@ -1,0 +1,91 @@
+"""One run told in one HTML file."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from math import isnan, nan
+from pathlib import Path
+
+import jinja2
+from jaxtyping import Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from delineate.structures.categories import BACKGROUND
+from delineate.viz.curves import History, confusion_figure, curve_figures, inline_svg, style
+from delineate.viz.files import written_beside
+from delineate.viz.grid import to_pil
+from delineate.viz.palette import palette
+
+WIDEST_PICTURE = 1600
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """What a report says; parts that are empty are left out of it.
+
+    `headline` holds the metrics of the whole, the most important first. `facts` are what was run and where (system,
+    data, seed, time, machine, ...), `command` is the line that does it again. `history` has one row an epoch.
+    `per_class` gives the metrics of each class, the classes in the order of their labels. `confusion[i, j]` counts
+    what is `confusion_names[i]` and was taken for `confusion_names[j]`. `pictures` are captions with pictures.
+    """
+
+    title: str
+    summary: str = ""
+    headline: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    history: History = ()
+    per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    confusion: Int64[Tensor, "n n"] | None = None
+    confusion_names: Sequence[str] = ()
+    pictures: Sequence[tuple[str, UInt8[Tensor, "3 _h _w"]]] = ()
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the report as one HTML file that needs no script, no network and no other file."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("delineate.viz", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    environment.filters["data_uri"] = _data_uri
+    with style():
+        curves = [inline_svg(figure) for figure in curve_figures(report.history)] if report.history else []
+        confusion = (
+            None if report.confusion is None else inline_svg(confusion_figure(report.confusion, report.confusion_names))
+        )
+    page = environment.get_template("report.html.j2").render(
+        report=report, curves=curves, confusion=confusion, columns=_columns(report), colors=_colors(report), nan=nan
+    )
+    with written_beside(path) as beside:
+        beside.write_text(page, encoding="utf-8")
+
+
+def _columns(report: Report) -> list[str]:
+    """The names of all metrics that some class has."""
+    return list(dict.fromkeys(name for metrics in report.per_class.values() for name in metrics))
+
+
+def _colors(report: Report) -> dict[str, str]:
+    """The colour of each class, as in the pictures; background has none."""
+    names = [name for name in report.per_class if name != BACKGROUND]
+    return {name: "#" + bytes(color).hex() for name, color in zip(names, palette(len(names)).tolist(), strict=True)}
+
+
+def _number(value: float) -> str:
+    if isnan(value):
+        return "–"
+    return f"{value:.3f}" if abs(value) <= 1 else f"{value:.4g}"
+
+
+def _data_uri(image: UInt8[Tensor, "3 h w"]) -> str:
+    picture = to_pil(image)
+    picture.thumbnail((WIDEST_PICTURE, 20 * WIDEST_PICTURE), Image.Resampling.LANCZOS)
+    file = BytesIO()
+    picture.save(file, "JPEG", quality=88, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
