@@ -41,9 +41,7 @@ def decode_rle(rles: Sequence[RLE], image_size: tuple[int, int]) -> Bool[Tensor,
     return columns.permute(2, 0, 1).contiguous().view(torch.bool)
 
 
-def paint_label_map(
-    masks: Bool[Tensor, "n h w"], values: Int64[Tensor, " n"], background: int
-) -> Int64[Tensor, "h w"]:
+def paint_label_map(masks: Bool[Tensor, "n h w"], values: Int64[Tensor, " n"], background: int) -> Int64[Tensor, "h w"]:
     """One value a pixel: `background` where no mask is, and the value of the smallest of the masks that cover it."""
     label_map = torch.full(masks.shape[1:], background, dtype=torch.int64, device=masks.device)
     areas = masks.sum((1, 2), dtype=torch.int32)

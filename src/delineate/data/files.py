@@ -1,0 +1,80 @@
+"""What every writer needs: files that are whole or not there, pictures under new names, label maps as PNG."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+from PIL import Image
+from torch import Tensor
+
+from delineate.data.dataset import Dataset
+from delineate.data.images import image_size
+from delineate.structures import Target
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A path to write to, which becomes `path` when the block ends well and vanishes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """The text as UTF-8, whole or not there."""
+    with written_beside(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def store_pictures(dataset: Dataset, folder: Path) -> Iterator[tuple[Path, Target]]:
+    """Put every picture into `folder` and give its new path with its target, in the data set's order.
+
+    A picture that is a file is copied byte for byte and not decoded; one that is not (synthetic) becomes a PNG. No two
+    get the same stem, so that a label file may be named after its picture.
+    """
+    for index, (file, stem) in enumerate(zip(dataset.files, _unique_stems(dataset.files), strict=True)):
+        if file.is_file():
+            path = folder / f"{stem}{file.suffix}"
+            with written_beside(path) as beside:
+                shutil.copyfile(file, beside)
+            yield path, dataset.target(index, image_size(file))
+        else:
+            sample = dataset[index]
+            path = folder / f"{stem}.png"
+            with written_beside(path) as beside:
+                Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(beside, format="png")
+            yield path, sample.target
+
+
+def write_label_map(path: Path, label_map: Int64[Tensor, "h w"]) -> None:
+    """A palette PNG whose indices are the values (0 to 255), in VOC's colours."""
+    picture = Image.fromarray(label_map.numpy().astype(np.uint8))
+    picture.putpalette(voc_palette())
+    with written_beside(path) as beside:
+        picture.save(beside, format="png")
+
+
+def voc_palette() -> list[int]:
+    """Pascal VOC's 256 RGB colours, flat: the bits of the index, dealt to red, green and blue from the highest down."""
+    return [
+        sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(8))
+        for index in range(256)
+        for channel in range(3)
+    ]
+
+
+def _unique_stems(files: Sequence[Path]) -> list[str]:
+    """The files' stems; where pictures of several folders share one, all are numbered."""
+    stems = [file.stem for file in files]
+    if max(Counter(stem.casefold() for stem in stems).values(), default=1) == 1:
+        return stems
+    return [f"{index:06d}_{stem}" for index, stem in enumerate(stems)]

@@ -1,0 +1,137 @@
+"""Picture files, decoded deliberately: every mode, orientation and breakage has one answer, given here."""
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from delineate.structures import InputError
+
+MAX_PIXELS = 2**27
+"""The most pixels a file may claim to have (134 million, 400 MB as RGB); a larger one is refused before decoding."""
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
+
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_header_lock = threading.Lock()
+
+
+def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
+    """The picture as RGB, turned as its EXIF orientation says.
+
+    Gray and palette become RGB. Transparency is composited on white: the colours beneath it were never seen by who
+    labelled the picture. CMYK is converted by Pillow's formula, without colour profiles. 16 bits become 8 by the scale
+    of the type (65535 is 255), never by the content; a 1-bit picture is black and white. Of an animation, the first
+    picture. The memory is channels-last, as the decoder leaves it.
+
+    Raises `InputError` naming the file when it is missing, no picture, truncated, larger than `MAX_PIXELS`, or of 32
+    bits a value, whose range nobody knows.
+    """
+    with _opened(path) as (picture, orientation):
+        rgb = _turned(_rgb(picture, path), orientation)
+        return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
+
+
+def read_label_map(path: Path) -> Int64[Tensor, "h w"]:
+    """The values of a one-channel picture as they are stored: a palette's indices, never its colours.
+
+    Raises `InputError` naming the file, as `read_image` does, and when it has several channels or is a JPEG, which
+    changes values.
+    """
+    with _opened(path) as (picture, orientation):
+        if picture.format == "JPEG" or not (picture.mode in ("1", "L", "P", "I") or picture.mode.startswith("I;16")):
+            found = f"{picture.format} of mode {picture.mode}"
+            raise InputError(f"{path}: a label map is a PNG with one class value a pixel; this is a {found}")
+        return torch.from_numpy(np.array(_turned(picture, orientation)).astype(np.int64))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """The `(height, width)` that `read_image` gives, from the file's header alone."""
+    with _opened(path) as (picture, orientation):
+        return (picture.width, picture.height) if orientation >= 5 else (picture.height, picture.width)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files in a folder and its sub-folders, by their suffix, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
+    """The picture before decoding and its orientation; whatever goes wrong until the end is an `InputError`."""
+    try:
+        picture, orientation = _header(path)
+        with picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise InputError(_too_large(path))
+            yield picture, orientation
+    except InputError:
+        raise
+    except Image.DecompressionBombError:
+        raise InputError(_too_large(path)) from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: this is no picture in a format that Pillow reads") from None
+    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"{path}: {error.strerror}") from None
+        raise InputError(f"{path}: the picture is broken ({error}); replace the file or remove it") from error
+
+
+def _header(path: Path) -> tuple[Image.Image, int]:
+    """The undecoded picture and EXIF's 1 to 8, without Pillow's warnings, which name no file.
+
+    Pillow turns TIFFs itself. The base class's `getexif` does not decode a PNG to look behind its pixels. A broken EXIF
+    block says nothing of the pixels.
+    """
+    with _header_lock, warnings.catch_warnings():  # the filters are the whole process's
+        warnings.simplefilter("ignore")
+        picture = Image.open(path)
+        if picture.format == "TIFF":
+            return picture, 1
+        try:
+            return picture, int(Image.Image.getexif(picture).get(ORIENTATION, 1))
+        except Exception:  # Pillow raises SyntaxError, struct.error, ...
+            return picture, 1
+
+
+def _turned(picture: Image.Image, orientation: int) -> Image.Image:
+    return picture.transpose(TURNS[orientation]) if orientation in TURNS else picture
+
+
+def _rgb(picture: Image.Image, path: Path) -> Image.Image:
+    if picture.mode.startswith("I;16") or (picture.mode, picture.format) == ("I", "PPM"):
+        return _eight_bits(picture).convert("RGB")
+    if picture.mode in ("I", "F"):
+        raise InputError(f"{path}: 32 bits a value have no known range; save the picture with 8 or 16 bits")
+    if picture.has_transparency_data:
+        seen = Image.new("RGB", picture.size, "white")
+        picture = picture.convert("RGBA")
+        seen.paste(picture, mask=picture)
+        return seen
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    values = np.array(picture).astype(np.uint32)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _too_large(path: Path) -> str:
+    return f"{path}: the file claims more than {MAX_PIXELS} pixels; cut the picture into tiles"
