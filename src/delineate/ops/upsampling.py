@@ -25,8 +25,8 @@ def bilinear(x: Float[Tensor, "b c *n"], factor: int) -> Float[Tensor, "b c *m"]
 def bed_of_nails(x: Float[Tensor, "b c *n"], factor: int) -> Float[Tensor, "b c *m"]:
     """Put every value at the first corner of a `factor`-sized cell of zeros."""
     nails = x.new_zeros(*x.shape[:2], *(size * factor for size in x.shape[2:]))
-    corners = (slice(None, None, factor),) * (x.ndim - 2)
-    nails[(..., *corners)] = x
+    corners = [slice(None, None, factor) for _ in x.shape[2:]]
+    nails[(slice(None), slice(None), *corners)] = x
     return nails
 
 

@@ -66,7 +66,7 @@ class MaxUnpool(Upsampler):
 
 
 class Transposed(Upsampler):
-    """A learned kernel of `kernel_size` at stride `factor`; if twice the factor, it begins as bilinear interpolation."""
+    """A learned kernel of `kernel_size` at stride `factor`; one of twice the factor begins as bilinear."""
 
     def __init__(self, in_channels: int, out_channels: int, factor: int, kernel_size: int) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ def make_upsampler(
     if stride not in index_channels or factor != 2:
         raise InputError(
             f"upsampler: max_unpool needs the indices of the max pooling to stride {stride}, which this encoder does "
-            "not keep; --backbone plain (with --downsampling max_pool) and the VGGs (vgg11 .. vgg19, with _bn or not) do"
+            "not keep; --backbone plain (with --downsampling max_pool) and the VGGs (vgg11 .. vgg19, vgg11_bn ..) do"
         )
     return MaxUnpool(in_channels, out_channels, index_channels[stride])
 
