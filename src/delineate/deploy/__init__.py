@@ -1,0 +1,7 @@
+"""Trained systems put to use: pictures in, results in the pictures' own coordinates out."""
+
+from delineate.deploy.pictures import Picture, Pictures
+from delineate.deploy.predictor import Predicted, Predictor
+from delineate.deploy.records import prediction_record
+
+__all__ = ["Picture", "Pictures", "Predicted", "Predictor", "prediction_record"]

@@ -1,0 +1,132 @@
+"""A trained system ready for use."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from delineate.deploy.pictures import Pictures, each_picture, to_image
+from delineate.deploy.tiling import segment_tiled
+from delineate.models.contract import Model
+from delineate.models.dense import Segmenter
+from delineate.models.inference import infer
+from delineate.structures import Categories, InputError, Prediction, Preprocess
+from delineate.weights import load_checkpoint
+
+
+class Predicted(NamedTuple):
+    """A result with its picture, and the picture's file (`""` for one that was given in memory)."""
+
+    file: str
+    image: UInt8[Tensor, "3 h w"]
+    prediction: Prediction
+
+
+class Predictor:
+    """A model with its preprocessing and class names: pictures in, results in original coordinates out.
+
+    `predictor(pictures)` gives a list; `predictor.predict(pictures)` goes through any number of them one by one.
+    """
+
+    def __init__(self, *, model: Model[Any, Any], preprocess: Preprocess, categories: Categories) -> None:
+        self.model = model.eval()
+        self.preprocess = preprocess
+        self.categories = categories
+
+    @classmethod
+    def load(cls, run: str | Path, *, device: str = "auto", weights: Literal["best", "last"] = "best") -> "Predictor":
+        """The system of a run folder, or of a `.safetensors` file that a run wrote.
+
+        `device` is `auto` (a GPU if there is one), or torch's name of one. Raises `InputError` when there is no such
+        run, no such device, or the file is no checkpoint.
+        """
+        checkpoint = load_checkpoint(find_checkpoint(Path(run), weights))
+        model = checkpoint.model.to(_device(device))
+        return cls(model=model, preprocess=checkpoint.preprocess, categories=checkpoint.categories)
+
+    def __call__(
+        self, pictures: Pictures, *, tile: tuple[int, int] | None = None, overlap: int = 64
+    ) -> list[Prediction]:
+        """The results of some pictures, in the order given; see `predict`."""
+        return [predicted.prediction for predicted in self.predict(pictures, tile=tile, overlap=overlap)]
+
+    def predict(
+        self,
+        pictures: Pictures,
+        *,
+        tile: tuple[int, int] | None = None,
+        overlap: int = 64,
+        batch_size: int = 1,
+        unreadable: Callable[[InputError], None] | None = None,
+    ) -> Iterator[Predicted]:
+        """Results one by one, in the order given, each at its picture's original size.
+
+        With `tile`, pictures larger than that `(height, width)` go through the network in tiles that overlap by
+        `overlap` pixels (dense systems only). A picture that cannot be read raises `InputError`, or is handed to
+        `unreadable` and passed over.
+        """
+        if tile is not None and not isinstance(self.model, Segmenter):
+            raise InputError("tile: only dense systems can go through a picture in tiles")
+        decoded = _decoded(pictures, unreadable)
+        while batch := list(islice(decoded, batch_size)):
+            images = [image for _, image in batch]
+            if tile is None:
+                predictions = infer(self.model, self.preprocess, images)
+            else:
+                predictions = [self._tiled(image, tile, overlap, batch_size) for image in images]
+            for (file, image), prediction in zip(batch, predictions, strict=True):
+                yield Predicted(file, image, _on_cpu(prediction))
+
+    def _tiled(self, image: Tensor, tile: tuple[int, int], overlap: int, batch_size: int) -> Prediction:
+        assert isinstance(self.model, Segmenter)
+        if image.shape[-2] <= tile[0] and image.shape[-1] <= tile[1]:
+            return infer(self.model, self.preprocess, [image])[0]
+        return segment_tiled(self.model, self.preprocess, image, tile=tile, overlap=overlap, batch_size=batch_size)
+
+
+def find_checkpoint(run: Path, weights: str) -> Path:
+    """The file of weights that a run folder, or the file itself, stands for; raises `InputError` when there is none."""
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise InputError(f"{run}: no such run; give the folder that `delineate train` wrote, or a .safetensors file")
+    file = run / f"{weights}.safetensors"
+    if not file.is_file():
+        raise InputError(f"{run}: not a run folder with weights (looked for {file.name}, which training writes)")
+    return file
+
+
+def _decoded(
+    pictures: Pictures, unreadable: Callable[[InputError], None] | None
+) -> Iterator[tuple[str, UInt8[Tensor, "3 h w"]]]:
+    for picture in each_picture(pictures):
+        try:
+            image = to_image(picture)
+        except InputError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
+        else:
+            yield str(picture) if isinstance(picture, str | Path) else "", image
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device: '{name}' is not to be had ({str(error).splitlines()[0]}); try auto or cpu"
+        ) from error
+
+
+def _on_cpu(prediction: Prediction) -> Prediction:
+    values: dict[str, Any] = {field.name: getattr(prediction, field.name) for field in fields(prediction)}
+    values = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in values.items()}
+    return replace(prediction, **values)
