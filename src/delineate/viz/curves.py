@@ -20,12 +20,14 @@ from delineate.structures import InputError
 from delineate.viz.files import written_beside
 from delineate.viz.palette import palette
 
-History = Sequence[Mapping[str, float]]
-Curve = list[tuple[float, float]]
+Number = int | float
+History = Sequence[Mapping[str, Number]]
+Curve = list[tuple[Number, Number]]
 
 INK = "#3d4754"
 BLUES = LinearSegmentedColormap.from_list("blues", [(0.0, 0.45, 0.7, 0.0), (0.0, 0.45, 0.7, 1.0)])
 LARGEST_WITH_NUMBERS = 24
+NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
 def plot_curves(history: History, path: Path) -> None:
@@ -115,13 +117,13 @@ def save_figure(figure: Figure, path: Path) -> None:
     if kind not in ("png", "svg"):
         raise InputError(f"{path}: curves are written as .png or .svg, not as {path.suffix or 'no suffix'}")
     with written_beside(path) as beside:
-        figure.savefig(beside, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+        figure.savefig(beside, format=kind, dpi=160, metadata=NO_METADATA if kind == "svg" else None)
 
 
 def inline_svg(figure: Figure) -> str:
     """The figure as an element of an HTML page, transparent, its letters and axes in the page's own colour."""
     file = BytesIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
     svg = file.getvalue().decode()
     return svg[svg.index("<svg") :].replace(INK, "currentColor")
 
@@ -154,9 +156,9 @@ def _draw_panel(axes: Axes, title: str, curves: Mapping[str, Curve]) -> None:
     for (name, curve), color in zip(curves.items(), colors, strict=True):
         marker = "o" if len(curve) == 1 else None
         axes.plot(*zip(*curve, strict=True), color=color, linewidth=1.8, marker=marker, label=name, clip_on=False)
-    axes.set_title(title, loc="left", fontweight="bold", fontsize=11)
+    axes.set_title(title.replace("_", " "), loc="left", fontweight="bold", fontsize=11)
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))
     axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.8)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)

@@ -24,15 +24,15 @@ def draw_names(draw: ImageDraw.ImageDraw, target: Target | Detections, categorie
     colors = palette(categories.num_classes)
     taken: list[Rectangle] = []
     for row in _most_important_first(target):
-        text = _name(target, row, categories)
-        x1, y1, x2, y2 = (round(value) for value in target.boxes[row].tolist())
-        place = _place((x1, y1, x2, y2), text_size(text, size), target.image_size, taken)
-        if place is None:
-            continue
         color = _rgb(colors[target.labels[row]].tolist())
-        draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
-        draw.text((place[0] + size // 4, place[1]), text, fill=readable_on(color), font=font(size))
-        taken.append(place)
+        x1, y1, x2, y2 = (round(value) for value in target.boxes[row].tolist())
+        for text in _names(target, row, categories):
+            place = _place((x1, y1, x2, y2), text_size(text, size), target.image_size, taken)
+            if place is not None:
+                draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
+                draw.text((place[0] + size // 4, place[1]), text, fill=readable_on(color), font=font(size))
+                taken.append(place)
+                break
 
 
 def draw_skeletons(canvas: Image.Image, target: Target | Detections, categories: Categories) -> Image.Image:
@@ -63,7 +63,7 @@ def _place(
     """Where a text of `(width, height)` may stand: above the box, in its top or its bottom, below it; or nowhere."""
     x1, y1, x2, y2 = box
     width, height = text[0] + text[1] // 2, text[1]
-    if width * height > (x2 - x1) * (y2 - y1):
+    if width * height > (x2 - x1) * (y2 - y1) or width > image_size[1]:
         return None
     left = max(0, min(x1, image_size[1] - width))
     for top in (y1 - height, y1, y2 - height, y2):
@@ -85,16 +85,15 @@ def _most_important_first(target: Target | Detections) -> list[int]:
     return rows
 
 
-def _name(target: Target | Detections, row: int, categories: Categories) -> str:
+def _names(target: Target | Detections, row: int, categories: Categories) -> tuple[str, str]:
+    """What would be good to say of an object, and what has to do where there is less space."""
     name = categories.class_names[int(target.labels[row])]
     if isinstance(target, Detections):
-        return f"{name} {float(target.scores[row]):.2f}"
-    flags = [
-        flag
-        for flag, rows in (("crowd", target.crowd), ("difficult", target.difficult))
-        if rows is not None and rows[row]
-    ]
-    return f"{name} ({', '.join(flags)})" if flags else name
+        return f"{name} {float(target.scores[row]):.2f}", name
+    assert target.crowd is not None
+    assert target.difficult is not None
+    flags = ["crowd"] * bool(target.crowd[row]) + ["difficult"] * bool(target.difficult[row])
+    return f"{name} ({', '.join(flags)})" if flags else name, name
 
 
 def _side_color(keypoint_name: str) -> RGB:

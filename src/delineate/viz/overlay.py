@@ -16,7 +16,7 @@ NOTHING, HATCHED = -1, -2
 
 
 def draw_label_map(
-    image: UInt8[Tensor, "3 h w"], label_map: Int64[Tensor, "h w"], categories: Categories, alpha: float = 0.55
+    image: UInt8[Tensor, "3 h w"], label_map: Int64[Tensor, "_h _w"], categories: Categories, alpha: float = 0.55
 ) -> UInt8[Tensor, "3 h w"]:
     """The picture tinted by the class of each pixel, with the borders between classes.
 
@@ -40,13 +40,17 @@ def draw_target(
     A label map is drawn where there are no masks. Crowds are hatched gray. Names that would hide each other or are
     larger than their object are left out. `alpha` is the share of the masks' tint, 0..1.
 
-    Raises `InputError` where the sizes differ, or a label has no name in `categories`.
+    Raises `InputError` where the sizes differ, or a label or a keypoint has no name in `categories`.
     """
     _check_size(image, target.image_size, "target")
     if isinstance(target, LabelMap):
         return draw_label_map(image, target.label_map, categories, alpha)
     if len(target) and int(target.labels.max()) >= categories.num_classes:
         raise InputError(f"labels: {int(target.labels.max())} has no name; class_names has {categories.num_classes}")
+    if target.keypoints is not None and target.keypoints.shape[1] != len(categories.keypoint_names):
+        raise InputError(
+            f"keypoints: {target.keypoints.shape[1]} a row; keypoint_names has {len(categories.keypoint_names)}"
+        )
     if target.masks is not None:
         image = _paint(image, _regions(target), palette(categories.num_classes)[target.labels], alpha)
     elif isinstance(target, Target) and target.label_map is not None:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from delineate.structures.categories import BACKGROUND
-from delineate.viz.curves import History, confusion_figure, curve_figures, inline_svg, style
+from delineate.viz.curves import History, Number, confusion_figure, curve_figures, inline_svg, style
 from delineate.viz.files import written_beside
 from delineate.viz.grid import to_pil
 from delineate.viz.palette import palette
@@ -33,11 +33,11 @@ class Report:
 
     title: str
     summary: str = ""
-    headline: Mapping[str, float] = field(default_factory=dict)
+    headline: Mapping[str, Number] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     history: History = ()
-    per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    per_class: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     confusion: Int64[Tensor, "n n"] | None = None
     confusion_names: Sequence[str] = ()
     pictures: Sequence[tuple[str, UInt8[Tensor, "3 _h _w"]]] = ()
@@ -66,9 +66,13 @@ def write_report(path: Path, report: Report) -> None:
         beside.write_text(page, encoding="utf-8")
 
 
-def _columns(report: Report) -> list[str]:
-    """The names of all metrics that some class has."""
-    return list(dict.fromkeys(name for metrics in report.per_class.values() for name in metrics))
+def _columns(report: Report) -> dict[str, bool]:
+    """The metrics that some class has, and whether each is a share, all its values being in 0..1."""
+    columns: dict[str, bool] = {}
+    for metrics in report.per_class.values():
+        for name, value in metrics.items():
+            columns[name] = columns.get(name, True) and (isnan(value) or 0 <= value <= 1)
+    return columns
 
 
 def _colors(report: Report) -> dict[str, str]:
@@ -77,10 +81,12 @@ def _colors(report: Report) -> dict[str, str]:
     return {name: "#" + bytes(color).hex() for name, color in zip(names, palette(len(names)).tolist(), strict=True)}
 
 
-def _number(value: float) -> str:
+def _number(value: Number) -> str:
     if isnan(value):
         return "–"
-    return f"{value:.3f}" if abs(value) <= 1 else f"{value:.4g}"
+    if abs(value) <= 1:
+        return f"{value:.3f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _data_uri(image: UInt8[Tensor, "3 h w"]) -> str:
