@@ -63,9 +63,9 @@ def full_report() -> Report:
         command='delineate train unet "my data"',
         history=[{"train/loss": 2.0, "val/mean_iou": 0.1}, {"train/loss": 1.0, "val/mean_iou": 0.3}],
         per_class={
-            "--><marquee>disc": {"IoU": 0.25, "num_pixels": 1200.0},
+            "--><marquee>disc": {"IoU": 0.25, "num_pixels": 1200},
             "bar": {"IoU": nan},
-            "background": {"IoU": 0.9, "num_pixels": 3.0},
+            "background": {"IoU": 0.9, "num_pixels": 3},
         },
         confusion=torch.tensor([[1, 2, 0], [0, 5, 0], [0, 0, 1]]),
         confusion_names=("--><marquee>disc", "bar", "background"),

@@ -82,6 +82,8 @@ def _colors(report: Report) -> dict[str, str]:
 
 
 def _number(value: Number) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
     if isnan(value):
         return "–"
     if abs(value) <= 1:
