@@ -1,7 +1,6 @@
 """What is known of one picture."""
 
 from dataclasses import InitVar, dataclass, field, replace
-from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -69,7 +68,7 @@ class Target:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, rows: Tensor) -> Self:
+    def __getitem__(self, rows: Tensor) -> "Target":
         """The target with some of its objects: `rows` is a mask `(N,)` or indices."""
 
         def pick(value: Tensor | None) -> Tensor | None:

@@ -1,0 +1,19 @@
+"""Every call in the package is checked against the shapes in its signature while the tests run."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import jaxtyping
+import pytest
+import torch
+
+# structures check themselves, and say more than a shape checker can
+ROOMS = ("ops", "parts", "data", "metrics", "viz", "models", "catalog", "weights", "training", "deploy", "cli")
+jaxtyping.install_import_hook([f"delineate.{room}" for room in ROOMS], "beartype.beartype")
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
