@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from delineate.structures import InputError
@@ -45,8 +45,12 @@ def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
     bits a value, whose range nobody knows.
     """
     with _opened(path) as (picture, orientation):
-        rgb = _turned(_rgb(picture, path), orientation)
-        return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
+        return _pixels(picture, orientation, path)
+
+
+def from_pil(picture: Image.Image, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
+    """What `read_image` gives for the file that `picture` was opened from; `name` stands in the errors."""
+    return _pixels(ImageOps.exif_transpose(picture), 1, name)
 
 
 def read_label_map(path: Path) -> Int64[Tensor, "h w"]:
@@ -115,11 +119,16 @@ def _turned(picture: Image.Image, orientation: int) -> Image.Image:
     return picture.transpose(TURNS[orientation]) if orientation in TURNS else picture
 
 
-def _rgb(picture: Image.Image, path: Path) -> Image.Image:
+def _pixels(picture: Image.Image, orientation: int, name: str | Path) -> UInt8[Tensor, "3 h w"]:
+    rgb = _turned(_rgb(picture, name), orientation)
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)
+
+
+def _rgb(picture: Image.Image, name: str | Path) -> Image.Image:
     if picture.mode.startswith("I;16") or (picture.mode, picture.format) == ("I", "PPM"):
         return _eight_bits(picture).convert("RGB")
     if picture.mode in ("I", "F"):
-        raise InputError(f"{path}: 32 bits a value have no known range; save the picture with 8 or 16 bits")
+        raise InputError(f"{name}: 32 bits a value have no known range; save the picture with 8 or 16 bits")
     if picture.has_transparency_data:
         seen = Image.new("RGB", picture.size, "white")
         picture = picture.convert("RGBA")

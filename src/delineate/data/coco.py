@@ -1,0 +1,125 @@
+"""COCO JSON: `annotations/*.json` beside the pictures, or one JSON file (Lin et al. 2014, Microsoft COCO)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from delineate.data import coco_json
+from delineate.data.coco_json import Row
+from delineate.data.coco_writing import write
+from delineate.data.dataset import Dataset
+from delineate.data.images import image_size
+from delineate.ops.masks import decode_rle, paint_label_map
+from delineate.structures import IGNORE, InputError, Target
+
+__all__ = ["Coco", "read", "recognises", "splits", "write"]
+
+KINDS = ("instances_", "person_keypoints_", "")
+"""What precedes the split in a file's name; the first file there is has the objects."""
+
+OTHER_KINDS = ("captions_", "panoptic_", "image_info_")
+
+
+def recognises(root: Path) -> bool:
+    """Whether there are annotation files of objects."""
+    return bool(_sources(root))
+
+
+def splits(root: Path) -> list[str]:
+    """What follows `instances_`, `person_keypoints_` or nothing in the names of the annotation files."""
+    return sorted(_sources(root))
+
+
+def read(root: Path, split: str) -> Dataset:
+    """The data set of one split; annotations of `instances_X` and `person_keypoints_X` are merged by their id.
+
+    Labels follow the category ids' order. Raises `InputError` naming the file and the annotation or picture.
+    """
+    sources = _sources(root)[split]
+    source, *others = (sources[kind] for kind in KINDS if kind in sources)
+    document = coco_json.load(source)
+    problems = [problem for other in others for problem in coco_json.add_keypoints(document, other)]
+    images = document["images"]
+    files = _picture_files(root, split, images, source)
+    sizes = [_size(image, file) for image, file in zip(images, files, strict=True)]
+    objects = coco_json.objects(document, sizes, source)
+    return Coco(files=files, sizes=sizes, source=source, problems=[*problems, *objects.problems], objects=objects)
+
+
+@dataclass(kw_only=True)
+class Coco(Dataset):
+    """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`.
+
+    Masks are decoded when asked for. Label maps are painted from them, smaller objects over larger ones: crowds are
+    ignored, and what no object covers is background.
+    """
+
+    files: Sequence[Path]
+    sizes: Sequence[tuple[int, int]]
+    source: Path
+    problems: Sequence[str]
+    objects: coco_json.Objects
+
+    def __post_init__(self) -> None:
+        self.categories = self.objects.categories
+        self.contents = self.objects.contents
+
+    def target(self, index: int, image_size: tuple[int, int]) -> Target:
+        if image_size != self.sizes[index]:
+            raise InputError(
+                f"{self.files[index]}: its (height, width) is {image_size}, {self.source} says {self.sizes[index]}"
+            )
+        objects = self.objects
+        here = slice(objects.starts[index], objects.starts[index + 1])
+        labels, crowd = objects.labels[here].clone(), objects.crowd[here].clone()
+        masks = label_map = keypoints = visibility = None
+        if "masks" in self.contents:
+            masks = decode_rle(
+                [objects.rle(row, image_size, self.source) for row in range(here.start, here.stop)], image_size
+            )
+        if masks is not None and "label_map" in self.contents:
+            label_map = paint_label_map(masks, labels.masked_fill(crowd, IGNORE), self.categories.num_classes)
+        if objects.keypoints is not None:
+            keypoints, visibility = objects.keypoints[here, :, :2].clone(), objects.keypoints[here, :, 2].long()
+        return Target(
+            image_size=image_size,
+            boxes=objects.boxes[here].clone(),
+            labels=labels,
+            masks=masks,
+            keypoints=keypoints,
+            visibility=visibility,
+            crowd=crowd,
+            difficult=objects.difficult[here].clone(),
+            label_map=label_map,
+        )
+
+
+def _sources(root: Path) -> dict[str, dict[str, Path]]:
+    """The annotation files by split and kind."""
+    paths = [root] if root.is_file() and root.suffix == ".json" else sorted(root.glob("annotations/*.json"))
+    sources: dict[str, dict[str, Path]] = {}
+    for path in paths:
+        if not path.name.startswith(OTHER_KINDS):
+            kind = next(kind for kind in KINDS if path.stem.startswith(kind))
+            sources.setdefault(path.stem.removeprefix(kind), {})[kind] = path
+    return sources
+
+
+def _picture_files(root: Path, split: str, images: Sequence[Row], source: Path) -> list[Path]:
+    """The pictures' paths in the first of the usual folders that has one of the first pictures."""
+    homes = [root] if root.is_dir() else [root.parent, root.parent.parent]
+    folders = [home / inner for home in homes for inner in (split, f"images/{split}", "images", ".")]
+    for image in images:
+        if "file_name" not in image:
+            raise InputError(f"{source}: image {image['id']} has no 'file_name'")
+    for folder in folders:
+        if any((folder / image["file_name"]).is_file() for image in images[:100]):
+            return [folder / image["file_name"] for image in images]
+    if images:
+        looked = ", ".join(str(folder) for folder in folders)
+        raise InputError(f"{source}: its pictures ({images[0]['file_name']}, ...) are in none of {looked}")
+    return []
+
+
+def _size(image: Row, file: Path) -> tuple[int, int]:
+    return (image["height"], image["width"]) if "height" in image and "width" in image else image_size(file)

@@ -1,0 +1,95 @@
+"""A data set as COCO JSON."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision.ops import masks_to_boxes
+
+from delineate.data.dataset import Dataset
+from delineate.data.files import store_pictures, write_text
+from delineate.ops.masks import encode_rle, paint_label_map
+from delineate.structures import IGNORE, Categories, Target
+
+
+def write(dataset: Dataset, root: Path, split: str) -> list[str]:
+    """Write `annotations/instances_{split}.json` and `images/{split}/`; gives the lines that say what was lost.
+
+    A data set of label maps alone becomes one region for every class in a picture.
+    """
+    num_classes = dataset.categories.num_classes
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    num_regions = num_other_maps = 0
+    for number, (path, target) in enumerate(store_pictures(dataset, root / "images" / split), start=1):
+        if "boxes" not in dataset.contents:
+            target = _regions(target, num_classes)
+            num_regions += len(target)
+        num_other_maps += not _is_painted(target, num_classes)
+        height, width = target.image_size
+        images.append({"id": number, "file_name": path.name, "height": height, "width": width})
+        for row in _rows(target):
+            annotations.append({"id": len(annotations) + 1, "image_id": number, **row})
+    document = {"images": images, "annotations": annotations, "categories": _categories(dataset.categories)}
+    write_text(root / "annotations" / f"instances_{split}.json", json.dumps(document))
+
+    lost = []
+    if num_regions:
+        lost.append(f"instances: label maps do not tell them; {num_regions} regions, one a class and picture, stand in")
+    if num_other_maps:
+        lost.append(f"label maps of {num_other_maps} pictures: COCO holds masks, which do not paint these maps exactly")
+    return lost
+
+
+def _rows(target: Target) -> list[dict[str, Any]]:
+    assert target.crowd is not None
+    assert target.difficult is not None
+    rles = None if target.masks is None else encode_rle(target.masks)
+    rows = []
+    for index, (x1, y1, x2, y2) in enumerate(target.boxes.tolist()):
+        row = {
+            "category_id": int(target.labels[index]) + 1,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": (x2 - x1) * (y2 - y1),
+            "iscrowd": int(target.crowd[index]),
+        }
+        if target.difficult[index]:
+            row["ignore"] = 1
+        if target.masks is not None and rles is not None:
+            row |= {"segmentation": rles[index], "area": int(target.masks[index].sum())}
+        if target.keypoints is not None and target.visibility is not None:
+            visibility = target.visibility[index]
+            points = torch.cat([target.keypoints[index], visibility[:, None]], dim=1)
+            row |= {"keypoints": points.flatten().tolist(), "num_keypoints": int(visibility.count_nonzero())}
+        rows.append(row)
+    return rows
+
+
+def _categories(categories: Categories) -> list[dict[str, Any]]:
+    body: dict[str, Any] = {}
+    if categories.keypoint_names:
+        skeleton = [[a + 1, b + 1] for a, b in categories.skeleton]
+        body = {"keypoints": list(categories.keypoint_names), "skeleton": skeleton}
+    return [{"id": label + 1, "name": name, **body} for label, name in enumerate(categories.class_names)]
+
+
+def _regions(target: Target, num_classes: int) -> Target:
+    """The label map's classes as objects, one each."""
+    assert target.label_map is not None
+    labels = target.label_map.flatten().bincount(minlength=num_classes)[:num_classes].nonzero().flatten()
+    masks = target.label_map == labels[:, None, None]
+    boxes = masks_to_boxes(masks) + torch.tensor([0.0, 0, 1, 1])
+    none = torch.zeros(len(labels), dtype=torch.bool)
+    return replace(target, boxes=boxes, labels=labels, masks=masks, crowd=none, difficult=none, num_classes=None)
+
+
+def _is_painted(target: Target, num_classes: int) -> bool:
+    """Whether a reader that paints the masks gets the label map."""
+    if target.label_map is None or target.crowd is None:
+        return True
+    if target.masks is None:
+        return False
+    values = target.labels.masked_fill(target.crowd, IGNORE)
+    return torch.equal(paint_label_map(target.masks, values, num_classes), target.label_map)
