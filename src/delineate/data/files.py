@@ -35,13 +35,14 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def store_pictures(dataset: Dataset, folder: Path) -> Iterator[tuple[Path, Target]]:
+def store_pictures(dataset: Dataset, folder: Path, prefix: str = "") -> Iterator[tuple[Path, Target]]:
     """Put every picture into `folder` and give its new path with its target, in the data set's order.
 
     A picture that is a file is copied byte for byte and not decoded; one that is not (synthetic) becomes a PNG. No two
-    get the same stem, so that a label file may be named after its picture.
+    get the same stem, so that a label file may be named after its picture; `prefix` precedes every stem.
     """
-    for index, (file, stem) in enumerate(zip(dataset.files, _unique_stems(dataset.files), strict=True)):
+    for index, (file, unique) in enumerate(zip(dataset.files, unique_stems(dataset.files), strict=True)):
+        stem = prefix + unique
         if file.is_file():
             path = folder / f"{stem}{file.suffix}"
             with written_beside(path) as beside:
@@ -72,7 +73,7 @@ def voc_palette() -> list[int]:
     ]
 
 
-def _unique_stems(files: Sequence[Path]) -> list[str]:
+def unique_stems(files: Sequence[Path]) -> list[str]:
     """The files' stems; where pictures of several folders share one, all are numbered."""
     stems = [file.stem for file in files]
     if max(Counter(stem.casefold() for stem in stems).values(), default=1) == 1:

@@ -1,0 +1,139 @@
+"""The files of a Pascal VOC folder: where they are, which pictures and classes they list, what an XML file says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from delineate.data.dataset import Content
+from delineate.structures import InputError
+from delineate.structures.categories import BACKGROUND
+
+VOC_NAMES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+CLASS_LISTS = ("classes.txt", "labels.txt")
+SEGMENTATION = "segmentation_"
+"""What precedes the name of a split of `ImageSets/Segmentation` that `ImageSets/Main` has too, with other pictures."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object of an XML file; its box is `x1 y1 x2 y2`, not yet clipped to the picture."""
+
+    name: str
+    box: tuple[float, float, float, float]
+    difficult: bool
+
+
+def homes(root: Path) -> list[Path]:
+    """The VOC folders at `root` or within it, as in `VOCdevkit/VOC2007`."""
+    inside = [root, *sorted(root.glob("VOC*")), *sorted(root.glob("VOCdevkit/VOC*"))]
+    return [
+        home
+        for home in inside
+        if (home / "JPEGImages").is_dir()
+        and any((home / name).is_dir() for name in ("Annotations", "SegmentationClass"))
+    ]
+
+
+def home(root: Path) -> Path:
+    """The one VOC folder at `root` or within it; raises `InputError` where there is none or several."""
+    there = homes(root)
+    if not there:
+        raise InputError(f"{root}: no JPEGImages folder with Annotations or SegmentationClass beside it")
+    if len(there) > 1:
+        raise InputError(f"{root}: holds {', '.join(home.name for home in there)}; give the path of one of them")
+    return there[0]
+
+
+def lists(home: Path) -> dict[str, Path]:
+    """The file of each split."""
+    found = {
+        path.stem: path for path in sorted((home / "ImageSets" / "Main").glob("*.txt")) if not _is_of_a_class(path)
+    }
+    for path in sorted((home / "ImageSets" / "Segmentation").glob("*.txt")):
+        if path.stem not in found:
+            found[path.stem] = path
+        elif entries(path) != entries(found[path.stem]):
+            found[SEGMENTATION + path.stem] = path
+    return found
+
+
+def _is_of_a_class(path: Path) -> bool:
+    """Whether this is VOC's `{class}_{split}.txt`, whose lines end with 1, 0 or -1 for whether the class is there."""
+    if not any(path.with_name(f"{path.stem[cut + 1 :]}.txt").exists() for cut in _underscores(path.stem)):
+        return False
+    lines = entries(path)
+    return bool(lines) and all(line.endswith((" 1", " 0", " -1")) for line in lines)
+
+
+def _underscores(text: str) -> list[int]:
+    return [place for place, letter in enumerate(text) if letter == "_"]
+
+
+def entries(path: Path) -> list[str]:
+    """The lines of a list that are not blank."""
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def contents(home: Path, stems: Sequence[str]) -> tuple[frozenset[Content], list[str]]:
+    """What every picture has, and a line for what only some have."""
+    whole: set[Content] = set()
+    problems = []
+    kinds: tuple[tuple[Content, str, str], ...] = (
+        ("boxes", "Annotations", ".xml"),
+        ("masks", "SegmentationObject", ".png"),
+        ("label_map", "SegmentationClass", ".png"),
+    )
+    for content, folder, suffix in kinds:
+        there = {path.stem for path in (home / folder).glob(f"*{suffix}")}
+        count = sum(stem in there for stem in stems)
+        if count == len(stems) and there:
+            whole.add(content)
+        elif count:
+            missing = next(stem for stem in stems if stem not in there)
+            if content == "boxes":
+                raise InputError(
+                    f"{home / folder / missing}.xml: there is no such file; remove the picture from the list"
+                )
+            problems.append(
+                f"{home / folder}: {count} of {len(stems)} pictures have a PNG ({missing} has none); left out. A list "
+                "in ImageSets/Segmentation of the pictures that have one is a split of its own"
+            )
+    if "boxes" not in whole:
+        whole.discard("masks")
+    return frozenset(whole), problems
+
+
+def class_names(home: Path) -> tuple[str, ...]:
+    """The names in a class list; else VOC's where all objects are of those; else all that occur, sorted."""
+    for name in CLASS_LISTS:
+        if (home / name).is_file():
+            return tuple(entry for entry in entries(home / name) if entry != BACKGROUND)
+    found = {thing.name for path in sorted((home / "Annotations").glob("*.xml")) for thing in objects(path)}
+    return VOC_NAMES if found <= set(VOC_NAMES) else tuple(sorted(found))
+
+
+def objects(path: Path) -> list[Object]:
+    """The objects of an XML file; raises `InputError` naming the file and the object."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except ElementTree.ParseError as error:
+        raise InputError(f"{path}: this is no well-formed XML ({error})") from None
+    found = []
+    for row, element in enumerate(root.findall("object"), start=1):
+        texts = [element.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
+        try:
+            x1, y1, x2, y2 = (float(text or "nothing") for text in texts)
+        except ValueError:
+            raise InputError(f"{path}: object {row}: bndbox {texts} is not four numbers") from None
+        name = (element.findtext("name") or "").strip()
+        if not name:
+            raise InputError(f"{path}: object {row} has no name")
+        difficult = (element.findtext("difficult") or "0").strip() == "1"
+        found.append(Object(name, (x1 - 1, y1 - 1, x2, y2), difficult))
+    return found
