@@ -1,0 +1,207 @@
+"""From a data set to batches, in worker processes; what comes is a function of the seed, the epoch and the index."""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from delineate.data.dataset import Dataset
+from delineate.data.sampling import EpochSampler, mixed, randomness
+from delineate.data.transforms import Transform, evaluation_transform, pad
+from delineate.structures import InputError, Preprocess, Sample, Target
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Pictures of one size, their targets in the same coordinates, and their files.
+
+    `skipped` has a line for each picture that could not be read and was replaced by another.
+    """
+
+    images: UInt8[Tensor, "b 3 h w"]
+    targets: tuple[Target, ...]
+    files: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+    def to(self, device: torch.device | str) -> Self:
+        """The batch on a device; copies from pinned memory do not wait."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Self:
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(
+            images=change(self.images),
+            targets=tuple(_mapped(target, change) for target in self.targets),
+            files=self.files,
+            skipped=self.skipped,
+        )
+
+
+def _mapped(target: Target, change: Callable[[Tensor], Tensor]) -> Target:
+    """A copy that is not checked again: on an accelerator every check would wait for the device."""
+    mapped = copy.copy(target)
+    for name, value in vars(target).items():
+        if isinstance(value, Tensor):
+            object.__setattr__(mapped, name, change(value))
+    return mapped
+
+
+def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
+    """One batch; pictures are padded at the right and the bottom to the largest height and width among them.
+
+    For training: in use, a picture's prediction must not depend on others' sizes. The memory is channels-last.
+    """
+    size = (
+        max(sample.target.image_size[0] for sample in samples),
+        max(sample.target.image_size[1] for sample in samples),
+    )
+    padded = [pad(sample, size) for sample in samples]
+    return Batch(
+        images=torch.stack([sample.image.permute(1, 2, 0) for sample in padded]).permute(0, 3, 1, 2),
+        targets=tuple(sample.target for sample in padded),
+        files=tuple(sample.file for sample in padded),
+        skipped=tuple(skipped),
+    )
+
+
+class Loader(Generic[Item]):
+    """What worker processes make, in order; an `InputError` raised there arrives as its one line."""
+
+    def __init__(
+        self, items: TorchDataset[Item | InputError], sampler: Iterable[Any], num_workers: int, persistent: bool
+    ) -> None:
+        self._loader = DataLoader(
+            items,
+            sampler=sampler,
+            batch_size=None,
+            collate_fn=_as_it_is,
+            num_workers=num_workers,
+            persistent_workers=persistent and num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # else every epoch draws from the randomness that training uses
+        )
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in self._loader:
+            if isinstance(item, InputError):
+                raise item
+            yield item
+
+
+class TrainingLoader(Loader[Batch]):
+    """The batches of one epoch after another; the workers live on in between. Its length is what is left of one."""
+
+    def __init__(self, items: TorchDataset[Batch | InputError], sampler: EpochSampler, num_workers: int) -> None:
+        super().__init__(items, sampler, num_workers, persistent=True)
+        self._sampler = sampler
+
+    @property
+    def num_batches(self) -> int:
+        """Of a whole epoch."""
+        return self._sampler.num_batches
+
+    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
+        """What the next iteration gives; `start_batch` batches are passed over without being read."""
+        self._sampler.set_epoch(epoch, start_batch)
+
+
+def training_loader(
+    dataset: Dataset,
+    transform: Transform,
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int = 0,
+    start_batch: int = 0,
+    num_workers: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    skip_unreadable: bool = False,
+) -> TrainingLoader:
+    """Shuffled batches of transformed samples, the same for any number of workers and after a resume.
+
+    An unreadable picture raises `InputError`; with `skip_unreadable` the next one that can be read takes its place,
+    and `Batch.skipped` says so.
+    """
+    sampler = EpochSampler(
+        len(dataset),
+        batch_size=batch_size,
+        seed=seed,
+        epoch=epoch,
+        start_batch=start_batch,
+        rank=rank,
+        world_size=world_size,
+    )
+    return TrainingLoader(_TrainingBatches(dataset, transform, seed, skip_unreadable), sampler, num_workers)
+
+
+def evaluation_loader(
+    dataset: Dataset, preprocess: Preprocess, *, num_workers: int = 0, rank: int = 0, world_size: int = 1
+) -> Loader[tuple[Batch, Target]]:
+    """Every picture once, in order: alone in a batch at its own resized size, and its target at its original size.
+
+    Each rank has its share, every `world_size`-th picture.
+    """
+    mine = range(rank, len(dataset), world_size)
+    return Loader(_EvaluationBatches(dataset, evaluation_transform(preprocess)), mine, num_workers, persistent=False)
+
+
+@dataclass(frozen=True)
+class _TrainingBatches(TorchDataset[Batch | InputError]):
+    dataset: Dataset
+    transform: Transform
+    seed: int
+    skip_unreadable: bool
+
+    def __getitem__(self, keys: list[tuple[int, int]]) -> Batch | InputError:
+        samples, skipped = [], []
+        for epoch, index in keys:
+            try:
+                sample, problems = self._read(index)
+            except InputError as error:
+                return error
+            with randomness(mixed(self.seed, epoch, index)):
+                samples.append(self.transform(sample))
+            skipped += problems
+        return collate(samples, skipped)
+
+    def _read(self, index: int) -> tuple[Sample, list[str]]:
+        problems: list[str] = []
+        for step in range(len(self.dataset)):
+            try:
+                return self.dataset[(index + step) % len(self.dataset)], problems
+            except InputError as error:
+                if not self.skip_unreadable:
+                    raise
+                problems.append(str(error))
+        raise InputError(f"none of the {len(self.dataset)} pictures can be read; the first: {problems[0]}")
+
+
+@dataclass(frozen=True)
+class _EvaluationBatches(TorchDataset[tuple[Batch, Target] | InputError]):
+    dataset: Dataset
+    transform: Transform
+
+    def __getitem__(self, index: int) -> tuple[Batch, Target] | InputError:
+        try:
+            sample = self.dataset[index]
+        except InputError as error:
+            return error
+        return collate([self.transform(sample)]), sample.target
+
+
+def _as_it_is(item: Item) -> Item:
+    return item

@@ -1,0 +1,88 @@
+"""Which pictures come when, and what is random about them: functions of the seed, the epoch and the index alone."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from delineate.structures import InputError
+
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """The batches of an epoch, as lists of `(epoch, index)`.
+
+    The order is a function of the seed and the epoch alone. Every rank gets equally many: the order is dealt out in
+    turn, and its beginning again where it does not come out even. The last batch is left out when it is incomplete,
+    unless there is no other or `drop_last` is false. `start_batch` batches are passed over, in the given epoch only.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int = 0,
+        start_batch: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = True,
+    ) -> None:
+        if num_samples == 0:
+            raise InputError("the data set has no pictures to train on")
+        self.num_samples = num_samples
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.drop_last = drop_last
+        self.set_epoch(epoch, start_batch)
+
+    def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
+        """What the next iteration gives."""
+        assert 0 <= start_batch <= self.num_batches, f"start_batch {start_batch} of {self.num_batches}"
+        self.epoch = epoch
+        self.start_batch = start_batch
+
+    @property
+    def num_batches(self) -> int:
+        """Of a whole epoch."""
+        mine = -(-self.num_samples // self.world_size)
+        whole = mine // self.batch_size
+        return max(1, whole) if self.drop_last else -(-mine // self.batch_size)
+
+    def __len__(self) -> int:
+        return self.num_batches - self.start_batch
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
+        order = torch.randperm(self.num_samples, generator=generator).tolist()
+        per_rank = -(-self.num_samples // self.world_size)
+        mine = [order[(self.rank + self.world_size * turn) % self.num_samples] for turn in range(per_rank)]
+        for batch in range(self.start_batch, self.num_batches):
+            rows = mine[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield [(self.epoch, index) for index in rows]
+
+
+def mixed(*numbers: int) -> int:
+    """A seed that differs between all tuples of numbers."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "little")
+
+
+@contextmanager
+def randomness(seed: int) -> Iterator[None]:
+    """Torch's, NumPy's and Python's random numbers from `seed`, and as they were afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the accelerator, too
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

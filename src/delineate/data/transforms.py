@@ -1,0 +1,192 @@
+"""From a sample to the sample a network sees: picture, boxes, masks, keypoints and label map move together.
+
+Coordinates are continuous (a picture of width W spans 0..W), for keypoints as for boxes: mirrored, x is W - x. That,
+and label maps sampled at the centres of pixels, is why geometry is written here and not left to `tv_tensors`, which
+mirror keypoints to W - 1 - x and sample masks at the corners of pixels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms import v2
+
+from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample
+
+MEAN_COLOUR = tuple(round(255 * value) for value in Preprocess().mean)
+"""What pictures are padded with: near zero once they are normalised."""
+
+Transform = Callable[[Sample], Sample]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """How training pictures vary.
+
+    `scale` is the range of a uniform random factor of both sides, `crop_size` the `(height, width)` cut out at a random
+    place (`None`: the whole picture), `flip` the probability of a mirrored picture, and `colour` the largest relative
+    change of brightness, contrast and saturation.
+
+    Raises `InputError` for values out of range.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    crop_size: tuple[int, int] | None = None
+    flip: float = 0.5
+    colour: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise InputError(f"scale: {self.scale} is not (smallest, largest) factor above 0")
+        if self.crop_size is not None and min(self.crop_size) < 1:
+            raise InputError(f"crop_size: {self.crop_size} is not (height, width), both at least 1")
+        if not 0 <= self.flip <= 1:
+            raise InputError(f"flip: {self.flip} is no probability in 0..1")
+        if not 0 <= self.colour <= 1:
+            raise InputError(f"colour: {self.colour} is outside 0..1")
+
+
+def training_transform(augmentation: Augmentation, preprocess: Preprocess, categories: Categories) -> Transform:
+    """Resize as `preprocess` says times a random factor, crop, pad, mirror, change colours; torch's randomness decides.
+
+    Where the scaled picture is smaller than the crop it is padded at the right and the bottom. The picture stays uint8.
+    """
+    return partial(
+        _augmented, augmentation=augmentation, preprocess=preprocess, flip_order=torch.tensor(categories.flip_order)
+    )
+
+
+def evaluation_transform(preprocess: Preprocess) -> Transform:
+    """Resize as `preprocess` says, and nothing else."""
+    return partial(_resized, preprocess=preprocess)
+
+
+def _resized(sample: Sample, preprocess: Preprocess) -> Sample:
+    size = sample.target.image_size
+    return resized_crop(sample, (0, 0, *size), preprocess.resized(size))
+
+
+def _augmented(sample: Sample, augmentation: Augmentation, preprocess: Preprocess, flip_order: Tensor) -> Sample:
+    factor = _uniform(*augmentation.scale)
+    height, width = (max(1, round(side * factor)) for side in preprocess.resized(sample.target.image_size))
+    crop = augmentation.crop_size or (height, width)
+    size = min(crop[0], height), min(crop[1], width)
+    # The window is chosen in the original picture, so that nothing is resized only to be cut away. Its sides are whole
+    # pixels: the scale is the drawn factor to within half a pixel of the window.
+    top, window_height = _window(sample.target.image_size[0], size[0] / height)
+    left, window_width = _window(sample.target.image_size[1], size[1] / width)
+    sample = resized_crop(sample, (top, left, window_height, window_width), size)
+    if _uniform(0, 1) < augmentation.flip:
+        sample = horizontal_flip(sample, flip_order)
+    if augmentation.colour:
+        jitter = v2.ColorJitter(augmentation.colour, augmentation.colour, augmentation.colour)
+        sample = replace(sample, image=jitter(sample.image))
+    return pad(sample, crop)
+
+
+def _uniform(low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand(()))
+
+
+def _window(side: int, share: float) -> tuple[int, int]:
+    """The start and the length of a random stretch, whole pixels, that is `share` of the side."""
+    length = max(1, round(side * share))
+    return int(torch.randint(side - length + 1, ())), length
+
+
+def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[int, int]) -> Sample:
+    """The window `(top, left, height, width)`, in pixels of the picture, resized to `size` `(height, width)`.
+
+    Boxes are clipped. An object goes when its box is less than a pixel wide or high, or nothing is left of its mask.
+    Keypoints outside get visibility 0.
+    """
+    top, left, height, width = window
+    image = sample.image[:, top : top + height, left : left + width]
+    target = sample.target
+    offset = torch.tensor([left, top])
+    scale = torch.tensor([size[1] / width, size[0] / height])
+    limit = torch.tensor([size[1], size[0]])
+    corners = ((target.boxes.view(len(target), 2, 2) - offset) * scale).clamp(torch.zeros(2), limit)
+    keep = (corners.diff(dim=1) >= 1).flatten(1).all(1)
+    masks, label_map, keypoints, visibility = target.masks, target.label_map, target.keypoints, target.visibility
+    if masks is not None:
+        before = masks.flatten(1).any(1)
+        masks = _nearest(masks, window, size)
+        keep &= masks.flatten(1).any(1) | ~before
+        masks = masks[keep]
+    if label_map is not None:
+        label_map = _nearest(label_map, window, size)
+    if keypoints is not None and visibility is not None:
+        moved = (keypoints[keep] - offset) * scale
+        outside = ((moved < 0) | (moved > limit)).any(-1)
+        visibility = visibility[keep].masked_fill(outside, 0)
+        keypoints = moved.masked_fill((visibility == 0)[..., None], 0)
+    moved_target = replace(
+        target[keep],
+        image_size=size,
+        boxes=corners[keep].flatten(1),
+        masks=masks,
+        keypoints=keypoints,
+        visibility=visibility,
+        label_map=label_map,
+        num_classes=None,
+    )
+    resized: Tensor = v2.functional.resize(image, list(size), antialias=True)
+    return replace(sample, image=resized, target=moved_target)
+
+
+def _nearest(
+    values: Shaped[Tensor, "*n h w"], window: tuple[int, int, int, int], size: tuple[int, int]
+) -> Shaped[Tensor, "*n h2 w2"]:
+    """For each pixel of the result, the value at its centre."""
+    top, left, height, width = window
+    rows = top + (2 * torch.arange(size[0]) + 1) * height // (2 * size[0])
+    columns = left + (2 * torch.arange(size[1]) + 1) * width // (2 * size[1])
+    return values.index_select(-2, rows).index_select(-1, columns)
+
+
+def horizontal_flip(sample: Sample, flip_order: Tensor) -> Sample:
+    """The mirrored picture; `flip_order[k]` is the keypoint that keypoint `k` becomes (`Categories.flip_order`)."""
+    target = sample.target
+    width = target.image_size[1]
+    x1, y1, x2, y2 = target.boxes.unbind(1)
+    keypoints, visibility = target.keypoints, target.visibility
+    if keypoints is not None and visibility is not None:
+        visibility = visibility[:, flip_order]
+        x, y = keypoints[:, flip_order].unbind(-1)
+        keypoints = torch.stack([torch.where(visibility > 0, width - x, x), y], -1)
+    flipped = replace(
+        target,
+        boxes=torch.stack([width - x2, y1, width - x1, y2], 1),
+        masks=None if target.masks is None else target.masks.flip(-1),
+        keypoints=keypoints,
+        visibility=visibility,
+        label_map=None if target.label_map is None else target.label_map.flip(-1),
+        num_classes=None,
+    )
+    return replace(sample, image=sample.image.flip(-1), target=flipped)
+
+
+def pad(sample: Sample, size: tuple[int, int]) -> Sample:
+    """The sample on a canvas of `size`, which is no smaller, at the top left.
+
+    The rest is the mean colour, and ignored in the label map.
+    """
+    target = sample.target
+    if size == target.image_size:
+        return sample
+    right, bottom = size[1] - target.image_size[1], size[0] - target.image_size[0]
+    rest = (0, right, 0, bottom)
+    padded = replace(
+        target,
+        image_size=size,
+        masks=None if target.masks is None else F.pad(target.masks, rest),
+        label_map=None if target.label_map is None else F.pad(target.label_map, rest, value=IGNORE),
+        num_classes=None,
+    )
+    image = v2.functional.pad(sample.image, [0, 0, right, bottom], fill=list(MEAN_COLOUR))
+    return replace(sample, image=image, target=padded)
