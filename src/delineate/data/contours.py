@@ -1,0 +1,68 @@
+"""A mask as one polygon, exactly: along the edges of its pixels."""
+
+import numpy as np
+from jaxtyping import Bool
+from numpy.typing import NDArray
+from torch import Tensor
+
+Corner = tuple[int, int]
+
+RIGHT, DOWN, LEFT, UP = (1, 0), (0, 1), (-1, 0), (0, -1)
+
+
+def outline(mask: Bool[Tensor, "h w"]) -> NDArray[np.float64]:
+    """The corners `(N, 2)` of one polygon whose inside is the mask, which has a pixel at least.
+
+    Parts and holes are joined to the first ring by lines of no width, there and back, so that filling it as COCO does
+    gives the mask back pixel for pixel.
+    """
+    first, *others = _rings(mask.numpy())
+    corners = list(first)
+    for ring in others:
+        corners += [first[0], *ring, ring[0]]
+    return np.array(corners, dtype=np.float64)
+
+
+def _rings(mask: NDArray[np.bool_]) -> list[list[Corner]]:
+    """The closed walks along the border with the mask at the right hand; straight stretches have no corner."""
+    steps = _steps(mask)
+    rings = []
+    while steps:
+        start = here = next(iter(steps))
+        ring: list[Corner] = []
+        before = None
+        while here in steps:
+            step = _take(steps, here, before)
+            if step != before:
+                ring.append(here)
+            here, before = (here[0] + step[0], here[1] + step[1]), step
+        assert here == start
+        rings.append(ring)
+    return rings
+
+
+def _steps(mask: NDArray[np.bool_]) -> dict[Corner, list[Corner]]:
+    """From each corner of the border, the steps of one pixel that keep the mask at the right hand."""
+    framed = np.pad(mask, 1)
+    inside = framed[1:-1, 1:-1]
+    steps: dict[Corner, list[Corner]] = {}
+    borders = (
+        (inside & ~framed[:-2, 1:-1], (0, 0), RIGHT),
+        (inside & ~framed[1:-1, 2:], (1, 0), DOWN),
+        (inside & ~framed[2:, 1:-1], (1, 1), LEFT),
+        (inside & ~framed[1:-1, :-2], (0, 1), UP),
+    )
+    for border, (right, down), step in borders:
+        for y, x in np.argwhere(border).tolist():
+            steps.setdefault((x + right, y + down), []).append(step)
+    return steps
+
+
+def _take(steps: dict[Corner, list[Corner]], here: Corner, before: Corner | None) -> Corner:
+    """The next step; where two pixels touch at a corner, to the left, which keeps them in one ring."""
+    choices = steps[here]
+    left = None if before is None else (before[1], -before[0])
+    step = choices.pop(choices.index(left)) if left in choices else choices.pop()
+    if not choices:
+        del steps[here]
+    return step

@@ -1,0 +1,126 @@
+"""A data set as YOLO."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import yaml
+from jaxtyping import Bool
+from torch import Tensor
+
+from delineate.data import yolo_files
+from delineate.data.contours import outline
+from delineate.data.dataset import Dataset
+from delineate.data.files import store_pictures, write_text
+from delineate.data.yolo_files import Description
+from delineate.ops.masks import paint_label_map
+from delineate.structures import Categories, InputError, Target
+
+
+def write(dataset: Dataset, root: Path, split: str) -> list[str]:
+    """Write `images/{split}`, `labels/{split}` and the split's entry in `data.yaml`; gives the lines of what was lost.
+
+    Lines are polygons where there are masks, else poses where there are keypoints, else boxes. Raises `InputError`
+    when `root` has other classes or keypoints already.
+    """
+    has_masks = "masks" in dataset.contents
+    has_poses = "keypoints" in dataset.contents and not has_masks
+    description = _description(dataset.categories, has_poses) | _other_splits(root, dataset.categories, has_poses)
+    lost: Counter[str] = Counter()
+    for path, target in store_pictures(dataset, root / "images" / split):
+        kept = _fitting(target)
+        lost += _lost(target, kept, dataset.categories)
+        lines = _polygons(target[kept]) if has_masks else _boxes(target[kept], has_poses)
+        write_text(yolo_files.label_file(path), "".join(f"{line}\n" for line in lines))
+    description[split] = f"images/{split}"
+    write_text(root / yolo_files.NAMES[0], yaml.safe_dump(description, sort_keys=False, allow_unicode=True))
+    return [line.format(count) for line, count in sorted(lost.items())]
+
+
+def _fitting(target: Target) -> Bool[Tensor, " n"]:
+    """Which objects are written: none that are a crowd, and none whose mask has no pixel."""
+    assert target.crowd is not None
+    return ~target.crowd if target.masks is None else ~target.crowd & target.masks.any(2).any(1)
+
+
+def _lost(target: Target, kept: Bool[Tensor, " n"], categories: Categories) -> Counter[str]:
+    """What YOLO cannot hold of one picture: lines, each with its count."""
+    assert target.crowd is not None
+    assert target.difficult is not None
+    lost: Counter[str] = Counter()
+    lost["crowd: {} regions are left out"] = int(target.crowd.sum())
+    lost["difficult: {} objects are written as ordinary ones"] = int(target.difficult[kept].sum())
+    painted = None
+    if target.masks is not None:
+        lost["masks: {} objects without a pixel are left out"] = int((~target.crowd & ~kept).sum())
+        extents = torch.tensor([_extent(mask) for mask in target.masks[kept]]).view(-1, 4)
+        lost["boxes of {} objects: their masks' extents take their place"] = int(
+            (extents != target.boxes[kept]).any(1).sum()
+        )
+        painted = paint_label_map(target.masks[kept], target.labels[kept], categories.num_classes)
+        if target.visibility is not None:
+            lost["keypoints of {} objects: lines of polygons have none"] = int((target.visibility > 0).any(1).sum())
+    if target.label_map is not None and (painted is None or not painted.equal(target.label_map)):
+        lost["label maps of {} pictures: YOLO holds objects, whose masks do not paint these maps"] = 1
+    return +lost
+
+
+def _extent(mask: Bool[Tensor, "h w"]) -> list[float]:
+    y, x = mask.nonzero().unbind(1)
+    return [float(x.min()), float(y.min()), float(x.max()) + 1, float(y.max()) + 1]
+
+
+def _polygons(target: Target) -> list[str]:
+    assert target.masks is not None
+    height, width = target.image_size
+    corners = [torch.from_numpy(outline(mask)) / torch.tensor([width, height]) for mask in target.masks]
+    return [
+        _line(label, polygon.flatten().tolist()) for label, polygon in zip(target.labels.tolist(), corners, strict=True)
+    ]
+
+
+def _boxes(target: Target, has_poses: bool) -> list[str]:
+    """`class x y w h`, and `x y visibility` for each keypoint of a pose."""
+    height, width = target.image_size
+    size = torch.tensor([width, height], dtype=torch.float64)
+    start, end = target.boxes.double().view(-1, 2, 2).unbind(1)
+    numbers = [(start + end) / 2 / size, (end - start) / size]
+    if has_poses:
+        assert target.keypoints is not None
+        assert target.visibility is not None
+        numbers.append(
+            torch.cat([target.keypoints.double() / size, target.visibility.double()[..., None]], 2).flatten(1)
+        )
+    return [
+        _line(label, row) for label, row in zip(target.labels.tolist(), torch.cat(numbers, 1).tolist(), strict=True)
+    ]
+
+
+def _line(label: int, numbers: Sequence[float]) -> str:
+    """Twelve digits, so that a float32 in pixels survives."""
+    return " ".join([str(label), *(f"{number:.12g}" for number in numbers)])
+
+
+def _description(categories: Categories, has_poses: bool) -> Description:
+    description: Description = {"names": dict(enumerate(categories.class_names))}
+    if has_poses:
+        description |= {
+            "kpt_shape": [len(categories.keypoint_names), 3],
+            "flip_idx": list(categories.flip_order),
+            "kpt_names": {0: list(categories.keypoint_names)},
+            "skeleton": [list(edge) for edge in categories.skeleton],
+        }
+    return description
+
+
+def _other_splits(root: Path, categories: Categories, has_poses: bool) -> Description:
+    """The splits that `root` has already."""
+    path = root / yolo_files.NAMES[0]
+    if not path.exists():
+        return {}
+    there = yolo_files.load(path)
+    splits = {split: there.pop(split) for split in yolo_files.splits(there)}
+    if there != _description(categories, has_poses):
+        raise InputError(f"{path}: describes other classes or keypoints than the new split; give an empty folder")
+    return splits
