@@ -1,0 +1,8 @@
+"""Training: settings in, a run folder out; and the evaluation of what was trained."""
+
+from delineate.training.evaluation import Evaluation, evaluate, evaluate_run
+from delineate.training.runs import Run
+from delineate.training.settings import TrainingSettings
+from delineate.training.train import TrainingResult, resume, train
+
+__all__ = ["Evaluation", "Run", "TrainingResult", "TrainingSettings", "evaluate", "evaluate_run", "resume", "train"]

@@ -1,0 +1,145 @@
+"""The pictures of a run: splits read and checked, and what the defaults take from them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from delineate.catalog import Task
+from delineate.data.dataset import Content, Dataset
+from delineate.data.formats import read_dataset, splits
+from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
+from delineate.training.settings import TrainingSettings
+
+NEEDED: dict[Task, Content] = {"segment": "label_map"}
+HELD_OUT = 0.15
+LARGEST_CROP = 512
+
+
+class Part(Dataset):
+    """Some pictures of a data set."""
+
+    def __init__(self, whole: Dataset, indices: Sequence[int]) -> None:
+        self.whole, self.indices = whole, indices
+        self.categories, self.contents, self.problems = whole.categories, whole.contents, whole.problems
+        self.files: Sequence[Path] = [whole.files[index] for index in indices]
+
+    def target(self, index: int, image_size: tuple[int, int]) -> Target:
+        return self.whole.target(self.indices[index], image_size)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.whole[self.indices[index]]
+
+
+def read_split(root: Path, split: str, task: Task, format: str | None = None) -> Dataset:  # noqa: A002
+    """One split that a system of `task` can learn from.
+
+    Raises `InputError` when it has no pictures or lacks the annotations that the task needs.
+    """
+    dataset = read_dataset(root, split, format)
+    if len(dataset) == 0:
+        raise InputError(f"{root}: split '{split}' has no pictures")
+    if NEEDED[task] not in dataset.contents:
+        raise InputError(
+            f"{root}: split '{split}' has {', '.join(sorted(dataset.contents)) or 'no annotations'}, "
+            f"but systems that {task} learn from {NEEDED[task]}s"
+        )
+    return dataset
+
+
+def training_data(settings: TrainingSettings, task: Task) -> tuple[Dataset, Dataset, list[str]]:
+    """What to train on, what to validate on, and what there is to say of them.
+
+    Without the validation split, 15 % of the training split are held out, chosen by the seed.
+    """
+    train = read_split(settings.data, settings.train_split, task, settings.format)
+    notes = list(train.problems)
+    if settings.val_split in splits(settings.data, settings.format):
+        val = read_split(settings.data, settings.val_split, task, settings.format)
+        check_names(train.categories, val.categories, f"split '{settings.val_split}' of {settings.data}")
+        notes += val.problems
+    else:
+        train, val = _hold_out(train, settings, notes)
+    return train, _readable(val, notes) if settings.skip_unreadable else val, notes
+
+
+def _hold_out(train: Dataset, settings: TrainingSettings, notes: list[str]) -> tuple[Dataset, Dataset]:
+    if len(train) < 2:
+        raise InputError(f"{settings.data}: one picture and no split '{settings.val_split}'; a second one is needed")
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(settings.seed)).tolist()
+    num_held_out = max(1, round(HELD_OUT * len(train)))
+    notes.append(
+        f"no split '{settings.val_split}': validating on {num_held_out} of the {len(train)} pictures of "
+        f"'{settings.train_split}', which are not trained on"
+    )
+    return Part(train, sorted(order[num_held_out:])), Part(train, sorted(order[:num_held_out]))
+
+
+def _readable(dataset: Dataset, notes: list[str]) -> Dataset:
+    """The pictures that can be read; every validation has to measure the same ones."""
+    indices = []
+    for index in range(len(dataset)):
+        try:
+            dataset[index]
+            indices.append(index)
+        except InputError as error:
+            notes.append(f"not validated on: {error}")
+    if not indices:
+        raise InputError(f"{dataset.files[0]}: neither this nor another picture to validate on can be read")
+    return Part(dataset, indices)
+
+
+def check_names(expected: Categories, found: Categories, source: str) -> None:
+    """Raise `InputError`, naming the first class that differs, when values of label maps mean different classes."""
+    mine, theirs = expected.label_map_names, found.label_map_names
+    if mine == theirs:
+        return
+    for value in range(max(len(mine), len(theirs))):
+        here = f"'{mine[value]}'" if value < len(mine) else "no class"
+        there = f"'{theirs[value]}'" if value < len(theirs) else "no class"
+        if here != there:
+            raise InputError(
+                f"class names: {value} is {here} where trained and {there} in {source}; names and order must agree"
+            )
+
+
+def usual_size(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> tuple[int, int]:
+    """The median `(height, width)` of up to 32 pictures after resizing, in multiples of 32, from 32 to 512."""
+    sizes = [preprocess.resized(sample.target.image_size) for sample in _some(dataset, 32, skip_unreadable)]
+    if not sizes:
+        raise InputError(f"{dataset.files[0]}: neither this nor other pictures of the split can be read")
+    height, width = (int(median(sides)) // 32 * 32 for sides in zip(*sizes, strict=True))
+    return min(max(height, 32), LARGEST_CROP), min(max(width, 32), LARGEST_CROP)
+
+
+def median_frequency_weights(dataset: Dataset, *, skip_unreadable: bool) -> Float[Tensor, " c"]:
+    """Class weights `median(f) / f`; `f` is a class's share of the pixels of the pictures that it occurs in.
+
+    Eigen & Fergus 2015, section 6.1. Of more than 500 pictures, 500 at equal distances are counted. A class that does
+    not occur has weight 1.
+    """
+    num_classes = len(dataset.categories.label_map_names)
+    pixels, seen_with = torch.zeros(num_classes, dtype=torch.float64), torch.zeros(num_classes, dtype=torch.float64)
+    for sample in _some(dataset, 500, skip_unreadable):
+        assert sample.target.label_map is not None
+        counted = sample.target.label_map[sample.target.label_map != IGNORE]
+        counts = torch.bincount(counted, minlength=num_classes)
+        pixels += counts
+        seen_with += (counts > 0) * counts.sum()
+    frequency = pixels / seen_with.clamp(min=1)
+    occurs = frequency > 0
+    weights = frequency[occurs].quantile(0.5) / frequency if occurs.any() else frequency
+    return weights.where(occurs, 1.0).float()
+
+
+def _some(dataset: Dataset, count: int, skip_unreadable: bool) -> Iterator[Sample]:
+    """Up to `count` samples at equal distances."""
+    for position in range(min(count, len(dataset))):
+        try:
+            yield dataset[position * len(dataset) // min(count, len(dataset))]
+        except InputError:
+            if not skip_unreadable:
+                raise

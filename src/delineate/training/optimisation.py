@@ -1,0 +1,66 @@
+"""The optimizer, its learning rate over the run, and the moving average of the weights."""
+
+import copy
+import math
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from delineate.training.settings import TrainingSettings
+
+Averaged = TypeVar("Averaged", bound=nn.Module)
+
+
+def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
+    """AdamW or SGD over what is not frozen; biases and the weights of norms, all of one dimension, do not decay."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": settings.decay},
+        {"params": [weight for weight in trained if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if settings.optimizer == "sgd":
+        return SGD(groups, lr=settings.peak_learning_rate, momentum=0.9, nesterov=True, fused=True)
+    return AdamW(groups, lr=settings.peak_learning_rate, fused=True)
+
+
+def learning_rate(settings: TrainingSettings, progress: float) -> float:
+    """The learning rate after the share `progress` of the run: a linear rise, then the schedule down to zero.
+
+    `cosine` is Loshchilov & Hutter 2017, SGDR, equation 5 without restarts; `poly` is Chen et al. 2018, DeepLab,
+    section 4.1, power 0.9.
+    """
+    if progress < settings.warmup:
+        factor = 0.01 + 0.99 * progress / settings.warmup
+    else:
+        rest = 1 - (progress - settings.warmup) / (1 - settings.warmup)
+        factor = {"cosine": (1 - math.cos(math.pi * rest)) / 2, "poly": max(rest, 0) ** 0.9, "constant": 1.0}[
+            settings.schedule
+        ]
+    return settings.peak_learning_rate * factor
+
+
+class MovingAverage(Generic[Averaged]):
+    """The exponential moving average of a model's weights and batch statistics, as a model of its own.
+
+    The decay rises with the steps, `(1 + step) / (10 + step)` at most, so that a short run does not remember its start.
+    """
+
+    def __init__(self, model: Averaged, decay: float) -> None:
+        self.decay = decay
+        self.model: Averaged = copy.deepcopy(model).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: Averaged, step: int) -> None:
+        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        averaged: list[Tensor] = []
+        current: list[Tensor] = []
+        for mine, its in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if mine.is_floating_point():
+                averaged.append(mine)
+                current.append(its)
+            else:
+                mine.copy_(its)
+        torch._foreach_lerp_(averaged, current, weight)

@@ -1,0 +1,129 @@
+"""The folder of a run: what is in it, and how it is written so that no file is ever half there.
+
+settings.json                     everything needed to run it again
+metrics.csv, curves.png           losses and metrics of every epoch
+predictions.png                   a few validation pictures: picture, truth, prediction
+best.safetensors, last.safetensors, and the same names .json
+resume.ckpt                       the state to go on from
+tensorboard/                      the same numbers for TensorBoard
+"""
+
+import csv
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from delineate.structures import InputError
+from delineate.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run by its folder."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, settings: TrainingSettings) -> Self:
+        """A new folder, `settings.out` or the first free of runs/MODEL-1, -2, ...
+
+        Raises `InputError` when the folder is a run already.
+        """
+        folder = settings.out or _free(settings.model)
+        run = cls(folder)
+        if run.settings_file.exists():
+            raise InputError(
+                f"out: {folder} is a run already; continue it with --resume {folder}, or name another --out"
+            )
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"out: {folder} is a file; name a folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = settings.backbone_weights
+        places = {"data": settings.data.absolute(), "backbone_weights": weights and weights.absolute(), "out": folder}
+        values = settings.model_copy(update=places)
+        _write(run.settings_file, values.model_dump_json(indent=2).encode() + b"\n")
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Raises `InputError` when `folder` is no run."""
+        run = cls(folder)
+        if not run.settings_file.is_file():
+            raise InputError(f"{folder}: no run, there is no settings.json in it; name a folder that `train` wrote")
+        return run
+
+    @property
+    def settings_file(self) -> Path:
+        return self.folder / "settings.json"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.safetensors"
+
+    @property
+    def resume_file(self) -> Path:
+        return self.folder / "resume.ckpt"
+
+    def settings(self) -> TrainingSettings:
+        """Raises `InputError` naming the file when it was changed into something else."""
+        try:
+            values = json.loads(self.settings_file.read_text())
+        except ValueError as error:
+            raise InputError(f"{self.settings_file}: not JSON ({error})") from error
+        try:
+            return TrainingSettings(**{**values, "out": str(self.folder)})
+        except InputError as error:
+            raise InputError(f"{self.settings_file}: {error}") from error
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        file = io.BytesIO()
+        torch.save(state, file)
+        _write(self.resume_file, file.getbuffer())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """What `save_state` wrote, or `None` where a run stopped before it wrote any."""
+        if not self.resume_file.exists():
+            return None
+        state: dict[str, Any] = torch.load(self.resume_file, map_location="cpu", weights_only=True)
+        return state
+
+    def write_metrics(self, history: list[dict[str, float]]) -> None:
+        names = list(dict.fromkeys(name for row in history for name in row))
+        file = io.StringIO(newline="")
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        _write(self.folder / "metrics.csv", file.getvalue().encode())
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """One row an epoch; what an epoch did not measure is absent."""
+        file = self.folder / "metrics.csv"
+        if not file.exists():
+            return []
+        with file.open(newline="") as opened:
+            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(opened)]
+
+
+def _free(model: str) -> Path:
+    number = 1
+    while (folder := Path("runs") / f"{model}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _write(file: Path, content: bytes | memoryview) -> None:
+    beside = file.with_name(f".{file.name}.part")
+    with beside.open("wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+    beside.replace(file)

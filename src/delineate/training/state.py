@@ -1,0 +1,70 @@
+"""How far a run has come."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from delineate.training.settings import TrainingSettings
+
+TIMES = ("seconds", "pictures", "val_seconds")
+COUNTERS = (*TIMES, "epoch", "learning_rate")
+
+
+@dataclass(kw_only=True)
+class State:
+    """What, beside the weights and the optimizer, a run needs to go on as if it had never stopped.
+
+    `batch` counts the batches done of the epoch under way, `step` the optimizer's steps, `seconds` the time spent
+    training: reading and computing, without validations and saving. `sums` are the losses summed over the `batch`
+    batches. `history` has one row an epoch, and `metric` is the name in it that says which epoch was best.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    pictures: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    metric: str = ""
+    finished: bool = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def progress(self, settings: TrainingSettings, num_batches: int) -> float:
+        """The share of the budget that is used, 0..1; `num_batches` are those of an epoch."""
+        if settings.minutes is not None:
+            return min(1.0, self.seconds / (60 * settings.minutes))
+        assert settings.num_epochs is not None
+        return min(1.0, (self.epoch + self.batch / num_batches) / settings.num_epochs)
+
+    def add_losses(self, losses: dict[str, float]) -> None:
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def mean_losses(self) -> dict[str, float]:
+        return {name: value / self.batch for name, value in self.sums.items()}
+
+    def end_epoch(self, row: dict[str, float]) -> None:
+        self.history.append(row)
+        self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
+
+    @property
+    def validations(self) -> list[dict[str, float]]:
+        """The rows of the epochs that were validated."""
+        return [row for row in self.history if self.metric in row]
+
+    @property
+    def best(self) -> dict[str, float] | None:
+        """The row of the best epoch, the first of equals."""
+        return max(self.validations, key=lambda row: row[self.metric], default=None)
+
+    def validations_since_best(self) -> int:
+        rows = self.validations
+        return len(rows) - 1 - rows.index(self.best) if self.best is not None else 0
+
+
+def measured(row: dict[str, float]) -> dict[str, float]:
+    """The metrics among the numbers of an epoch."""
+    return {name: value for name, value in row.items() if name not in COUNTERS and not name.startswith("loss")}

@@ -1,0 +1,200 @@
+"""Training from settings, and going on with a run that was stopped."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer
+
+from delineate.catalog import build, find_system
+from delineate.data.dataset import Dataset
+from delineate.data.loading import Batch, TrainingLoader, training_loader
+from delineate.data.transforms import Augmentation, training_transform
+from delineate.models.dense import Segmenter
+from delineate.parts.backbones import Backbone, load_backbone_weights, read_weights
+from delineate.structures import InputError, Preprocess
+from delineate.training.data import median_frequency_weights, training_data, usual_size
+from delineate.training.display import Display
+from delineate.training.evaluation import find_device
+from delineate.training.interrupt import Interrupt, Interrupted
+from delineate.training.module import TrainingModule
+from delineate.training.optimisation import MovingAverage
+from delineate.training.outputs import Outputs
+from delineate.training.recorder import Recorder
+from delineate.training.runs import Run
+from delineate.training.settings import TrainingSettings
+from delineate.training.state import State, measured
+from delineate.weights import Checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a run came to: its folder, the metrics of its best epoch, and what it took (of training alone)."""
+
+    folder: Path
+    metrics: dict[str, float]
+    seconds: float
+    pictures: int
+
+
+def train(settings: TrainingSettings) -> TrainingResult:
+    """Train a system and keep everything in the run's folder.
+
+    Progress goes to standard error. Ctrl-C saves the state and the weights, says how to go on, and raises
+    `KeyboardInterrupt`. Raises `InputError` for what is wrong in the settings or the data, before the folder is made,
+    and when the loss is no number, with the names of the pictures.
+    """
+    return _run(settings, None)
+
+
+def resume(folder: Path) -> TrainingResult:
+    """Go on with a run that was stopped or killed; on a CPU, and by epochs, it ends as if it never had been.
+
+    Raises `InputError` when `folder` is no run.
+    """
+    run = Run.open(folder)
+    return _run(run.settings(), run)
+
+
+def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
+    saved = run.load_state() if run else None
+    state = State(**saved["state"]) if saved else State()
+    device = find_device(settings.device)
+    with _quiet():
+        trainer = _trainer(settings, device, state)
+    with Display(silent=not trainer.is_global_zero) as display, Interrupt() as interrupt, torch.random.fork_rng([]):
+        if run and state.finished:
+            display.line(f"{run.folder}: this run is complete")
+            return _result(run, state)
+        train_set, val_set, notes = training_data(settings, find_system(settings.model).task)
+        checkpoint = _checkpoint(settings, train_set, fresh=saved is None)
+        model = checkpoint.model.to(device).to(memory_format=torch.channels_last).train()
+        average = MovingAverage(model, settings.ema) if settings.ema else None
+        if saved:
+            model.load_state_dict(saved["model"])
+            if average:
+                average.model.load_state_dict(saved["average"])
+        loader = _loader(settings, train_set, checkpoint.preprocess, trainer)
+        optimizer_state = saved["optimizer"] if saved else None
+        module = TrainingModule(model, checkpoint.preprocess, settings, state, loader.num_batches, optimizer_state)
+        if run is None:
+            run = Run.create(settings) if trainer.is_global_zero else Run(Path())
+        for note in notes:
+            display.line(note)
+        display.line(
+            f"{run.folder}: {settings.model} on {device}, {len(train_set)} pictures and {len(val_set)} to validate on"
+        )
+        outputs = Outputs(run, checkpoint, val_set, silent=not trainer.is_global_zero)
+        trainer.callbacks.append(  # type: ignore[attr-defined]
+            Recorder(run=run, outputs=outputs, val=val_set, average=average, interrupt=interrupt, display=display)
+        )
+        try:
+            with _quiet():
+                trainer.fit(module, train_dataloaders=_Epochs(loader, state))
+        except Interrupted:
+            display.line(f"stopped; to go on: delineate train --resume {run.folder}")
+            raise KeyboardInterrupt from None
+        finally:
+            outputs.close()
+        return _result(run, state)
+
+
+class _Epochs:
+    """One epoch after another, as far as it is not done; Lightning begins an iteration for each."""
+
+    def __init__(self, loader: TrainingLoader, state: State) -> None:
+        self.loader, self.state = loader, state
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.loader.set_epoch(self.state.epoch, self.state.batch)
+        yield from self.loader
+
+
+def _checkpoint(settings: TrainingSettings, dataset: Dataset, *, fresh: bool) -> Checkpoint:
+    """The system before its first step; when it is not `fresh`, other weights will take the place of these."""
+    num_classes = len(dataset.categories.label_map_names)
+    torch.manual_seed(settings.seed)
+    model = build(settings.model, num_classes=num_classes, **settings.arguments)
+    backbone = next((module for module in model.modules() if isinstance(module, Backbone)), None)
+    if backbone is not None:
+        if fresh and settings.pretrained:
+            load_backbone_weights(backbone, backbone.imagenet_weights(), "pretrained")
+        if fresh and settings.backbone_weights:
+            load_backbone_weights(backbone, read_weights(settings.backbone_weights), str(settings.backbone_weights))
+        if settings.freeze_until is not None:
+            backbone.freeze_until(settings.freeze_until)
+    elif settings.pretrained or settings.backbone_weights or settings.freeze_until is not None:
+        raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
+    if fresh and settings.class_weights == "median_frequency" and isinstance(model, Segmenter):
+        model.class_weights.copy_(median_frequency_weights(dataset, skip_unreadable=settings.skip_unreadable))
+    return Checkpoint(
+        model=model,
+        system=settings.model,
+        arguments=settings.arguments,
+        num_classes=num_classes,
+        categories=dataset.categories,
+        preprocess=Preprocess(short_side=settings.short_side, long_side=settings.long_side),
+    )
+
+
+def _loader(settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess, trainer: Trainer) -> TrainingLoader:
+    crop_size = settings.crop_size or usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
+    augmentation = Augmentation(scale=settings.scale, crop_size=crop_size, flip=settings.flip, colour=settings.colour)
+    return training_loader(
+        dataset,
+        training_transform(augmentation, preprocess, dataset.categories),
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        num_workers=settings.num_workers,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+        skip_unreadable=settings.skip_unreadable,
+    )
+
+
+def _trainer(settings: TrainingSettings, device: torch.device, state: State) -> Trainer:
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.type == "cuda")
+    return Trainer(
+        accelerator="cuda" if device.type == "cuda" else "cpu",
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy="ddp" if settings.devices * settings.num_nodes > 1 else "auto",
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_epochs=-1 if settings.num_epochs is None else settings.num_epochs - state.epoch,
+        min_epochs=0,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.clip_gradient,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        benchmark=device.type == "cuda",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's announcements, its use of what torch deprecates, and its warning that a frozen stage is."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode at the start of training.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _result(run: Run, state: State) -> TrainingResult:
+    metrics = measured(state.best) if state.best else {}
+    return TrainingResult(folder=run.folder, metrics=metrics, seconds=state.seconds, pictures=state.pictures)
