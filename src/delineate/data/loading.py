@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import UInt8
@@ -31,15 +31,15 @@ class Batch:
     files: tuple[str, ...]
     skipped: tuple[str, ...] = ()
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Batch":
         """The batch on a device; copies from pinned memory do not wait."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pin_memory(self) -> Self:
+    def pin_memory(self) -> "Batch":
         return self._map(Tensor.pin_memory)
 
-    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return Batch(
             images=change(self.images),
             targets=tuple(_mapped(target, change) for target in self.targets),
             files=self.files,

@@ -5,7 +5,7 @@ and label maps sampled at the centres of pixels, is why geometry is written here
 mirror keypoints to W - 1 - x and sample masks at the corners of pixels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -55,9 +55,7 @@ def training_transform(augmentation: Augmentation, preprocess: Preprocess, categ
 
     Where the scaled picture is smaller than the crop it is padded at the right and the bottom. The picture stays uint8.
     """
-    return partial(
-        _augmented, augmentation=augmentation, preprocess=preprocess, flip_order=torch.tensor(categories.flip_order)
-    )
+    return partial(_augmented, augmentation=augmentation, preprocess=preprocess, flip_order=categories.flip_order)
 
 
 def evaluation_transform(preprocess: Preprocess) -> Transform:
@@ -70,7 +68,7 @@ def _resized(sample: Sample, preprocess: Preprocess) -> Sample:
     return resized_crop(sample, (0, 0, *size), preprocess.resized(size))
 
 
-def _augmented(sample: Sample, augmentation: Augmentation, preprocess: Preprocess, flip_order: Tensor) -> Sample:
+def _augmented(sample: Sample, augmentation: Augmentation, preprocess: Preprocess, flip_order: Sequence[int]) -> Sample:
     factor = _uniform(*augmentation.scale)
     height, width = (max(1, round(side * factor)) for side in preprocess.resized(sample.target.image_size))
     crop = augmentation.crop_size or (height, width)
@@ -80,7 +78,7 @@ def _augmented(sample: Sample, augmentation: Augmentation, preprocess: Preproces
     top, window_height = _window(sample.target.image_size[0], size[0] / height)
     left, window_width = _window(sample.target.image_size[1], size[1] / width)
     sample = resized_crop(sample, (top, left, window_height, window_width), size)
-    if _uniform(0, 1) < augmentation.flip:
+    if _uniform(0.0, 1.0) < augmentation.flip:
         sample = horizontal_flip(sample, flip_order)
     if augmentation.colour:
         jitter = v2.ColorJitter(augmentation.colour, augmentation.colour, augmentation.colour)
@@ -149,15 +147,16 @@ def _nearest(
     return values.index_select(-2, rows).index_select(-1, columns)
 
 
-def horizontal_flip(sample: Sample, flip_order: Tensor) -> Sample:
+def horizontal_flip(sample: Sample, flip_order: Sequence[int]) -> Sample:
     """The mirrored picture; `flip_order[k]` is the keypoint that keypoint `k` becomes (`Categories.flip_order`)."""
     target = sample.target
     width = target.image_size[1]
     x1, y1, x2, y2 = target.boxes.unbind(1)
     keypoints, visibility = target.keypoints, target.visibility
     if keypoints is not None and visibility is not None:
-        visibility = visibility[:, flip_order]
-        x, y = keypoints[:, flip_order].unbind(-1)
+        assert len(flip_order) == visibility.shape[1], f"{len(flip_order)} keypoints of {visibility.shape[1]}"
+        visibility = visibility[:, list(flip_order)]
+        x, y = keypoints[:, list(flip_order)].unbind(-1)
         keypoints = torch.stack([torch.where(visibility > 0, width - x, x), y], -1)
     flipped = replace(
         target,
