@@ -19,6 +19,8 @@ MAX_PIXELS = 2**27
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
 
+LABEL_MAP_MODES = frozenset({"1", "L", "P", "I;16", "I;16L", "I;16B", "I;16N"})
+
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,7 +62,7 @@ def read_label_map(path: Path) -> Int64[Tensor, "h w"]:
     changes values.
     """
     with _opened(path) as (picture, orientation):
-        if picture.format == "JPEG" or not (picture.mode in ("1", "L", "P", "I") or picture.mode.startswith("I;16")):
+        if picture.format == "JPEG" or picture.mode not in LABEL_MAP_MODES:
             found = f"{picture.format} of mode {picture.mode}"
             raise InputError(f"{path}: a label map is a PNG with one class value a pixel; this is a {found}")
         return torch.from_numpy(np.array(_turned(picture, orientation)).astype(np.int64))
@@ -73,8 +75,9 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files in a folder and its sub-folders, by their suffix, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    """The picture files in a folder and its sub-folders, by their suffix, sorted; hidden files are none."""
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted(path for path in paths if path.is_file())
 
 
 @contextmanager

@@ -43,17 +43,20 @@ CITYSCAPES = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelValues:
-    """`table[value]` is the class of a stored value, `IGNORE` or `UNKNOWN`; `rule` says so in words."""
+    """`table[value]` is the class of a stored value, `IGNORE` or `UNKNOWN`; `table[256]` is for values past 255.
+
+    `rule` says it in words.
+    """
 
     categories: Categories
-    table: Int64[Tensor, "256"]
+    table: Int64[Tensor, "257"]
     rule: str
 
     def read(self, file: Path) -> Int64[Tensor, "h w"]:
         """The label map in a file; raises `InputError` naming the file and the first value that means nothing."""
         stored = read_label_map(file)
-        label_map = self.table[stored.clamp(0, 255)].masked_fill(stored > 255, UNKNOWN)
-        if (label_map == UNKNOWN).any():
+        label_map = self.table.index_select(0, stored.flatten().clamp(max=256)).view_as(stored)
+        if label_map.min() == UNKNOWN:
             y, x = (label_map == UNKNOWN).nonzero()[0].tolist()
             raise InputError(f"{file}: value {int(stored[y, x])} at row {y}, column {x} is no class: {self.rule}")
         return label_map
@@ -98,7 +101,7 @@ def _values(names: dict[int, str], ignored: Sequence[int], rule: str, source: Pa
         categories = Categories(class_names=classes, label_map_names=label_map_names)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
-    table = torch.full((256,), UNKNOWN)
+    table = torch.full((257,), UNKNOWN)
     for value, name in names.items():
         table[value] = label_map_names.index(name)
     table[list(ignored)] = IGNORE

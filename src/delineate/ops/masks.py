@@ -44,7 +44,7 @@ def decode_rle(rles: Sequence[RLE], image_size: tuple[int, int]) -> Bool[Tensor,
 def paint_label_map(masks: Bool[Tensor, "n h w"], values: Int64[Tensor, " n"], background: int) -> Int64[Tensor, "h w"]:
     """One value a pixel: `background` where no mask is, and the value of the smallest of the masks that cover it."""
     label_map = torch.full(masks.shape[1:], background, dtype=torch.int64, device=masks.device)
-    areas = masks.sum((1, 2), dtype=torch.int32)
-    for row in areas.argsort(descending=True, stable=True).tolist():
+    areas = [int(mask.count_nonzero()) for mask in masks]
+    for row in sorted(range(len(areas)), key=areas.__getitem__, reverse=True):
         label_map.masked_fill_(masks[row], int(values[row]))
     return label_map

@@ -1,0 +1,30 @@
+"""Pictures with what is known of them: read, written, converted, made, augmented and loaded."""
+
+from delineate.data.dataset import Content, Dataset
+from delineate.data.formats import FORMATS, Format, convert, read_dataset, splits
+from delineate.data.images import from_pil, image_size, read_image, read_label_map
+from delineate.data.loading import Batch, evaluation_loader, training_loader
+from delineate.data.synthetic import Synthetic, synthesise
+from delineate.data.transforms import Augmentation, evaluation_transform, training_transform
+
+__all__ = [
+    "FORMATS",
+    "Augmentation",
+    "Batch",
+    "Content",
+    "Dataset",
+    "Format",
+    "Synthetic",
+    "convert",
+    "evaluation_loader",
+    "evaluation_transform",
+    "from_pil",
+    "image_size",
+    "read_dataset",
+    "read_image",
+    "read_label_map",
+    "splits",
+    "synthesise",
+    "training_loader",
+    "training_transform",
+]
