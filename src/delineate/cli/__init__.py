@@ -1,0 +1,5 @@
+"""The command `delineate`: it reads arguments, calls the library, and prints."""
+
+from delineate.cli.app import main
+
+__all__ = ["main"]

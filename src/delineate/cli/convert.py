@@ -1,0 +1,48 @@
+"""`delineate convert` and `delineate synth`: data sets in, data sets out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from delineate.cli.output import AsJson, print_json, print_line
+
+FORMAT = "coco, voc, yolo or mask_folder"
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder (or COCO .json) to read.")],
+    destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write.")],
+    to: Annotated[str, typer.Option(help=f"Format to write: {FORMAT}.", show_default=False)],
+    source_format: Annotated[
+        str | None, typer.Option("--from", help=f"Format of SRC: {FORMAT}; found out if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Convert a data set to another format; what that format cannot hold is said."""
+    from delineate.data import convert as convert_dataset
+
+    losses = convert_dataset(source, destination, to, source_format)
+    if as_json:
+        print_json({"source": str(source), "destination": str(destination), "format": to, "losses": losses})
+        return
+    for line in losses:
+        print_line(f"[yellow]not kept:[/] {line}")
+    print_line(f"{destination}: written as {to}" + ("" if losses else "; nothing was lost"))
+
+
+def synth(
+    destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write, as COCO.")],
+    num_images: Annotated[int, typer.Option(min=1, help="How many pictures, a fifth of them in the split val.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every pixel.")] = 0,
+    image_size: Annotated[tuple[int, int], typer.Option(help="Height and width in pixels.")] = (128, 128),
+    as_json: AsJson = False,
+) -> None:
+    """Write a synthetic data set: textured shapes with boxes, masks, keypoints and label maps."""
+    from delineate.data import synthesise
+
+    synthesise(destination, num_images=num_images, seed=seed, image_size=image_size)
+    if as_json:
+        print_json({"destination": str(destination), "num_images": num_images, "seed": seed})
+        return
+    print_line(f"{destination}: {num_images} pictures; try `delineate train unet {destination} --minutes 3`")

@@ -1,0 +1,33 @@
+"""`delineate models`: what there is to train."""
+
+from typing import Any
+
+from delineate.cli.output import AsJson, print_json, print_table, table
+
+
+def models(as_json: AsJson = False) -> None:
+    """List the systems: what they are, the paper, their options."""
+    from delineate.catalog import CATALOG, options
+
+    if as_json:
+        systems = {
+            name: {
+                "task": system.task,
+                "title": system.title,
+                "paper": system.paper,
+                "options": {option: _plain(parameter.default) for option, parameter in options(name).items()},
+            }
+            for name, system in CATALOG.items()
+        }
+        print_json(systems)
+        return
+    rows = table("name", "what it is")
+    rows.columns[0].no_wrap = True
+    for name, system in CATALOG.items():
+        flags = " ".join("--" + option.replace("_", "-") for option in options(name))
+        rows.add_row(f"[bold cyan]{name}[/]", f"{system.title}\n[dim]{system.paper}[/]\n[green]{flags}[/]\n")
+    print_table(rows)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

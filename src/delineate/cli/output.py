@@ -1,0 +1,81 @@
+"""What goes to the screen: results to stdout, everything else to stderr."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout, for machines; all else goes to stderr.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute; auto takes CUDA where there is one.")
+]
+
+stderr = Console(stderr=True, highlight=False)
+
+
+def error_line(message: str) -> None:
+    """Say in one line what the user can mend."""
+    stderr.print("[bold red]error:[/] " + escape(" ".join(message.split())), soft_wrap=True)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One object on one line; NaN, which JSON has not, becomes null."""
+    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_line(text: str) -> None:
+    """A line of results for people."""
+    Console(highlight=False, soft_wrap=True).print(text)
+
+
+def table(*columns: str) -> Table:
+    """An empty table with a line under its head."""
+    return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def print_table(rows: Table) -> None:
+    """A table of results for people."""
+    Console(highlight=False).print(rows)
+
+
+def progress() -> Progress:
+    """A bar on stderr that vanishes when done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+        transient=True,
+    )
+
+
+def headline(metrics: Mapping[str, float]) -> str:
+    """The metrics of the whole in one line, the first one emphasised; those of single classes, `IoU/NAME`, left out."""
+    first, *others = (name for name in metrics if "/" not in name)
+    line = f"[bold green]{first} {number(metrics[first])}[/]"
+    return line + "".join(f"   {name} {number(metrics[name])}" for name in others)
+
+
+def number(value: float | None) -> str:
+    """Shares with four decimals, counts as they are, `–` where a class does not occur."""
+    if value is None or value != value:
+        return "–"
+    return f"{value:,.0f}" if abs(value) > 1 else f"{value:.4f}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

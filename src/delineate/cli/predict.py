@@ -1,0 +1,95 @@
+"""`delineate predict RUN PATHS`: results of pictures as files and lines."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+
+from delineate.cli.output import AsJson, Device, error_line, print_json, print_line, progress
+
+if TYPE_CHECKING:
+    from delineate.deploy import Predicted
+    from delineate.structures import Categories, InputError
+
+
+def predict(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a training run, or a .safetensors file of one.")
+    ],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Pictures, and folders of pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("predictions"),
+    tile: Annotated[
+        int | None, typer.Option(min=1, help="Go through larger pictures in square tiles of this many pixels a side.")
+    ] = None,
+    overlap: Annotated[int, typer.Option(min=0, help="Pixels by which tiles overlap.")] = 64,
+    weights: Annotated[Literal["best", "last"], typer.Option(help="Which weights of the run.")] = "best",
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Label pictures: label maps go to OUT/label_maps, and the pictures with their results to OUT/overlays.
+
+    With --json, one object a picture and line is printed, and no overlays are drawn. A picture that cannot be read is
+    said and passed over; the exit code is then 2.
+    """
+    from delineate.deploy import Predictor
+    from delineate.deploy.pictures import each_picture
+
+    predictor = Predictor.load(run, device=device, weights=weights)
+    files = [file for file in each_picture(paths) if isinstance(file, Path)]
+    unreadable: list["InputError"] = []
+
+    def skip(error: "InputError") -> None:
+        unreadable.append(error)
+        error_line(str(error))
+
+    start, num_done = time.perf_counter(), 0
+    names = result_names(paths, files)
+    with progress() as bar:
+        task = bar.add_task("predicting", total=len(files))
+        size = None if tile is None else (tile, tile)
+        for predicted in predictor.predict(files, tile=size, overlap=overlap, unreadable=skip):
+            record = _write(predicted, predictor.categories, out, names[predicted.file], overlay=not as_json)
+            if as_json:
+                print_json(record)
+            num_done += 1
+            bar.update(task, completed=num_done + len(unreadable))
+    if not as_json:
+        failed = f", [red]{len(unreadable)} could not be read[/]" if unreadable else ""
+        seconds = time.perf_counter() - start
+        print_line(f"{num_done} pictures in {seconds:.1f} s{failed}; the results are in [bold]{escape(str(out))}[/]")
+    if unreadable:
+        raise typer.Exit(2)
+
+
+def result_names(paths: Sequence[Path], files: Sequence[Path]) -> dict[str, Path]:
+    """A name for each picture: its path below the folder given, without suffix, numbered where two are alike."""
+    folders = [path for path in paths if path.is_dir()]
+    names: dict[str, Path] = {}
+    for file in dict.fromkeys(files):
+        folder = next((folder for folder in folders if file.is_relative_to(folder)), file.parent)
+        name = free = file.relative_to(folder).with_suffix("")
+        number = 1
+        while free in names.values():
+            number += 1
+            free = name.with_name(f"{name.name}-{number}")
+        names[str(file)] = free
+    return names
+
+
+def _write(predicted: "Predicted", categories: "Categories", out: Path, name: Path, overlay: bool) -> dict[str, Any]:
+    """Write a picture's results below `out`; its record."""
+    from delineate.data.files import write_label_map
+    from delineate.deploy import prediction_record
+    from delineate.structures import LabelMap
+    from delineate.viz import draw_target, write_picture
+
+    label_map_file = None
+    if isinstance(predicted.prediction, LabelMap):
+        label_map_file = out / "label_maps" / f"{name}.png"
+        write_label_map(label_map_file, predicted.prediction.label_map)
+    if overlay:
+        write_picture(out / "overlays" / f"{name}.jpg", draw_target(predicted.image, predicted.prediction, categories))
+    return prediction_record(predicted.prediction, categories, file=predicted.file, label_map_file=label_map_file)

@@ -1,0 +1,141 @@
+"""`delineate train MODEL DATA`: one command a system, made from its preset's signature and from `TrainingSettings`."""
+
+import inspect
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from delineate.cli.output import AsJson, headline, print_json, print_line
+
+if TYPE_CHECKING:
+    from delineate.training import TrainingResult
+
+NOT_OPTIONS = ("model", "data", "arguments")
+
+
+class Systems(TyperGroup):
+    """The systems of the catalog as commands, made when asked for: the catalog takes seconds to import."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        from delineate.catalog import CATALOG
+
+        return list(CATALOG)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        """A command's title alone, which is all that the list of systems needs."""
+        return _command(cmd_name, lambda: None)
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        name, *rest = args
+        return name, _command(name, train_command(name)), rest
+
+
+train_app = typer.Typer(
+    cls=Systems, invoke_without_command=True, subcommand_metavar="MODEL DATA [OPTIONS]", rich_markup_mode="rich"
+)
+
+
+@train_app.callback()
+def train(
+    context: typer.Context,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, killed or stopped.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a system on a folder of labelled pictures, or go on with a run.
+
+    Each system has its own options: `delineate train unet --help`.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if resume is None:
+        typer.echo(context.get_help())
+        return
+    from delineate.training import resume as resume_run
+
+    _report(resume_run(resume), as_json)
+
+
+def _command(name: str, function: Callable[..., None]) -> Any:
+    from delineate.catalog import find_system
+
+    system = find_system(name)
+    app = typer.Typer(rich_markup_mode="rich", add_completion=False)
+    help_text = f"Train {name}: {system.title}."
+    app.command(name, help=help_text, short_help=system.title, epilog=system.paper, rich_help_panel="Systems")(function)
+    return typer.main.get_command(app)
+
+
+def train_command(name: str) -> Callable[..., None]:
+    """The function behind `delineate train NAME`, whose signature typer reads."""
+    from delineate.catalog import options
+    from delineate.training import TrainingSettings
+    from delineate.training import train as train_run
+
+    own = {option: _own_option(name, parameter) for option, parameter in options(name).items()}
+    fields = {field: info for field, info in TrainingSettings.model_fields.items() if field not in NOT_OPTIONS}
+    assert not set(own) & set(fields), f"{name} and TrainingSettings share options"
+
+    def train_system(data: Path, as_json: bool, **values: Any) -> None:
+        arguments = {option: values[option] for option in own}
+        settings = {field: values[field] for field in fields}
+        settings |= {field: None for field in fields if values.get(f"no_{field}")}
+        _report(train_run(TrainingSettings(model=name, data=data, arguments=arguments, **settings)), as_json)
+
+    data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder (or COCO .json) of labelled pictures.")]
+    parameters = [
+        _parameter("data", data, inspect.Parameter.empty),
+        *own.values(),
+        *(parameter for field, info in fields.items() for parameter in _settings_options(field, info)),
+        _parameter("as_json", AsJson, False),
+    ]
+    train_system.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    train_system.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return train_system
+
+
+def _own_option(system: str, parameter: inspect.Parameter) -> inspect.Parameter:
+    """A preset's argument as an option; its help is the `Doc` in its annotation."""
+    annotation, help_text = parameter.annotation, None
+    if get_origin(annotation) is Annotated:
+        annotation, *notes = get_args(annotation)
+        help_text = next((note.documentation for note in notes if hasattr(note, "documentation")), None)
+    option = typer.Option(help=help_text, rich_help_panel=f"Options of {system}")
+    return _parameter(parameter.name, Annotated[annotation, option], parameter.default)
+
+
+def _settings_options(name: str, info: Any) -> list[inspect.Parameter]:
+    """A field of `TrainingSettings` as an option; one that can be off but is not by default has a `--no-` form too."""
+    flag = "--" + name.replace("_", "-")
+    panel = info.json_schema_extra["panel"]
+    option = typer.Option(flag, help=info.description, rich_help_panel=panel)
+    options = [_parameter(name, Annotated[info.annotation, option], info.default)]
+    if info.default is not None and types.NoneType in get_args(info.annotation):
+        off = typer.Option(f"--no-{flag[2:]}", help=f"Do without {flag}.", rich_help_panel=panel)
+        options.append(_parameter(f"no_{name}", Annotated[bool, off], False))
+    return options
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _report(result: "TrainingResult", as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "run": str(result.folder),
+                "metrics": result.metrics,
+                "seconds": result.seconds,
+                "pictures": result.pictures,
+            }
+        )
+        return
+    print_line(headline(result.metrics) if result.metrics else "nothing was measured")
+    print_line(
+        f"[bold]{escape(str(result.folder))}[/]; use it: delineate predict {escape(str(result.folder))} PICTURES"
+    )
