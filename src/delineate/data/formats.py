@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from delineate.data import coco, mask_folder, voc, yolo
 from delineate.data.dataset import Dataset
 from delineate.structures import InputError
 
 
+@runtime_checkable
 class Format(Protocol):
     """What the module of a format offers."""
 
