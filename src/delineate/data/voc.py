@@ -80,7 +80,7 @@ class Voc(Dataset):
         stem = self.files[index].stem
         objects = voc_files.objects(self._xml(stem)) if "boxes" in self.contents else []
         boxes = _boxes(objects, image_size)
-        kept = _with_area(boxes)
+        kept = voc_files.with_area(boxes)
         masks = label_map = None
         if "masks" in self.contents:
             masks = self._masks(stem, len(objects), image_size)[kept]
@@ -130,7 +130,7 @@ class Voc(Dataset):
         for file in self.files if "boxes" in self.contents else ():
             objects = voc_files.objects(self._xml(file.stem))
             if objects:
-                for row in (~_with_area(_boxes(objects, size_of(file)))).nonzero().flatten().tolist():
+                for row in (~voc_files.with_area(_boxes(objects, size_of(file)))).nonzero().flatten().tolist():
                     yield f"{self._xml(file.stem)}: object {row + 1}, {objects[row].name}, has no area; left out"
 
     def _xml(self, stem: str) -> Path:
@@ -142,10 +142,6 @@ def _boxes(objects: Sequence[Object], image_size: tuple[int, int]) -> Float[Tens
     height, width = image_size
     boxes = torch.tensor([thing.box for thing in objects], dtype=torch.float32).view(-1, 4)
     return boxes.clamp(min=torch.zeros(4), max=torch.tensor([width, height, width, height], dtype=torch.float32))
-
-
-def _with_area(boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, " n"]:
-    return (boxes[:, 2:] > boxes[:, :2]).all(1)
 
 
 def _values(path: Path, image_size: tuple[int, int]) -> Int64[Tensor, "h w"]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from jaxtyping import Bool, Float
+from torch import Tensor
+
 from delineate.data.dataset import Content
 from delineate.structures import InputError
 from delineate.structures.categories import BACKGROUND
@@ -137,3 +140,9 @@ def objects(path: Path) -> list[Object]:
         difficult = (element.findtext("difficult") or "0").strip() == "1"
         found.append(Object(name, (x1 - 1, y1 - 1, x2, y2), difficult))
     return found
+
+
+def with_area(boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, " n"]:
+    """Which boxes are larger than one pixel: VOC writes the same numbers for a single pixel and for no area at all."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return (sides > 0).all(1) & (sides > 1).any(1)

@@ -51,6 +51,9 @@ def _lost(target: Target, categories: Categories) -> Counter[str]:
     assert target.crowd is not None
     lost: Counter[str] = Counter()
     lost["crowd: {} regions are written as difficult objects"] = int(target.crowd.sum())
+    lost["boxes of {} objects are a pixel or less, which VOC cannot tell from no area; reading leaves them out"] = int(
+        (~voc_files.with_area(target.boxes)).sum()
+    )
     if target.visibility is not None:
         lost["keypoints of {} objects: VOC has none"] = int((target.visibility > 0).any(1).sum())
     if target.masks is not None:
