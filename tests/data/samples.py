@@ -65,7 +65,6 @@ def _busy() -> Sample:
         visibility=torch.tensor([[2, 1, 0], [0, 0, 0], [0, 0, 0]]),
         crowd=torch.tensor([False, False, True]),
         label_map=label_map,
-        num_classes=3,
     )
     return Sample(image=_noise(size, 1), target=target, file="nowhere/busy.png")
 
@@ -82,7 +81,6 @@ def _difficult() -> Sample:
         visibility=torch.zeros(1, 3, dtype=torch.int64),
         difficult=torch.tensor([True]),
         label_map=torch.full(size, 3).masked_fill(mask, 2),
-        num_classes=3,
     )
     return Sample(image=_noise(size, 2), target=target, file="nowhere/difficult.png")
 
@@ -95,7 +93,6 @@ def _empty() -> Sample:
         keypoints=torch.zeros(0, 3, 2),
         visibility=torch.zeros(0, 3, dtype=torch.int64),
         label_map=torch.full(size, 3),
-        num_classes=3,
     )
     return Sample(image=_noise(size, 3), target=target, file="nowhere/empty.png")
 

@@ -9,7 +9,7 @@ from delineate.data.coco_json import Row
 from delineate.data.coco_writing import write
 from delineate.data.dataset import Dataset
 from delineate.data.images import image_size
-from delineate.ops.masks import decode_rle, paint_label_map
+from delineate.ops.masks import paint_label_map
 from delineate.structures import IGNORE, InputError, Target
 
 __all__ = ["Coco", "read", "recognises", "splits", "write"]
@@ -74,9 +74,7 @@ class Coco(Dataset):
         labels, crowd = objects.labels[here].clone(), objects.crowd[here].clone()
         masks = label_map = keypoints = visibility = None
         if "masks" in self.contents:
-            masks = decode_rle(
-                [objects.rle(row, image_size, self.source) for row in range(here.start, here.stop)], image_size
-            )
+            masks = objects.masks(range(here.start, here.stop), image_size, self.source)
         if masks is not None and "label_map" in self.contents:
             label_map = paint_label_map(masks, labels.masked_fill(crowd, IGNORE), self.categories.num_classes)
         if objects.keypoints is not None:

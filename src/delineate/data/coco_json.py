@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from delineate.data.dataset import Content
-from delineate.ops.masks import RLE
+from delineate.ops.masks import RLE, decode_rle
 from delineate.structures import IGNORE, Categories, InputError
 from delineate.structures.categories import BACKGROUND
 
@@ -22,6 +22,9 @@ Row = dict[str, Any]
 """One entry of the JSON: a picture, a category or an annotation."""
 
 Document = dict[str, list[Row]]
+
+UNREADABLE = (ValueError, TypeError, KeyError, RuntimeError)
+"""What a malformed segmentation raises when it is decoded."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,21 +43,34 @@ class Objects:
     difficult: Bool[Tensor, " n"]
     keypoints: Float[Tensor, "n k 3"] | None
 
-    def rle(self, row: int, image_size: tuple[int, int], source: Path) -> RLE:
-        """The mask of one annotation, rasterised as COCO does; the box where there is none."""
+    def masks(self, rows: range, image_size: tuple[int, int], source: Path) -> Bool[Tensor, "n h w"]:
+        """The masks of some annotations of one picture, rasterised as COCO does; the box where there is none."""
+        try:
+            return decode_rle([self._rle(row, image_size) for row in rows], image_size)
+        except UNREADABLE:
+            bad = next(self.ids[row] for row in rows if not self._is_readable(row, image_size))
         height, width = image_size
+        raise InputError(
+            f"{source}: annotation {bad}: segmentation: it is neither polygons [[x, y, ...], ...] nor the run-length "
+            f"encoding of a mask of height {height} and width {width}"
+        )
+
+    def _rle(self, row: int, image_size: tuple[int, int]) -> RLE:
         shape = self.segmentations[row]
         if not _is_mask(shape):
             x1, y1, x2, y2 = self.boxes[row].tolist()
             shape = [[x1, y1, x2, y1, x2, y2, x1, y2]]
+        if isinstance(shape, list) and any(len(polygon) % 2 for polygon in shape):
+            raise ValueError("a polygon is x, y, ...")  # which the library would take for an empty mask
+        rle = coco_masks.segmToRle(shape, image_size[1], image_size[0])
+        return RLE(size=list(rle["size"]), counts=rle["counts"].decode())
+
+    def _is_readable(self, row: int, image_size: tuple[int, int]) -> bool:
         try:
-            rle = coco_masks.segmToRle(shape, width, height)
-        except (ValueError, TypeError, KeyError, RuntimeError) as error:
-            raise InputError(f"{source}: annotation {self.ids[row]}: segmentation: {error}") from None
-        if tuple(rle["size"]) != image_size:
-            sizes = f"its size is {rle['size']}, the picture's {[height, width]}"
-            raise InputError(f"{source}: annotation {self.ids[row]}: segmentation: {sizes}")
-        return RLE(size=[height, width], counts=rle["counts"].decode())
+            decode_rle([self._rle(row, image_size)], image_size)
+        except UNREADABLE:
+            return False
+        return True
 
 
 def load(path: Path) -> Document:
