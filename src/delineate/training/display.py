@@ -3,7 +3,7 @@
 import resource
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
-from typing import Any, Self
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -29,7 +29,7 @@ class Display:
         )
         self.bar = self.progress.add_task("", total=1.0, facts="", left=None)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Display":
         self.progress.start()
         return self
 

@@ -3,7 +3,7 @@
 import signal
 import threading
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 
 class Interrupted(Exception):  # noqa: N818  (no error)
@@ -17,7 +17,7 @@ class Interrupt:
         self.requested = False
         self._before: Any = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Interrupt":
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._request)
         return self

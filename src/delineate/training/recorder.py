@@ -87,9 +87,9 @@ class Recorder(Callback):
         module = _ours(pl_module)
         state, settings = module.state, module.settings
         row = {
-            "epoch": state.epoch + 1,
+            "epoch": float(state.epoch + 1),
             "seconds": round(state.seconds, 3),
-            "pictures": state.pictures,
+            "pictures": float(state.pictures),
             "learning_rate": module.learning_rate,
             **state.mean_losses(),
         }
@@ -194,4 +194,4 @@ def _agree(trainer: Trainer, seconds: float, interrupted: bool) -> tuple[float, 
 
 def _line(row: dict[str, float], metric: str, *, best: bool) -> str:
     measured = f"  {metric} {row[metric]:.4f}{' (best)' if best else ''}" if metric in row else ""
-    return f"epoch {row['epoch']}  {clock(row['seconds'])}  loss {row['loss']:.4f}{measured}"
+    return f"epoch {row['epoch']:.0f}  {clock(row['seconds'])}  loss {row['loss']:.4f}{measured}"

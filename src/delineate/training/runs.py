@@ -14,12 +14,14 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 
 from delineate.structures import InputError
 from delineate.training.settings import TrainingSettings
+
+WHOLE = ("epoch", "pictures")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Run:
     folder: Path
 
     @classmethod
-    def create(cls, settings: TrainingSettings) -> Self:
+    def create(cls, settings: TrainingSettings) -> "Run":
         """A new folder, `settings.out` or the first free of runs/MODEL-1, -2, ...
 
         Raises `InputError` when the folder is a run already.
@@ -50,7 +52,7 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path) -> "Run":
         """Raises `InputError` when `folder` is no run."""
         run = cls(folder)
         if not run.settings_file.is_file():
@@ -101,7 +103,7 @@ class Run:
         file = io.StringIO(newline="")
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(history)
+        writer.writerows({**row, **{name: int(row[name]) for name in WHOLE if name in row}} for row in history)
         _write(self.folder / "metrics.csv", file.getvalue().encode())
 
     def read_metrics(self) -> list[dict[str, float]]:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -115,7 +115,7 @@ class TrainingSettings(BaseModel):
             raise InputError("; ".join(_line(problem) for problem in error.errors())) from None
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "TrainingSettings":
         if self.epochs and self.minutes:
             raise ValueError("epochs and minutes are both given; choose one budget")
         if not 0 < self.scale[0] <= self.scale[1]:
