@@ -88,7 +88,7 @@ def _named(name: str) -> Format:
     if name not in FORMATS:
         near = get_close_matches(name, FORMATS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"format {name!r} is unknown; {hint}The formats are {', '.join(FORMATS)}")
+        raise InputError(f"format {name!r} is unknown; {hint}the formats are {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
