@@ -46,7 +46,7 @@ def read(root: Path, split: str) -> Dataset:
     return Coco(files=files, sizes=sizes, source=source, problems=[*problems, *objects.problems], objects=objects)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Coco(Dataset):
     """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`.
 

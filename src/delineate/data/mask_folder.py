@@ -78,7 +78,7 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
     return lost
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class MaskFolder(Dataset):
     """Pictures with a label map each and no objects."""
 
