@@ -1,25 +1,28 @@
 """Killed at any step and resumed, a run ends as if it had not been."""
 
+import itertools
 import json
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from delineate.structures import InputError
-from delineate.training import Run, TrainingSettings, recorder, resume, train
+from delineate.training import Run, TrainingSettings, outputs, recorder, resume, train
 from delineate.training.state import State
+from delineate.weights import load_checkpoint
 
 PROCESS = Path(__file__).with_name("tiny_process.py")
 STEPS = 4 * 6
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -29,17 +32,17 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def stop_within(process: subprocess.Popen[str], run: Run, number: signal.Signals, after: int) -> tuple[State, str]:
-    """Stop the process once `after` steps are saved; the state that it left and what it said."""
-    deadline = time.monotonic() + 60
-    while (state := saved_state(run)).step < after:
+def kill(process: subprocess.Popen[str], run: Run, after: int) -> State:
+    """Kill the process once `after` steps are saved; the state that it left."""
+    deadline = time.monotonic() + 120
+    while saved_state(run).step < after:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(number)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == -number, said
-    return saved_state(run), said
+        time.sleep(0.03)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    return saved_state(run)
 
 
 def saved_state(run: Run) -> State:
@@ -57,85 +60,118 @@ def assert_same(one: Run, other: Run) -> None:
     assert without_times(one.read_metrics()) == without_times(other.read_metrics())
 
 
-def test_a_process_that_was_interrupted_and_killed_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
-    runs = {name: Run(tmp_path / name) for name in ("whole", "stopped")}
+def test_a_process_that_was_killed_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
+    runs = {name: Run(tmp_path / name) for name in ("whole", "killed")}
     settings = {"model": "tiny", "data": str(data), "batch_size": 2, "epochs": 4, "workers": 1}
-    whole, stopped = (
+    # the saves lie apart, so that the kill falls behind the last of them
+    whole, killed = (
         start(seconds, "train", json.dumps({**settings, "out": str(runs[name].folder)}))
-        for name, seconds in (("whole", "1000"), ("stopped", "0"))
+        for name, seconds in (("whole", "1000"), ("killed", "0.1"))
     )
-    interrupted, said = stop_within(stopped, runs["stopped"], signal.SIGINT, after=3)
-    assert 0 < interrupted.step < STEPS
-    assert f"--resume {runs['stopped'].folder}" in said
-    assert runs["stopped"].best.exists()
-    assert runs["stopped"].last.exists()
-
-    # saves lie apart now, so that this kill falls behind the last of them
-    stopped = start("0.1", "resume", str(runs["stopped"].folder))
-    killed, _ = stop_within(stopped, runs["stopped"], signal.SIGKILL, after=interrupted.step + 3)
-    assert interrupted.step < killed.step < STEPS
-    assert not killed.finished
-
-    stopped = start("1000", "resume", str(runs["stopped"].folder))
-    for process in (whole, stopped):
-        said = process.communicate(timeout=60)[1]
+    state = kill(killed, runs["killed"], after=random.randrange(4, 18))
+    assert 4 <= state.step < STEPS
+    assert not state.finished
+    resumed = start("1000", "resume", str(runs["killed"].folder))
+    for process in (whole, resumed):
+        said = process.communicate(timeout=120)[1]
         assert process.returncode == 0, said
-    assert saved_state(runs["stopped"]).step == STEPS
+    assert saved_state(runs["killed"]).step == STEPS
     assert_same(*runs.values())
 
 
-@pytest.mark.parametrize("changes", [{}, {"accumulate": 4}, {"optimizer": "sgd", "ema": None}], ids=str)
-@pytest.mark.parametrize("batch", [1, 4, 5, 6, 9, 12])
-def test_every_place_to_go_on_from_leads_to_the_same_end(
-    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int, changes: dict[str, Any]
+@pytest.fixture
+def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs.Outputs, "draw", lambda *arguments: None)
+
+
+@pytest.fixture
+def die_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Make a step of training or validation fail when it is called for the nth time, once; every step is saved."""
+
+    def install(what: str, time: int) -> None:
+        owner = {"training_step": recorder.TrainingModule, "count_confusion": recorder}[what]
+        works, calls = getattr(owner, what), itertools.count(1)
+
+        def dies(*arguments: Any, **keywords: Any) -> Any:
+            if next(calls) == time:
+                raise KilledError
+            return works(*arguments, **keywords)
+
+        monkeypatch.setattr(owner, what, dies)
+        monkeypatch.setattr(recorder, "SAVE_EVERY", 0.0)
+
+    return install
+
+
+@pytest.mark.usefixtures("_without_pictures")
+@pytest.mark.parametrize(
+    ("what", "time", "saved", "changes"),
+    [
+        ("training_step", 1, 0, {}),
+        ("training_step", 2, 1, {}),
+        ("training_step", 7, 6, {"ema": None}),
+        ("training_step", 9, 8, {"optimizer": "sgd", "schedule": "poly"}),
+        ("training_step", 6, 4, {"accumulate": 4}),
+        ("training_step", 12, 10, {"accumulate": 4, "precision": "bf16"}),
+        ("count_confusion", 1, 6, {}),
+        ("count_confusion", 2, 12, {}),
+    ],
+    ids=str,
+)
+def test_from_every_place_a_run_ends_the_same(
+    small: dict[str, Any],
+    tmp_path: Path,
+    die_in: Callable[[str, int], None],
+    what: str,
+    time: int,
+    saved: int,
+    changes: dict[str, Any],
 ) -> None:
-    settings = {**small, **changes, "epochs": 2, "schedule": "poly"}
+    """`saved` is the number of batches in the last state that was saved before the end."""
+    settings = {**small, **changes, "epochs": 2}
     whole = train(TrainingSettings(**settings))
-    monkeypatch.setattr(recorder, "SAVE_EVERY", 0.0)
-    loss_of = recorder.TrainingModule.training_step
-    left = batch
-
-    def dies(*arguments: Any) -> torch.Tensor:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise Killed
-        return loss_of(*arguments)
-
-    monkeypatch.setattr(recorder.TrainingModule, "training_step", dies)
+    die_in(what, time)
     out = tmp_path / "killed"
-    if batch < 12:
-        with pytest.raises(Killed):
-            train(TrainingSettings(**{**settings, "out": out}))
-    else:
+    with pytest.raises(KilledError):
         train(TrainingSettings(**{**settings, "out": out}))
-    left = 1000
+    state = saved_state(Run(out))
+    assert 6 * state.epoch + state.batch == saved
     again = resume(out)
     assert_same(Run(whole.folder), Run(out))
     assert again.metrics == whole.metrics
     assert again.pictures == whole.pictures == 24
-    if batch == 6 and not changes:
-        assert saved_state(Run(out)).finished
 
 
-def test_a_run_killed_in_its_validation_validates_first(
-    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("_without_pictures")
+@pytest.mark.parametrize("where", ["training_step", "count_confusion"])
+def test_ctrl_c_leaves_a_run_to_use_and_to_go_on_with(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
 ) -> None:
-    whole = train(TrainingSettings(**small, epochs=2))
-    monkeypatch.setattr(recorder, "SAVE_EVERY", 0.0)
-    count = recorder.count_confusion
+    owner = {"training_step": recorder.TrainingModule, "count_confusion": recorder}[where]
+    works = getattr(owner, where)
 
-    def dies(*arguments: Any, **keywords: Any) -> torch.Tensor:
-        raise Killed
+    def interrupted(*arguments: Any, **keywords: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return works(*arguments, **keywords)
 
-    monkeypatch.setattr(recorder, "count_confusion", dies)
-    out = tmp_path / "killed"
-    with pytest.raises(Killed):
-        train(TrainingSettings(**{**small, "out": out}, epochs=2))
-    assert (saved_state(Run(out)).epoch, saved_state(Run(out)).batch) == (0, 6)
-    monkeypatch.setattr(recorder, "count_confusion", count)
-    resume(out)
-    assert_same(Run(whole.folder), Run(out))
+    run = Run(small["out"])
+    monkeypatch.setattr(owner, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(TrainingSettings(**small, epochs=1))
+    monkeypatch.setattr(owner, where, works)
+    assert capsys.readouterr().err.splitlines()[-1] == f"stopped; to go on: delineate train --resume {run.folder}"
+    assert saved_state(run).batch == {"training_step": 1, "count_confusion": 6}[where]
+    assert load_checkpoint(run.best).metrics == load_checkpoint(run.last).metrics == {}
+    assert resume(run.folder).pictures == 12
+
+
+@pytest.mark.usefixtures("_without_pictures")
+def test_a_complete_run_is_left_as_it_is(small: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    whole = train(TrainingSettings(**small, epochs=1))
+    before = Run(whole.folder).last.stat().st_mtime_ns
+    assert resume(whole.folder) == whole
+    assert "complete" in capsys.readouterr().err
+    assert Run(whole.folder).last.stat().st_mtime_ns == before
 
 
 def test_what_is_no_run_says_so(tmp_path: Path) -> None:

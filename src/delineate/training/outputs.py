@@ -26,7 +26,7 @@ class Outputs:
     def __init__(self, run: Run, checkpoint: Checkpoint, val: Dataset, *, silent: bool = False) -> None:
         self.run, self.checkpoint, self.val = run, checkpoint, val
         self.silent = silent
-        self.drawn = -DRAW_EVERY
+        self.drawn = time.monotonic()
         self._events: Any = None
 
     def log_step(self, state: State, numbers: dict[str, float]) -> None:
@@ -50,10 +50,13 @@ class Outputs:
         self.run.write_metrics(state.history)
         self.save_weights(model, state)
         if state.finished or time.monotonic() - self.drawn > DRAW_EVERY:
-            plot_curves(_curves(state.history), self.run.folder / "curves.png")
-            picture = predictions_beside_truth(model, self.checkpoint.preprocess, self.val)
-            write_picture(self.run.folder / "predictions.png", picture)
+            self.draw(model, state)
             self.drawn = time.monotonic()
+
+    def draw(self, model: Model[Any, Any], state: State) -> None:
+        plot_curves(_curves(state.history), self.run.folder / "curves.png")
+        picture = predictions_beside_truth(model, self.checkpoint.preprocess, self.val)
+        write_picture(self.run.folder / "predictions.png", picture)
 
     def save_weights(self, model: Model[Any, Any], state: State) -> None:
         """The weights as last, and as best where the last validation was the best or there was none."""
