@@ -77,6 +77,8 @@ def test_round_trip_of_poses(tmp_path: Path) -> None:
 def test_round_trip_of_boxes(tmp_path: Path) -> None:
     boxes = torch.rand(50, 4, generator=torch.Generator().manual_seed(0)) * 500
     boxes = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:] + 0.5], 1)
+    boxes[:40] = boxes[:40].round()
+    boxes[:20, :2] = 0
     target = Target(image_size=(1001, 1013), boxes=boxes, labels=torch.arange(50) % 2)
     sample = Sample(image=torch.zeros(3, 1001, 1013, dtype=torch.uint8), target=target, file="a.png")
     dataset = InMemory([sample], Categories(class_names=("cat", "dog")), frozenset({"boxes"}))

@@ -16,11 +16,13 @@ def outline(mask: Bool[Tensor, "h w"]) -> NDArray[np.float64]:
     Parts and holes are joined to the first ring by lines of no width, there and back, so that filling it as COCO does
     gives the mask back pixel for pixel.
     """
-    first, *others = _rings(mask.numpy())
+    rows, columns = (mask.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
+    first, *others = _rings(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].numpy())
     corners = list(first)
     for ring in others:
         corners += [first[0], *ring, ring[0]]
-    return np.array(corners, dtype=np.float64)
+    corner: NDArray[np.float64] = np.array([columns[0], rows[0]], dtype=np.float64)
+    return corner + corners
 
 
 def _rings(mask: NDArray[np.bool_]) -> list[list[Corner]]:

@@ -72,7 +72,7 @@ class Yolo(Dataset):
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         height, width = image_size
         lines = self._lines(index)
-        boxes = (_boxes(lines) * torch.tensor([width, height, width, height])).float()
+        boxes = (_boxes(lines) * torch.tensor([width, height, width, height])).round(decimals=8).float()
         kept = _with_area(boxes)
         labels = torch.tensor([line.label for line in lines], dtype=torch.int64)[kept]
         masks = label_map = keypoints = visibility = None

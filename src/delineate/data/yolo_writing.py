@@ -8,6 +8,7 @@ import torch
 import yaml
 from jaxtyping import Bool
 from torch import Tensor
+from torchvision.ops import masks_to_boxes
 
 from delineate.data import yolo_files
 from delineate.data.contours import outline
@@ -54,7 +55,8 @@ def _lost(target: Target, kept: Bool[Tensor, " n"], categories: Categories) -> C
     painted = None
     if target.masks is not None:
         lost["masks: {} objects without a pixel are left out"] = int((~target.crowd & ~kept).sum())
-        extents = torch.tensor([_extent(mask) for mask in target.masks[kept]]).view(-1, 4)
+        extents = masks_to_boxes(target.masks[kept])
+        extents[:, 2:] += 1  # torchvision's end at the last pixel, ours behind it
         lost["boxes of {} objects: their masks' extents take their place"] = int(
             (extents != target.boxes[kept]).any(1).sum()
         )
@@ -64,11 +66,6 @@ def _lost(target: Target, kept: Bool[Tensor, " n"], categories: Categories) -> C
     if target.label_map is not None and (painted is None or not painted.equal(target.label_map)):
         lost["label maps of {} pictures: YOLO holds objects, whose masks do not paint these maps"] = 1
     return +lost
-
-
-def _extent(mask: Bool[Tensor, "h w"]) -> list[float]:
-    y, x = mask.nonzero().unbind(1)
-    return [float(x.min()), float(y.min()), float(x.max()) + 1, float(y.max()) + 1]
 
 
 def _polygons(target: Target) -> list[str]:
