@@ -49,7 +49,7 @@ def pictures(count: int, size: tuple[int, int] = SIZE) -> tuple[Tensor, list[Tar
             label_map[shape] = value
             image[:, shape] += (torch.tensor(colour) - 110)[:, None]
         images.append(image.clamp(0, 255).to(torch.uint8))
-        targets.append(Target(image_size=size, label_map=label_map, num_classes=3))
+        targets.append(Target(image_size=size, label_map=label_map, categories=CATEGORIES))
     return torch.stack(images), targets
 
 
@@ -86,7 +86,7 @@ def test_losses_are_named_finite_scalars(name: str) -> None:
 def test_a_target_without_anything_to_learn_is_ordinary(name: str) -> None:
     model = tiny(name)
     images, targets = pictures(2)
-    empty = [replace(target, label_map=torch.full(SIZE, IGNORE), num_classes=None) for target in targets]
+    empty = [replace(target, label_map=torch.full(SIZE, IGNORE)) for target in targets]
     losses = model.loss(Preprocess().normalise(images), empty)
     sum(losses.values()).backward()
     assert all(loss == 0 for loss in losses.values())
@@ -100,7 +100,7 @@ def test_ignored_pixels_carry_no_loss(name: str) -> None:
     partly = [target.label_map.clone() for target in targets]
     for label_map in partly:
         label_map[:20] = IGNORE
-    targets = [replace(target, label_map=lm, num_classes=None) for target, lm in zip(targets, partly, strict=True)]
+    targets = [replace(target, label_map=lm) for target, lm in zip(targets, partly, strict=True)]
     logits = model(inputs)
     expected = torch.nn.functional.cross_entropy(logits[:, :, 20:], torch.stack(partly)[:, 20:])
     torch.testing.assert_close(model.loss(inputs, targets)["cross_entropy"], expected)

@@ -85,7 +85,7 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 
 
 def test_a_model_of_one_picture_size_is_refused() -> None:
-    with pytest.raises(InputError, match="cannot take pictures of any size"):
+    with pytest.raises(InputError, match="cannot take every picture size"):
         TimmBackbone("vit_tiny_patch16_224")
 
 

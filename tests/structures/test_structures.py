@@ -9,6 +9,7 @@ from delineate.structures import IGNORE, Categories, Detections, InputError, Lab
 SIZE = (40, 60)
 BOXES = torch.tensor([[1.0, 2.0, 11.0, 12.0], [0.0, 0.0, 60.0, 40.0]])
 LABELS = torch.tensor([0, 2])
+NAMES = Categories(class_names=("a", "b", "c"), label_map_names=("a", "b", "c"))
 
 
 def boxes(second: list[float]) -> Tensor:
@@ -40,7 +41,7 @@ def boxes(second: list[float]) -> Tensor:
 )
 def test_a_wrong_target_names_the_field_and_the_row(fields: dict[str, Tensor], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Target(**{"image_size": SIZE, "boxes": BOXES, "labels": LABELS, "num_classes": 3, **fields})
+        Target(**{"image_size": SIZE, "boxes": BOXES, "labels": LABELS, "categories": NAMES, **fields})
 
 
 def test_a_right_target_is_kept_and_picked_from() -> None:
@@ -53,7 +54,7 @@ def test_a_right_target_is_kept_and_picked_from() -> None:
         visibility=torch.zeros(2, 3, dtype=torch.int64),
         crowd=torch.tensor([False, True]),
         label_map=torch.full(SIZE, IGNORE),
-        num_classes=3,
+        categories=NAMES,
     )
     assert not target.difficult.any()
     second = target[torch.tensor([False, True])]

@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 
 from delineate.structures import Categories, InputError
+from delineate.structures.files import written_beside
 from delineate.viz import comparison_grid, legend, palette, write_picture
-from delineate.viz.files import written_beside
 from delineate.viz.grid import to_tensor
 
 

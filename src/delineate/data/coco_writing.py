@@ -82,7 +82,7 @@ def _regions(target: Target, num_classes: int) -> Target:
     masks = target.label_map == labels[:, None, None]
     boxes = masks_to_boxes(masks) + torch.tensor([0.0, 0, 1, 1])
     none = torch.zeros(len(labels), dtype=torch.bool)
-    return replace(target, boxes=boxes, labels=labels, masks=masks, crowd=none, difficult=none, num_classes=None)
+    return replace(target, boxes=boxes, labels=labels, masks=masks, crowd=none, difficult=none)
 
 
 def _is_painted(target: Target, num_classes: int) -> bool:

@@ -1,10 +1,8 @@
 """What every writer needs: files that are whole or not there, pictures under new names, label maps as PNG."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +13,7 @@ from torch import Tensor
 from delineate.data.dataset import Dataset
 from delineate.data.images import image_size
 from delineate.structures import Target
-
-
-@contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` when the block ends well and vanishes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+from delineate.structures.files import written_beside
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample
+from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
 
 MEAN_COLOUR = tuple(round(255 * value) for value in Preprocess().mean)
 """What pictures are padded with: near zero once they are normalised."""
@@ -103,48 +104,48 @@ def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[
     Keypoints outside get visibility 0.
     """
     top, left, height, width = window
-    image = sample.image[:, top : top + height, left : left + width]
     target = sample.target
     offset = torch.tensor([left, top])
     scale = torch.tensor([size[1] / width, size[0] / height])
     limit = torch.tensor([size[1], size[0]])
     corners = ((target.boxes.view(len(target), 2, 2) - offset) * scale).clamp(torch.zeros(2), limit)
     keep = (corners.diff(dim=1) >= 1).flatten(1).all(1)
-    masks, label_map, keypoints, visibility = target.masks, target.label_map, target.keypoints, target.visibility
+    masks, keypoints, visibility = target.masks, target.keypoints, target.visibility
     if masks is not None:
-        before = masks.flatten(1).any(1)
+        had_pixels = masks.flatten(1).any(1)
         masks = _nearest(masks, window, size)
-        keep &= masks.flatten(1).any(1) | ~before
+        keep &= masks.flatten(1).any(1) | ~had_pixels
         masks = masks[keep]
-    if label_map is not None:
-        label_map = _nearest(label_map, window, size)
     if keypoints is not None and visibility is not None:
         moved = (keypoints[keep] - offset) * scale
         outside = ((moved < 0) | (moved > limit)).any(-1)
         visibility = visibility[keep].masked_fill(outside, 0)
         keypoints = moved.masked_fill((visibility == 0)[..., None], 0)
-    moved_target = replace(
-        target[keep],
+    kept = Target(
         image_size=size,
         boxes=corners[keep].flatten(1),
+        labels=target.labels[keep],
         masks=masks,
         keypoints=keypoints,
         visibility=visibility,
-        label_map=label_map,
-        num_classes=None,
+        crowd=None if target.crowd is None else target.crowd[keep],
+        difficult=None if target.difficult is None else target.difficult[keep],
+        label_map=None if target.label_map is None else _nearest(target.label_map, window, size),
     )
+    image = sample.image[None, :, top : top + height, left : left + width]
+    image = image.contiguous(memory_format=torch.channels_last)[0]  # as the resizing is fastest
     resized: Tensor = v2.functional.resize(image, list(size), antialias=True)
-    return replace(sample, image=resized, target=moved_target)
+    return replace(sample, image=resized, target=kept)
 
 
 def _nearest(
     values: Shaped[Tensor, "*n h w"], window: tuple[int, int, int, int], size: tuple[int, int]
 ) -> Shaped[Tensor, "*n h2 w2"]:
-    """For each pixel of the result, the value at its centre."""
+    """For each pixel of the result, the value at its centre; NumPy gathers bytes several times as fast as torch."""
     top, left, height, width = window
-    rows = top + (2 * torch.arange(size[0]) + 1) * height // (2 * size[0])
-    columns = left + (2 * torch.arange(size[1]) + 1) * width // (2 * size[1])
-    return values.index_select(-2, rows).index_select(-1, columns)
+    rows = top + (2 * np.arange(size[0]) + 1) * height // (2 * size[0])
+    columns = left + (2 * np.arange(size[1]) + 1) * width // (2 * size[1])
+    return torch.from_numpy(values.numpy().take(rows, -2).take(columns, -1))
 
 
 def horizontal_flip(sample: Sample, flip_order: Sequence[int]) -> Sample:
@@ -165,7 +166,6 @@ def horizontal_flip(sample: Sample, flip_order: Sequence[int]) -> Sample:
         keypoints=keypoints,
         visibility=visibility,
         label_map=None if target.label_map is None else target.label_map.flip(-1),
-        num_classes=None,
     )
     return replace(sample, image=sample.image.flip(-1), target=flipped)
 
@@ -185,7 +185,6 @@ def pad(sample: Sample, size: tuple[int, int]) -> Sample:
         image_size=size,
         masks=None if target.masks is None else F.pad(target.masks, rest),
         label_map=None if target.label_map is None else F.pad(target.label_map, rest, value=IGNORE),
-        num_classes=None,
     )
     image = v2.functional.pad(sample.image, [0, 0, right, bottom], fill=list(MEAN_COLOUR))
     return replace(sample, image=image, target=padded)

@@ -107,7 +107,7 @@ class TimmBackbone(Backbone):
         try:
             levels = self.body.eval()(torch.zeros(1, 3, side, side))
         except (RuntimeError, AssertionError) as error:
-            raise InputError(f"backbone: timm's {self.name} cannot take pictures of any size; choose another") from error
+            raise InputError(f"backbone: timm's {self.name} cannot take every picture size; choose another") from error
         finally:
             self.body.train()
         if any(level.shape[1] != width for level, width in zip(levels, self.channels, strict=True)):

@@ -1,11 +1,12 @@
 """Values that cross rooms, validated when they are made."""
 
 from delineate.structures.categories import Categories
+from delineate.structures.checks import IGNORE
 from delineate.structures.errors import InputError
 from delineate.structures.predictions import Detections, LabelMap, Prediction
 from delineate.structures.preprocess import Preprocess
 from delineate.structures.sample import Sample
-from delineate.structures.target import IGNORE, Target
+from delineate.structures.target import Target
 
 __all__ = [
     "IGNORE",

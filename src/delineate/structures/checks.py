@@ -5,6 +5,9 @@ from torch import Tensor
 
 from delineate.structures.errors import InputError
 
+IGNORE = 255
+"""The value of a label map's pixels that carry no loss and no score."""
+
 
 def check_image_size(image_size: tuple[int, int]) -> None:
     """`(height, width)`, both at least 1."""
@@ -41,6 +44,21 @@ def check_labels(field: str, labels: Tensor, num_classes: int | None) -> None:
         bad |= labels >= num_classes
     upper = "" if num_classes is None else f"..{num_classes - 1}"
     _first_bad(field, labels, bad, f"is outside 0{upper}")
+
+
+def check_label_map(label_map: Tensor, num_classes: int | None) -> None:
+    """Int64 `(H, W)`, in `0..num_classes-1` or `IGNORE`; without `num_classes` at least 0."""
+    if label_map.dtype != torch.int64:
+        raise InputError(f"label_map: {label_map.dtype} is not torch.int64")
+    bad = label_map < 0
+    if num_classes is not None:
+        bad |= (label_map >= num_classes) & (label_map != IGNORE)
+    if bad.any():
+        y, x = bad.nonzero()[0].tolist()
+        raise InputError(
+            f"label_map: value {int(label_map[y, x])} at row {y}, column {x} is no class of {num_classes} "
+            f"and not {IGNORE} (ignore)"
+        )
 
 
 def check_masks(masks: Tensor, count: int, image_size: tuple[int, int]) -> None:

@@ -6,18 +6,17 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from delineate.structures.categories import Categories
 from delineate.structures.checks import (
     check_boxes,
     check_image_size,
     check_keypoints,
+    check_label_map,
     check_labels,
     check_length,
     check_masks,
 )
 from delineate.structures.errors import InputError
-
-IGNORE = 255
-"""The value of a label map's pixels that carry no loss and no score."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +28,7 @@ class Target:
     are kept, never counted as background, and never as a miss.
 
     Raises `InputError` naming the field and the row: boxes with NaN, without area or outside the picture, labels or
-    label map values outside `0..num_classes-1` (checked from above when `num_classes` is given), lengths that differ.
+    label map values that `categories` (when given) does not name, lengths that differ.
     """
 
     image_size: tuple[int, int]
@@ -41,14 +40,14 @@ class Target:
     crowd: Bool[Tensor, " n"] | None = None
     difficult: Bool[Tensor, " n"] | None = None
     label_map: Int64[Tensor, "h w"] | None = None
-    num_classes: InitVar[int | None] = None
+    categories: InitVar[Categories | None] = None
 
-    def __post_init__(self, num_classes: int | None) -> None:
+    def __post_init__(self, categories: Categories | None) -> None:
         count = len(self.boxes)
         check_image_size(self.image_size)
         check_boxes(self.boxes, self.image_size)
         check_length("labels", self.labels, count)
-        check_labels("labels", self.labels, num_classes)
+        check_labels("labels", self.labels, categories.num_classes if categories else None)
         if self.masks is not None:
             check_masks(self.masks, count, self.image_size)
         check_keypoints(self.keypoints, self.visibility, count)
@@ -63,7 +62,7 @@ class Target:
                 raise InputError(
                     f"label_map: shape {tuple(self.label_map.shape)} is not the picture's {self.image_size}"
                 )
-            _check_label_map(self.label_map, num_classes)
+            check_label_map(self.label_map, len(categories.label_map_names) if categories else None)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -83,19 +82,4 @@ class Target:
             visibility=pick(self.visibility),
             crowd=pick(self.crowd),
             difficult=pick(self.difficult),
-            num_classes=None,
-        )
-
-
-def _check_label_map(label_map: Tensor, num_classes: int | None) -> None:
-    if label_map.dtype != torch.int64:
-        raise InputError(f"label_map: {label_map.dtype} is not torch.int64")
-    bad = label_map < 0
-    if num_classes is not None:
-        bad |= (label_map >= num_classes) & (label_map != IGNORE)
-    if bad.any():
-        y, x = bad.nonzero()[0].tolist()
-        value = int(label_map[y, x])
-        raise InputError(
-            f"label_map: value {value} at row {y}, column {x} is no class of {num_classes} and not {IGNORE} (ignore)"
         )

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from delineate.structures import InputError
-from delineate.viz.files import written_beside
+from delineate.structures.files import written_beside
 from delineate.viz.palette import palette
 
 Number = int | float

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from delineate.structures import Categories, InputError
-from delineate.viz.files import written_beside
+from delineate.structures.files import written_beside
 from delineate.viz.palette import IGNORED_COLOR, palette
 from delineate.viz.text import BLACK, WHITE, font, text_size
 

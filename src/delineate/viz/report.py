@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from delineate.structures.categories import BACKGROUND
+from delineate.structures.files import written_beside
 from delineate.viz.curves import History, Number, confusion_figure, curve_figures, inline_svg, style
-from delineate.viz.files import written_beside
 from delineate.viz.grid import to_pil
 from delineate.viz.palette import palette
 

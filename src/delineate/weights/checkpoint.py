@@ -1,5 +1,6 @@
 """A trained system in one file: safetensors whose header says, as JSON, everything needed to use it again."""
 
+import importlib.metadata
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -7,13 +8,12 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
-from delineate import __version__
 from delineate.catalog import build
 from delineate.models.contract import Model
 from delineate.structures import Categories, InputError, Preprocess
+from delineate.structures.files import written_beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,7 @@ class Checkpoint:
     categories: Categories
     preprocess: Preprocess
     metrics: dict[str, float] = field(default_factory=dict)
-    versions: dict[str, str] = field(
-        default_factory=lambda: {"delineate": __version__, "torch": str(torch.__version__)}
-    )
+    versions: dict[str, str] = field(default_factory=lambda: _versions())
 
 
 def save_checkpoint(file: Path, checkpoint: Checkpoint, weights: dict[str, Tensor] | None = None) -> None:
@@ -48,8 +46,10 @@ def save_checkpoint(file: Path, checkpoint: Checkpoint, weights: dict[str, Tenso
     }
     state = weights if weights is not None else checkpoint.model.state_dict()
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    _replace(file, safetensors.torch.save(tensors, metadata={"delineate": json.dumps(facts)}))
-    _replace(file.with_suffix(".json"), (json.dumps(facts, indent=2) + "\n").encode())
+    with written_beside(file) as beside:
+        beside.write_bytes(safetensors.torch.save(tensors, metadata={"delineate": json.dumps(facts)}))
+    with written_beside(file.with_suffix(".json")) as beside:
+        beside.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def load_checkpoint(file: Path) -> Checkpoint:
@@ -90,8 +90,5 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _replace(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.part")
-    beside.write_bytes(content)
-    beside.replace(file)
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("delineate", "torch", "torchvision", "timm")}

@@ -49,5 +49,5 @@ def test_the_papers_sizes() -> None:
 
 
 def test_another_backbone_is_refused() -> None:
-    with pytest.raises(InputError, match="mirrors a stack of poolings.*resnet18"):
+    with pytest.raises(InputError, match=r"mirrors a stack of poolings.*resnet18"):
         segnet(num_classes=2, backbone="resnet18")
