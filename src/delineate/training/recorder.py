@@ -18,6 +18,7 @@ from delineate.training.module import TrainingModule
 from delineate.training.optimisation import MovingAverage
 from delineate.training.outputs import Outputs
 from delineate.training.runs import Run
+from delineate.training.state import State
 
 SAVE_EVERY = 120.0
 """Seconds between two states that are saved within an epoch."""
@@ -62,7 +63,7 @@ class Recorder(Callback):
         state, minutes = module.state, module.settings.minutes
         state.batch += 1
         state.pictures += len(batch.files) * trainer.world_size
-        state.skipped += len(batch.skipped)
+        self._report_skipped(state, batch)
         state.add_losses(module.losses)
         stepped = self.first_step + trainer.global_step > state.step
         if stepped:
@@ -107,6 +108,12 @@ class Recorder(Callback):
         self.outputs.end_epoch(self._kept(module), state)
         if state.finished or time.monotonic() - self.saved > 20 * self.save_took:
             self._save(trainer, module)
+
+    def _report_skipped(self, state: State, batch: Batch) -> None:
+        for line in batch.skipped:
+            if line not in state.skipped:
+                self.display.line(f"skipped: {line}")
+            state.skipped[line] = state.skipped.get(line, 0) + 1
 
     def _kept(self, module: TrainingModule) -> Model[Any, Any]:
         return module.model if self.average is None else self.average.model

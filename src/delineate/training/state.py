@@ -14,15 +14,16 @@ class State:
     """What, beside the weights and the optimizer, a run needs to go on as if it had never stopped.
 
     `batch` counts the batches done of the epoch under way, `step` the optimizer's steps, `seconds` the time spent
-    training: reading and computing, without validations and saving. `sums` are the losses summed over the `batch`
-    batches. `history` has one row an epoch, and `metric` is the name in it that says which epoch was best.
+    training: reading and computing, without validations and saving. `skipped` is what was said of each unreadable
+    picture, and how often. `sums` are the losses summed over the `batch` batches. `history` has one row an epoch, and
+    `metric` is the name in it that says which epoch was best.
     """
 
     epoch: int = 0
     batch: int = 0
     step: int = 0
     pictures: int = 0
-    skipped: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)

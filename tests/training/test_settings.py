@@ -1,0 +1,36 @@
+import pytest
+
+from delineate.structures import InputError
+from delineate.training import TrainingSettings
+
+
+def test_every_field_is_described_and_has_a_panel() -> None:
+    for name, field in TrainingSettings.model_fields.items():
+        assert field.description, name
+        assert isinstance(field.json_schema_extra, dict), name
+        assert field.json_schema_extra["panel"], name
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"epochs": 3, "minutes": 2}, "epochs and minutes are both given; choose one budget"),
+        ({"epochs": 0}, "epochs: Input should be greater than or equal to 1, not 0"),
+        ({"optimizer": "adam"}, "optimizer: Input should be 'adamw' or 'sgd', not 'adam'"),
+        ({"scale": (2.0, 0.5)}, r"scale \(2.0, 0.5\) is not smallest and largest, both above 0"),
+        ({"pretrained": True, "backbone_weights": "x.pth"}, "pretrained and backbone_weights are both given"),
+        ({"epoch": 3}, "epoch: Extra inputs are not permitted, not 3"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(changes: dict[str, object], line: str) -> None:
+    with pytest.raises(InputError, match=f"^{line}"):
+        TrainingSettings(model="unet", data="somewhere", **changes)
+
+
+def test_defaults_depend_on_each_other() -> None:
+    plain, timed, sgd = (
+        TrainingSettings(model="unet", data=".", **changes) for changes in ({}, {"minutes": 2}, {"optimizer": "sgd"})
+    )
+    assert (plain.num_epochs, timed.num_epochs) == (50, None)
+    assert (plain.peak_learning_rate, sgd.peak_learning_rate) == (1e-3, 0.03)
+    assert TrainingSettings(model="unet", data=".", learning_rate=0.5).peak_learning_rate == 0.5
