@@ -119,7 +119,6 @@ def test_a_picture_of_one_tile_is_not_tiled(predictor: Predictor) -> None:
         (np.zeros((4, 4, 4), np.uint8), r"\(4, 4, 4\)"),
         (np.zeros((4, 4, 3), np.float32), "float32"),
         (torch.zeros(3, 4, 4), r"float32 \(3, 4, 4\)"),
-        ([7], "int is no path"),
     ],
 )
 def test_what_is_no_picture_is_refused(predictor: Predictor, bad: object, message: str) -> None:

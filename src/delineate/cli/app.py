@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from delineate import __version__
+from delineate.cli.click import Context, UsageError
 from delineate.cli.convert import convert, synth
 from delineate.cli.demo import demo
 from delineate.cli.models import models
@@ -16,16 +17,13 @@ from delineate.cli.predict import predict
 from delineate.cli.train import train_app
 from delineate.cli.val import val
 
-# typer keeps click's exceptions in a place that differs between its versions, but for this one
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-
 ORDER = ("demo", "models", "train", "val", "predict", "convert", "synth")
 
 
 class Commands(TyperGroup):
     """The commands in the order that they are met in."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, ctx: Context) -> list[str]:  # type: ignore[override]
         return sorted(self.commands, key=ORDER.index)
 
 
@@ -44,7 +42,7 @@ app.command(rich_help_panel="Data")(synth)
 app.command(rich_help_panel="Begin here")(demo)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool | None) -> None:
     if wanted:
         typer.echo(f"delineate {__version__}")
         raise typer.Exit
@@ -52,10 +50,10 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback(invoke_without_command=True)
 def delineate(
-    context: typer.Context,
+    context: Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
-    ] = False,
+        bool | None, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = None,
 ) -> None:
     """Every landmark system for finding things in pictures: trainable, checked and comparable on your own pictures."""
     if context.invoked_subcommand is None:

@@ -48,7 +48,7 @@ def print_table(rows: Table) -> None:
 
 
 def progress() -> Progress:
-    """A bar on stderr that vanishes when done."""
+    """A bar on stderr that vanishes when done; nothing where stderr is no terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -56,6 +56,7 @@ def progress() -> Progress:
         TimeRemainingColumn(),
         console=stderr,
         transient=True,
+        disable=not stderr.is_terminal,
     )
 
 

@@ -39,7 +39,7 @@ def predict(
 
     predictor = Predictor.load(run, device=device, weights=weights)
     files = [file for file in each_picture(paths) if isinstance(file, Path)]
-    unreadable: list["InputError"] = []
+    unreadable: list[InputError] = []
 
     def skip(error: "InputError") -> None:
         unreadable.append(error)

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
+from delineate.cli.click import Context
 from delineate.cli.output import AsJson, headline, print_json, print_line
 
 if TYPE_CHECKING:
@@ -21,16 +22,16 @@ NOT_OPTIONS = ("model", "data", "arguments")
 class Systems(TyperGroup):
     """The systems of the catalog as commands, made when asked for: the catalog takes seconds to import."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, ctx: Context) -> list[str]:  # type: ignore[override]
         from delineate.catalog import CATALOG
 
         return list(CATALOG)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+    def get_command(self, ctx: Context, cmd_name: str) -> Any:  # type: ignore[override]
         """A command's title alone, which is all that the list of systems needs."""
         return _command(cmd_name, lambda: None)
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+    def resolve_command(self, ctx: Context, args: list[str]) -> Any:  # type: ignore[override]
         name, *rest = args
         return name, _command(name, train_command(name)), rest
 
@@ -42,7 +43,7 @@ train_app = typer.Typer(
 
 @train_app.callback()
 def train(
-    context: typer.Context,
+    context: Context,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, killed or stopped.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,0 +1,65 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import delineate as library
+from delineate.cli import app
+
+
+def test_help_is_quick_because_torch_is_not_imported() -> None:
+    code = "import sys, delineate.cli.app as app; app.run(['--help']); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0
+    commands = [command for command in app.ORDER if command in done.stdout]
+    assert commands == list(app.ORDER)
+
+
+def test_without_a_command_there_is_help(delineate: Callable) -> None:
+    assert delineate().out == delineate("--help").out
+
+
+def test_version(delineate: Callable) -> None:
+    assert delineate("--version").out == f"delineate {library.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "Did you mean 'train'"),
+        (["--versoin"], "No such option: --versoin (Possible options: --version)"),
+        (["synth"], "Missing argument 'DST'"),
+        (["synth", "x", "--num-images", "many"], "Invalid value for '--num-images'"),
+        (["predict", "run", "a.jpg", "--weights", "good"], "'good' is not one of 'best', 'last'"),
+    ],
+)
+def test_a_mistake_is_one_line(delineate: Callable, arguments: list[str], message: str) -> None:
+    assert message in delineate(*arguments).mistake
+
+
+def test_a_bug_is_not_hidden(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("delineate.catalog.CATALOG", None)
+    with pytest.raises(AttributeError):
+        delineate("models")
+
+
+def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "delineate", "synth", str(tmp_path / "data"), "--num-images", "100000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "src"})
+    while not (tmp_path / "data").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_everything_public_is_there() -> None:
+    for name in library.__all__:
+        assert getattr(library, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = library.nothing

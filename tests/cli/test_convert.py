@@ -1,0 +1,41 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from delineate.data import Synthetic, read_dataset
+
+
+def test_synth_writes_what_the_seed_says(delineate: Callable, tmp_path: Path) -> None:
+    arguments = ["--num-images", 5, "--seed", 7, "--image-size", 48, 64]
+    result = delineate("synth", tmp_path / "data", *arguments, "--json").json
+    assert result == {"destination": str(tmp_path / "data"), "num_images": 5, "seed": 7}
+    train, val = (read_dataset(tmp_path / "data", split) for split in ("train", "val"))
+    assert (len(train), len(val)) == (4, 1)
+    expected = Synthetic(5, seed=7, image_size=(48, 64))
+    assert torch.equal(train[2].target.label_map, expected[2].target.label_map)
+    assert torch.equal(val[0].image, expected[4].image)
+
+
+def test_convert_says_what_is_lost(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    result = delineate("convert", data, tmp_path / "masks", "--to", "mask_folder", "--json").json
+    assert set(result) == {"source", "destination", "format", "losses"}
+    assert any("keypoints" in line for line in result["losses"])
+    converted = read_dataset(tmp_path / "masks", "val")
+    assert torch.equal(converted[0].target.label_map, read_dataset(data, "val")[0].target.label_map)
+    shown = delineate("convert", data, tmp_path / "coco", "--to", "coco").out
+    assert "nothing was lost" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["DATA", "x", "--to", "vok"], "did you mean voc?"),
+        (["nowhere", "x", "--to", "voc"], "nowhere: there is no such folder"),
+        (["DATA", "DATA", "--to", "voc"], "there is something already"),
+        (["DATA", "x"], "Missing option '--to'"),
+    ],
+)
+def test_mistakes(delineate: Callable, data: Path, arguments: list[str], message: str) -> None:
+    assert message in delineate("convert", *[data if part == "DATA" else part for part in arguments]).mistake

@@ -1,0 +1,95 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from delineate.cli.predict import result_names
+from delineate.data import read_image, read_label_map
+from delineate.deploy import Predictor
+
+
+@pytest.fixture
+def pictures(data: Path) -> Path:
+    return data / "images" / "val"
+
+
+def test_json_lines(delineate: Callable, trained: Path, pictures: Path, tmp_path: Path) -> None:
+    ended = delineate("predict", trained, pictures, "--out", tmp_path, "--json")
+    records = [json.loads(line) for line in ended.out.splitlines()]
+    assert [record["file"] for record in records] == [str(path) for path in sorted(pictures.iterdir())]
+    predictor = Predictor.load(trained, device="cpu")
+    for record in records:
+        assert set(record) == {"file", "height", "width", "label_map", "shares"}
+        assert sum(record["shares"].values()) == pytest.approx(1)
+        label_map = read_label_map(Path(record["label_map"]))
+        assert label_map.shape == (record["height"], record["width"])
+        assert torch.equal(label_map, predictor(record["file"])[0].label_map)
+    assert not (tmp_path / "overlays").exists()
+
+
+def test_overlays_and_a_summary(delineate: Callable, trained: Path, pictures: Path, tmp_path: Path) -> None:
+    ended = delineate("predict", trained, pictures, "--out", tmp_path / "out")
+    assert ended.code == 0
+    assert ended.out.startswith("3 pictures in ")
+    assert str(tmp_path / "out") in ended.out
+    for picture in pictures.iterdir():
+        overlay = read_image(tmp_path / "out" / "overlays" / f"{picture.stem}.jpg")
+        assert overlay.shape == read_image(picture).shape
+
+
+def test_tiles_change_nothing_when_the_picture_is_smaller(
+    delineate: Callable, trained: Path, pictures: Path, tmp_path: Path
+) -> None:
+    whole = delineate("predict", trained, pictures, "--out", tmp_path, "--json")
+    tiled = delineate("predict", trained, pictures, "--out", tmp_path, "--json", "--tile", 64, "--overlap", 16)
+    assert tiled.code == 0
+    assert tiled.out == whole.out
+    assert delineate("predict", trained, pictures, "--out", tmp_path, "--json", "--tile", 32).mistake.startswith(
+        "overlap"
+    )
+
+
+def test_unreadable_pictures_are_said_and_passed_over(
+    delineate: Callable, trained: Path, pictures: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(next(pictures.iterdir()).read_bytes()[:500])
+    ended = delineate("predict", trained, cut, tmp_path / "missing.png", pictures, "--out", tmp_path / "out", "--json")
+    assert ended.code == 2
+    assert len(ended.out.splitlines()) == 3
+    first, second = ended.err.splitlines()
+    assert "cut.png" in first
+    assert "missing.png" in second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["DATA", "DATA"], "looked for best.safetensors"),
+        (["nowhere", "DATA"], "nowhere: no such run"),
+        (["RUN"], "Missing argument 'PATHS...'"),
+        (["RUN", "EMPTY"], "no pictures in this folder"),
+    ],
+)
+def test_mistakes(
+    delineate: Callable, data: Path, trained: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    paths = {"RUN": trained, "DATA": data, "EMPTY": tmp_path}
+    assert message in delineate("predict", *[paths.get(part, part) for part in arguments]).mistake
+
+
+def test_names_of_results_keep_folders_and_never_clash(tmp_path: Path) -> None:
+    files = [
+        tmp_path / "photos" / "deep" / "a.png",
+        tmp_path / "photos" / "a.jpg",
+        tmp_path / "a.png",
+        tmp_path / "a.bmp",
+    ]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(file)
+    names = result_names([tmp_path / "photos", *files[2:]], files)
+    assert [str(names[str(file)]) for file in files] == ["deep/a", "a", "a-2", "a-3"]
