@@ -99,7 +99,7 @@ class TrainingSettings(BaseModel):
     devices: int = _field("Machine", 1, "Devices (processes) on each machine.", ge=1)
     num_nodes: int = _field("Machine", 1, "Machines.", ge=1)
     precision: Literal["auto", "fp32", "bf16"] = _field(
-        "Machine", "auto", "Numbers to compute with; auto: bf16 on CUDA."
+        "Machine", "auto", "Numbers to compute with; auto: bf16 on CUDA, and on CPUs with instructions for it."
     )
     workers: int | None = _field(
         "Machine", None, "Processes that read pictures; half the cores, 8 at most, if not given.", ge=0

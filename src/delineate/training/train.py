@@ -157,13 +157,12 @@ def _loader(settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess
 
 
 def _trainer(settings: TrainingSettings, device: torch.device, state: State) -> Trainer:
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.type == "cuda")
     return Trainer(
         accelerator="cuda" if device.type == "cuda" else "cpu",
         devices=settings.devices,
         num_nodes=settings.num_nodes,
         strategy="ddp" if settings.devices * settings.num_nodes > 1 else "auto",
-        precision="bf16-mixed" if bf16 else "32-true",
+        precision="bf16-mixed" if _bf16(settings, device) else "32-true",
         max_epochs=-1 if settings.num_epochs is None else settings.num_epochs - state.epoch,
         min_epochs=0,
         accumulate_grad_batches=settings.accumulate,
@@ -176,6 +175,12 @@ def _trainer(settings: TrainingSettings, device: torch.device, state: State) -> 
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _bf16(settings: TrainingSettings, device: torch.device) -> bool:
+    if settings.precision != "auto":
+        return settings.precision == "bf16"
+    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 
 @contextmanager
