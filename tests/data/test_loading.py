@@ -1,3 +1,4 @@
+import pickle
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -171,6 +172,19 @@ def test_a_batch_moves_with_its_targets() -> None:
     batch = next(iter(loader())).to("meta")
     assert batch.images.is_meta
     assert all(target.boxes.is_meta and target.label_map.is_meta for target in batch.targets)  # type: ignore[union-attr]
+
+
+def test_a_batch_is_the_same_in_another_process() -> None:
+    batch = next(iter(loader()))
+    assert_same([pickle.loads(pickle.dumps(batch))], [batch])
+    label_map = torch.tensor([[0, 300]])
+    sample = Sample(
+        image=torch.zeros(3, 1, 2, dtype=torch.uint8), target=Target(image_size=(1, 2), label_map=label_map), file="x"
+    )
+    assert_same([pickle.loads(pickle.dumps(collate([sample])))], [collate([sample])])
+    without = replace(sample, target=Target(image_size=(1, 2)))
+    (target,) = pickle.loads(pickle.dumps(collate([without]))).targets
+    assert target.label_map is None
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

@@ -160,9 +160,7 @@ def test_a_flip_changes_sides() -> None:
 def test_a_flip_is_its_own_inverse() -> None:
     sample = drawn((40, 50), (5, 10, 20, 30), (0, 0, 50, 40))
     assert sample.target.visibility is not None
-    sample = replace(
-        sample, target=replace(sample.target, visibility=torch.tensor([[2, 0, 1], [0, 1, 2]]))
-    )
+    sample = replace(sample, target=replace(sample.target, visibility=torch.tensor([[2, 0, 1], [0, 1, 2]])))
     twice = horizontal_flip(horizontal_flip(sample, FLIP_ORDER), FLIP_ORDER)
     assert torch.equal(twice.image, sample.image)
     for field in ("boxes", "masks", "keypoints", "visibility", "label_map"):

@@ -1,8 +1,7 @@
 """From a data set to batches, in worker processes; what comes is a function of the seed, the epoch and the index."""
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -12,8 +11,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from delineate.data.dataset import Dataset
-from delineate.data.sampling import EpochSampler, mixed, randomness
-from delineate.data.transforms import Transform, evaluation_transform, pad
+from delineate.data.sampling import EpochSampler, mixed, own_randomness, seed_all
+from delineate.data.transforms import Transform, changed, evaluation_transform, pad
 from delineate.structures import InputError, Preprocess, Sample, Target
 
 Item = TypeVar("Item")
@@ -39,21 +38,31 @@ class Batch:
         return self._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        return Batch(
-            images=change(self.images),
-            targets=tuple(_mapped(target, change) for target in self.targets),
-            files=self.files,
-            skipped=self.skipped,
-        )
+        def moved(target: Target) -> Target:
+            tensors = {name: change(value) for name, value in vars(target).items() if isinstance(value, Tensor)}
+            return changed(target, **tensors)
 
+        return replace(self, images=change(self.images), targets=tuple(moved(target) for target in self.targets))
 
-def _mapped(target: Target, change: Callable[[Tensor], Tensor]) -> Target:
-    """A copy that is not checked again: on an accelerator every check would wait for the device."""
-    mapped = copy.copy(target)
-    for name, value in vars(target).items():
-        if isinstance(value, Tensor):
-            object.__setattr__(mapped, name, change(value))
-    return mapped
+    def __getstate__(self) -> dict[str, Any]:
+        """Between processes label maps are one tensor of bytes, which is an eighth to copy."""
+        maps = [target.label_map for target in self.targets if target.label_map is not None]
+        if len(maps) < len(self.targets):
+            return vars(self)
+        bytes_suffice = all(int(label_map.max()) < 256 for label_map in maps)
+        dtype = torch.uint8 if bytes_suffice else torch.int64
+        return {
+            **vars(self),
+            "targets": tuple(changed(target, label_map=None) for target in self.targets),
+            "label_maps": torch.stack([label_map.to(dtype) for label_map in maps]),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        label_maps = state.pop("label_maps", None)
+        if label_maps is not None:
+            pairs = zip(state["targets"], label_maps.long(), strict=True)
+            state["targets"] = tuple(changed(target, label_map=label_map) for target, label_map in pairs)
+        self.__dict__.update(state)
 
 
 def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
@@ -168,14 +177,15 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
 
     def __getitem__(self, keys: list[tuple[int, int]]) -> Batch | InputError:
         samples, skipped = [], []
-        for epoch, index in keys:
-            try:
-                sample, problems = self._read(index)
-            except InputError as error:
-                return error
-            with randomness(mixed(self.seed, epoch, index)):
+        with own_randomness():
+            for epoch, index in keys:
+                try:
+                    sample, problems = self._read(index)
+                except InputError as error:
+                    return error
+                seed_all(mixed(self.seed, epoch, index))
                 samples.append(self.transform(sample))
-            skipped += problems
+                skipped += problems
         return collate(samples, skipped)
 
     def _read(self, index: int) -> tuple[Sample, list[str]]:

@@ -74,15 +74,19 @@ def mixed(*numbers: int) -> int:
 
 
 @contextmanager
-def randomness(seed: int) -> Iterator[None]:
-    """Torch's, NumPy's and Python's random numbers from `seed`, and as they were afterwards."""
+def own_randomness() -> Iterator[None]:
+    """Whatever is seeded and drawn inside, the process's random numbers afterwards are as they would have been."""
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the accelerator, too
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
         try:
             yield
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+
+
+def seed_all(seed: int) -> None:
+    """Seed torch's (on the CPU), NumPy's and Python's random numbers; `torch.manual_seed` would seed accelerators."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)

@@ -5,9 +5,11 @@ and label maps sampled at the centres of pixels, is why geometry is written here
 mirror keypoints to W - 1 - x and sample masks at the corners of pixels.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,7 +161,7 @@ def horizontal_flip(sample: Sample, flip_order: Sequence[int]) -> Sample:
         visibility = visibility[:, list(flip_order)]
         x, y = keypoints[:, list(flip_order)].unbind(-1)
         keypoints = torch.stack([torch.where(visibility > 0, width - x, x), y], -1)
-    flipped = replace(
+    flipped = changed(
         target,
         boxes=torch.stack([width - x2, y1, width - x1, y2], 1),
         masks=None if target.masks is None else target.masks.flip(-1),
@@ -180,7 +182,7 @@ def pad(sample: Sample, size: tuple[int, int]) -> Sample:
         return sample
     right, bottom = size[1] - target.image_size[1], size[0] - target.image_size[0]
     rest = (0, right, 0, bottom)
-    padded = replace(
+    padded = changed(
         target,
         image_size=size,
         masks=None if target.masks is None else F.pad(target.masks, rest),
@@ -188,3 +190,11 @@ def pad(sample: Sample, size: tuple[int, int]) -> Sample:
     )
     image = v2.functional.pad(sample.image, [0, 0, right, bottom], fill=list(MEAN_COLOUR))
     return replace(sample, image=image, target=padded)
+
+
+def changed(target: Target, **fields: Any) -> Target:
+    """A copy with other values, not checked again: they follow from checked ones, and the checks cost as much."""
+    other = copy.copy(target)
+    for name, value in fields.items():
+        object.__setattr__(other, name, value)
+    return other
