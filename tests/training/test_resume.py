@@ -143,15 +143,16 @@ def test_from_every_place_a_run_ends_the_same(
 
 
 @pytest.mark.usefixtures("_without_pictures")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("where", ["training_step", "count_confusion"])
 def test_ctrl_c_leaves_a_run_to_use_and_to_go_on_with(
-    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str, number: int
 ) -> None:
     owner = {"training_step": recorder.TrainingModule, "count_confusion": recorder}[where]
     works = getattr(owner, where)
 
     def interrupted(*arguments: Any, **keywords: Any) -> Any:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         return works(*arguments, **keywords)
 
     run = Run(small["out"])

@@ -1,4 +1,4 @@
-"""Trains a tiny system with dropout, or goes on with its run, in a process of its own that can be killed.
+"""Trains a tiny system, or goes on with its run, in a process of its own that can be killed.
 
 python tiny_process.py SECONDS_BETWEEN_SAVES train SETTINGS_AS_JSON | resume RUN
 """
@@ -31,9 +31,15 @@ def tiny(*, num_classes: int) -> Segmenter:
     return Slow(network=nn.Sequential(*layers, nn.Conv2d(8, num_classes, 1)), num_classes=num_classes)
 
 
+def convolutions(*, num_classes: int) -> Segmenter:
+    layers = (nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, num_classes, 1))
+    return Segmenter(network=nn.Sequential(*layers), num_classes=num_classes)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    catalog.CATALOG["tiny"] = catalog.System(tiny, "segment", "", "")
+    for preset in (tiny, convolutions):
+        catalog.CATALOG[preset.__name__] = catalog.System(preset, "segment", "", "")
     recorder.SAVE_EVERY = float(sys.argv[1])
     if sys.argv[2] == "train":
         train(TrainingSettings(**json.loads(sys.argv[3])))

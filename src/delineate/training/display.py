@@ -27,7 +27,7 @@ class Display:
             refresh_per_second=4,
             disable=silent or not self.console.is_terminal,
         )
-        self.bar = self.progress.add_task("", total=1.0, facts="", left=None)
+        self.bar = self.progress.add_task("reading", total=1.0, facts="", left=None)
 
     def __enter__(self) -> "Display":
         self.progress.start()

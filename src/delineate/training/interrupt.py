@@ -1,4 +1,4 @@
-"""Ctrl-C as a request that is met at the next good moment."""
+"""Ctrl-C, and being asked to end, as a request that is met at the next good moment."""
 
 import signal
 import threading
@@ -7,24 +7,24 @@ from typing import Any
 
 
 class Interrupted(Exception):  # noqa: N818  (no error)
-    """The user pressed Ctrl-C, and what was done so far is saved."""
+    """A stop was requested, and what was done so far is saved."""
 
 
 class Interrupt:
-    """While entered, the first Ctrl-C sets `requested`; the second is an ordinary one."""
+    """While entered, the first SIGINT or SIGTERM sets `requested`; the second is an ordinary Ctrl-C."""
 
     def __init__(self) -> None:
         self.requested = False
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupt":
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._request)
+            self._before = {number: signal.signal(number, self._request) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

@@ -52,6 +52,8 @@ class Recorder(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.first_step = _ours(pl_module).state.step
+        if self.average is not None:
+            self.average.model.to(pl_module.device)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.lap_began = time.monotonic()

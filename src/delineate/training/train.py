@@ -72,7 +72,7 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
             return _result(run, state)
         train_set, val_set, notes = training_data(settings, find_system(settings.model).task)
         checkpoint = _checkpoint(settings, train_set, fresh=saved is None)
-        model = checkpoint.model.to(device).to(memory_format=torch.channels_last).train()
+        model = checkpoint.model.to(memory_format=torch.channels_last).train()
         average = MovingAverage(model, settings.ema) if settings.ema else None
         if saved:
             model.load_state_dict(saved["model"])
