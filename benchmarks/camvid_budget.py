@@ -9,11 +9,11 @@ Both are measured by one confusion matrix over the test split at original size.
 """
 
 import argparse
-import copy
 import math
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
@@ -49,6 +49,16 @@ class CamVid(Dataset[tuple[Tensor, Tensor]]):
         image, label = self.transform(image, label)
         return image, label[0]
 
+
+OURS: dict[str, Any] = {
+    "arguments": {"backbone": "resnet18"},
+    "class_weights": "median_frequency",
+    "crop_size": (256, 320),
+    "learning_rate": 2e-3,
+    "scale": (0.75, 1.5),
+    "colour": 0.2,
+}
+"""What differs from the defaults of `delineate train unet`."""
 
 NORMALISE = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
 
@@ -102,7 +112,7 @@ def evaluate_peer(model: nn.Module, root: Path) -> float:
         padded = F.pad(image[None], (0, -width % 32, 0, -height % 32))
         found = model(padded)[0, :, :height, :width].argmax(0)
         matrix += confusion_matrix(label.where(label != IGNORED, 255), found, NUM_CLASSES)
-    return float(segmentation_metrics(matrix, [str(i) for i in range(NUM_CLASSES)]).metrics["mIoU"])
+    return segmentation_metrics(matrix, [str(number) for number in range(NUM_CLASSES)])["mIoU"]
 
 
 def main() -> None:
@@ -134,8 +144,6 @@ def main() -> None:
     print_rows([{"name": name, "ours": ours, "peer": peer, "ratio": ours / peer}], as_json=arguments.json)
 
 
-OURS = {"arguments": {"backbone": "resnet18"}, "class_weights": "median_frequency"}
-"""What differs from the defaults of `delineate train unet`."""
 
 if __name__ == "__main__":
     main()

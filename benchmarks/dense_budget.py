@@ -1,8 +1,7 @@
 """The dense systems, and the five upsamplers in U-Net, on CamVid from scratch: the same minutes of training for each.
 
 The upsamplers are compared in U-Net with the plain encoder, the one that keeps pooling indices, at a quarter of the
-paper's widths so that each sees enough pictures. Everything else is `delineate train` with its defaults and
-median-frequency class weights. Test mIoU at original size; rows have no peer.
+paper's widths so that each sees enough pictures. The rest of the recipe is that of `camvid_budget.py`. Test mIoU at original size; rows have no peer.
 """
 
 import argparse
@@ -27,7 +26,7 @@ ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "segnet_basic": ("segnet_basic", {}),
     "unet": ("unet", {}),
     **{
-        f"unet {upsampler}": ("unet", {"backbone": "vgg11_bn", "upsampler": upsampler})
+        f"unet {upsampler}": ("unet", {"backbone": "plain", "width": 16, "upsampler": upsampler})
         for upsampler in ("nearest", "bilinear", "bed_of_nails", "max_unpool", "transposed")
     },
 }
@@ -56,6 +55,10 @@ def main() -> None:
                     minutes=arguments.minutes,
                     seed=arguments.seed,
                     class_weights="median_frequency",
+                    crop_size=(256, 320),
+                    learning_rate=2e-3,
+                    scale=(0.75, 1.5),
+                    colour=0.2,
                     out=Path(folder) / "run",
                 )
             )

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from delineate.models.dense.unet import PAPER_WIDTHS, unet
+from delineate.models.dense.unet import unet
 from delineate.structures import InputError
 
 
 def test_the_plain_form_has_the_papers_widths() -> None:
     network = unet(num_classes=2, backbone="plain").network
-    assert network.encoder.channels == PAPER_WIDTHS
+    assert network.encoder.channels == (64, 128, 256, 512, 1024)
     assert network.encoder.strides == (1, 2, 4, 8, 16)
     # figure 1: each step up halves the channels and joins as many from the contracting path
     joined = [step.convs[0][0].in_channels for step in network.steps]

@@ -9,10 +9,12 @@ is followed by batch normalisation; other encoders and upsamplers can take the p
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import Doc
 
 from delineate.models.dense.encoders import conv_bn_relu, dense_encoder
 from delineate.models.dense.options import BackboneName, Dice, Downsampling, Upsampling
@@ -20,9 +22,8 @@ from delineate.models.dense.segmenter import Segmenter
 from delineate.models.dense.upsamplers import Upsampler, make_upsampler
 from delineate.parts.backbones import Backbone
 
-PAPER_WIDTHS = (64, 128, 256, 512, 1024)
 LIGHT_WIDTHS = (16, 32, 64, 128, 256)
-"""The decoder's widths at strides 1, 2, 4 ...: the paper's, and lighter ones for an encoder of `timm`."""
+"""The decoder's widths at strides 1, 2, 4 ... for an encoder of `timm`; with the plain one it mirrors the encoder."""
 
 
 class UNet(nn.Module):
@@ -81,10 +82,16 @@ def unet(
     backbone: BackboneName = "resnet18",
     upsampler: Upsampling = "transposed",
     downsampling: Downsampling = "max_pool",
+    width: Annotated[int, Doc("Channels of the plain encoder's first stage; each later one has twice as many.")] = 64,
     dice: Dice = 0.0,
 ) -> Segmenter:
     """U-Net; `backbone="plain"` is the paper's own contracting path."""
-    encoder = dense_encoder(backbone, widths=PAPER_WIDTHS, depths=(2,) * 5, downsampling=downsampling, tap="conv")
-    widths = PAPER_WIDTHS if backbone == "plain" else LIGHT_WIDTHS
-    network = UNet(encoder=encoder, widths=widths, upsampler=upsampler, num_classes=num_classes)
+    widths = tuple(width * 2**stage for stage in range(5))
+    encoder = dense_encoder(backbone, widths=widths, depths=(2,) * 5, downsampling=downsampling, tap="conv")
+    network = UNet(
+        encoder=encoder,
+        widths=widths if backbone == "plain" else LIGHT_WIDTHS,
+        upsampler=upsampler,
+        num_classes=num_classes,
+    )
     return Segmenter(network=network, num_classes=num_classes, dice_weight=dice)
