@@ -36,7 +36,7 @@ def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    table = Table("", *(column for column in ("ours", "peer", "ratio")))
+    table = Table("", "ours", "peer", "ratio")
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:
