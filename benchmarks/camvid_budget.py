@@ -18,7 +18,6 @@ from typing import Any
 import segmentation_models_pytorch as smp
 import torch
 from PIL import Image
-from timing import print_rows
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -27,6 +26,7 @@ from torchvision.transforms import v2
 
 from delineate.metrics import confusion_matrix, segmentation_metrics
 from delineate.training import TrainingSettings, evaluate_run, train
+from timing import print_rows
 
 IGNORED, NUM_CLASSES = 11, 11
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -142,7 +142,6 @@ def main() -> None:
     )
     name = f"CamVid test mIoU after {arguments.minutes:g} minutes, U-Net ResNet-18 (peer in {arguments.peer_precision})"
     print_rows([{"name": name, "ours": ours, "peer": peer, "ratio": ours / peer}], as_json=arguments.json)
-
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The dense systems, and the five upsamplers in U-Net, on CamVid from scratch: the same minutes of training for each.
 
 The upsamplers are compared in U-Net with the plain encoder, the one that keeps pooling indices, at a quarter of the
-paper's widths so that each sees enough pictures. The rest of the recipe is that of `camvid_budget.py`. Test mIoU at original size; rows have no peer.
+paper's widths so that each sees enough pictures. The rest of the recipe is that of `camvid_budget.py`. Test mIoU at
+original size; rows have no peer.
 """
 
 import argparse

@@ -13,11 +13,11 @@ import time
 from typing import Any
 
 import torch
-from timing import print_rows
 from torch.utils.flop_counter import FlopCounterMode
 
 from delineate.catalog import build
 from delineate.structures import Target
+from timing import Row, print_rows
 
 SYSTEMS = {"fcn_full_resolution": {}, "fcn32s": {"backbone": "resnet18"}, "unet": {"backbone": "resnet18"}}
 
@@ -71,7 +71,7 @@ def main() -> None:
         process.join()
     full = found.pop("fcn_full_resolution")
     rows = [
-        {"name": f"{name} against full resolution: {what}", "ours": value, "peer": full[what], "ratio": full[what] / value}
+        Row(name=f"{name} against full resolution: {what}", ours=value, peer=full[what], ratio=full[what] / value)
         for name, values in found.items()
         for what, value in values.items()
     ]

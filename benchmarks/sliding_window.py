@@ -7,9 +7,9 @@ weights are the same, and so, to float tolerance, are the scores, which is check
 import argparse
 
 import torch
-from timing import interleaved, print_rows
 
 from delineate.models.dense import sliding_window_segmenter
+from timing import interleaved, print_rows
 
 
 def main() -> None:
@@ -29,9 +29,7 @@ def main() -> None:
             images = torch.randn(1, 3, side, side)
             torch.testing.assert_close(shared(images), apart(images), rtol=1e-3, atol=1e-4)
             name = f"patch classifier over {side} x {side}: convolutional against window by window, s"
-            rows.append(
-                interleaved(name, lambda x=images: shared(x), lambda x=images: apart(x), arguments.repeats)
-            )
+            rows.append(interleaved(name, lambda x=images: shared(x), lambda x=images: apart(x), arguments.repeats))
     print_rows(rows, as_json=arguments.json)
 
 

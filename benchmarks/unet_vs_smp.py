@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import segmentation_models_pytorch as smp
 import torch
-from timing import interleaved, print_rows
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.models.dense import unet
 from delineate.structures import Target
+from timing import interleaved, print_rows
 
 NUM_CLASSES = 11
 

@@ -89,6 +89,11 @@ def test_a_model_of_one_picture_size_is_refused() -> None:
         TimmBackbone("vit_tiny_patch16_224")
 
 
+def test_the_published_weights_own_normalisation() -> None:
+    assert TimmBackbone("resnet10t").imagenet_statistics()["mean"] == (0.485, 0.456, 0.406)
+    assert TimmBackbone("xception41").imagenet_statistics() == {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+
+
 def test_pretrained_without_a_network_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> None:
         raise OSError("no route to host")

@@ -38,6 +38,7 @@ class Backbone(nn.Module, ABC):
     indices; it is empty for a backbone that keeps none.
     """
 
+    name: str
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     index_channels: dict[int, int]
@@ -56,6 +57,11 @@ class Backbone(nn.Module, ABC):
 
         Raises `InputError` when there are none or they cannot be fetched.
         """
+
+    def imagenet_statistics(self) -> dict[str, Any]:
+        """The `mean` and `std` that pictures were normalised by for those weights, as `Preprocess` takes them."""
+        published = timm.get_pretrained_cfg(self.name)
+        return {"mean": published.mean, "std": published.std} if published else {}
 
     def freeze_until(self, stage: int) -> None:
         """Stop the training of stages `0..stage`, their batch statistics included.

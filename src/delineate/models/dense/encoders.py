@@ -36,7 +36,7 @@ class PlainEncoder(Backbone):
         tap: Tap,
     ) -> None:
         super().__init__()
-        self.downsampling, self.tap = downsampling, tap
+        self.name, self.downsampling, self.tap = "plain", downsampling, tap
         self.depths = tuple(depths)
         self.channels = tuple(widths)
         self.strides = tuple(2 ** (i + (tap == "pool")) for i in range(len(widths)))
