@@ -1,0 +1,50 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from delineate.cli import demo
+
+QUICK = ("--minutes", 0.01, "--num-images", 50)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "SYSTEM", "segnet_basic")
+    monkeypatch.setattr(demo, "ARGUMENTS", {"width": 4})
+    monkeypatch.setattr(demo, "IMAGE_SIZE", (48, 48))
+    monkeypatch.setattr(demo, "NUM_SHOWN", 2)
+
+
+def test_a_report_of_pictures_that_were_not_trained_on(delineate: Callable, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    ended = delineate("demo", "--out", out, *QUICK, "--json")
+    assert set(ended.json) == {"metrics", "num_images", "report"}
+    page = (out / "report.html").read_text()
+    assert f"{ended.json['metrics']['mIoU']:.3f}" in page
+    assert page.count("data:image/") >= 1
+    assert len(list((out / "predictions").iterdir())) == 2
+    files = [
+        {row["file_name"] for row in json.loads(path.read_text())["images"]}
+        for path in sorted((out / "data" / "annotations").iterdir())
+    ]
+    assert [len(names) for names in files] == [4, 44, 2]  # test, train, val
+    assert len(set.union(*files)) == 50
+    assert [f"{step}/4" in ended.err for step in (1, 2, 3, 4)] == [True] * 4
+
+
+def test_an_earlier_demo_is_replaced_and_nothing_else_is(delineate: Callable, tmp_path: Path) -> None:
+    earlier, other = tmp_path / "earlier", tmp_path / "other"
+    for folder in (earlier, other):
+        folder.mkdir()
+        (folder / "old.txt").write_text("old")
+    (earlier / demo.MARK).touch()
+    ended = delineate("demo", "--out", earlier, *QUICK)
+    assert ended.code == 0
+    assert not (earlier / "old.txt").exists()
+    last = ended.out.splitlines()[-1]
+    assert "mIoU" in last
+    assert str(earlier / "report.html") in last
+    assert "no demo" in delineate("demo", "--out", other, *QUICK).mistake
+    assert (other / "old.txt").read_text() == "old"
