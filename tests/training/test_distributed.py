@@ -30,7 +30,7 @@ def test_two_processes_equal_one_with_twice_the_batch(small: dict[str, Any], tmp
         start({**settings, "out": run.folder, "batch_size": 4 // devices, "devices": devices})
         for devices, run in enumerate(runs.values(), start=1)
     ]
-    said = [process.communicate(timeout=120)[1] for process in processes]
+    said = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert [text.count("epoch 1 ") for text in said] == [1, 1]
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from delineate.weights import load_checkpoint
 
 PROCESS = Path(__file__).with_name("tiny_process.py")
 STEPS = 4 * 6
+Die = Callable[[str, int], None]
 
 
 class KilledError(Exception):
@@ -34,7 +36,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 def kill(process: subprocess.Popen[str], run: Run, after: int) -> State:
     """Kill the process once `after` steps are saved; the state that it left."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while saved_state(run).step < after:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
@@ -73,7 +75,7 @@ def test_a_process_that_was_killed_ends_with_the_same_weights(data: Path, tmp_pa
     assert not state.finished
     resumed = start("1000", "resume", str(runs["killed"].folder))
     for process in (whole, resumed):
-        said = process.communicate(timeout=120)[1]
+        said = process.communicate(timeout=300)[1]
         assert process.returncode == 0, said
     assert saved_state(runs["killed"]).step == STEPS
     assert_same(*runs.values())
@@ -85,7 +87,7 @@ def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def die_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+def die_in(monkeypatch: pytest.MonkeyPatch) -> Die:
     """Make a step of training or validation fail when it is called for the nth time, once; every step is saved."""
 
     def install(what: str, time: int) -> None:
@@ -121,7 +123,7 @@ def die_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
 def test_from_every_place_a_run_ends_the_same(
     small: dict[str, Any],
     tmp_path: Path,
-    die_in: Callable[[str, int], None],
+    die_in: Die,
     what: str,
     time: int,
     saved: int,
@@ -173,6 +175,20 @@ def test_a_complete_run_is_left_as_it_is(small: dict[str, Any], capsys: pytest.C
     assert resume(whole.folder) == whole
     assert "complete" in capsys.readouterr().err
     assert Run(whole.folder).last.stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("_without_pictures")
+def test_data_that_changed_in_between_says_so(small: dict[str, Any], tmp_path: Path, die_in: Die) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(small["data"], root)
+    die_in("training_step", 4)
+    with pytest.raises(KilledError):
+        train(TrainingSettings(**{**small, "data": root}, epochs=1))
+    for kind in ("images", "labels"):
+        for number in range(4):
+            (root / kind / "train" / f"{number}.png").unlink()
+    with pytest.raises(InputError, match="an epoch has 4 batches now and had 6 when the run was stopped"):
+        resume(small["out"])
 
 
 def test_what_is_no_run_says_so(tmp_path: Path) -> None:

@@ -30,17 +30,19 @@ class TrainingModule(LightningModule):
         preprocess: Preprocess,
         settings: TrainingSettings,
         state: State,
-        num_batches: int,
-        optimizer_state: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.preprocess = preprocess
         self.settings = settings
         self.state = state
-        self.num_batches = num_batches
-        self.optimizer_state = optimizer_state
         self.losses: dict[str, float] = {}
+        self.optimizer_state: dict[str, Any] | None = None
+
+    def restore(self, weights: dict[str, Tensor], optimizer_state: dict[str, Any]) -> None:
+        """Go on from the weights and the optimizer of a saved run."""
+        self.model.load_state_dict(weights)
+        self.optimizer_state = optimizer_state
 
     def configure_optimizers(self) -> Optimizer:
         optimizer = make_optimizer(self.model, self.settings)
@@ -63,7 +65,7 @@ class TrainingModule(LightningModule):
 
     @property
     def learning_rate(self) -> float:
-        return learning_rate(self.settings, self.state.progress(self.settings, self.num_batches))
+        return learning_rate(self.settings, self.state.progress(self.settings))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         torch.manual_seed(mixed(self.settings.seed, self.state.epoch, self.state.batch, self.global_rank))

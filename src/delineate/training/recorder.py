@@ -175,12 +175,12 @@ class Recorder(Callback):
 
     def _show(self, module: TrainingModule) -> None:
         state, settings = module.state, module.settings
-        done = state.progress(settings, module.num_batches)
+        done = state.progress(settings)
         of = "" if settings.num_epochs is None else f"/{settings.num_epochs}"
         losses = {name.removeprefix("loss/"): f"{value:.3f}" for name, value in module.losses.items()}
         facts = losses if len(losses) > 2 else {"loss": losses["loss"]}
         self.display.step(
-            f"epoch {state.epoch + 1}{of}  batch {state.batch}/{module.num_batches}",
+            f"epoch {state.epoch + 1}{of}  batch {state.batch}/{state.num_batches}",
             share=done,
             seconds_left=state.seconds * (1 - done) / done if done else None,
             facts={**facts, "memory": memory(module.device)},

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from delineate.structures import InputError
 from delineate.training.settings import TrainingSettings
 
 TIMES = ("seconds", "pictures", "val_seconds")
@@ -13,14 +14,15 @@ COUNTERS = (*TIMES, "epoch", "learning_rate")
 class State:
     """What, beside the weights and the optimizer, a run needs to go on as if it had never stopped.
 
-    `batch` counts the batches done of the epoch under way, `step` the optimizer's steps, `seconds` the time spent
-    training: reading and computing, without validations and saving. `skipped` is what was said of each unreadable
-    picture, and how often. `sums` are the losses summed over the `batch` batches. `history` has one row an epoch, and
-    `metric` is the name in it that says which epoch was best.
+    `batch` counts the batches done of the `num_batches` of the epoch under way, `step` the optimizer's steps, `seconds`
+    the time spent training: reading and computing, without validations and saving. `sums` are the losses summed over
+    the `batch` batches, `skipped` is what was said of each unreadable picture, and how often. `history` has one row an
+    epoch, and `metric` is the name in it that says which epoch was best.
     """
 
     epoch: int = 0
     batch: int = 0
+    num_batches: int = 0
     step: int = 0
     pictures: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
@@ -33,12 +35,21 @@ class State:
     def state_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def progress(self, settings: TrainingSettings, num_batches: int) -> float:
-        """The share of the budget that is used, 0..1; `num_batches` are those of an epoch."""
+    def begin(self, num_batches: int) -> None:
+        """Raises `InputError` when an epoch had another number of batches before the run was stopped."""
+        if self.num_batches not in (0, num_batches):
+            raise InputError(
+                f"data: an epoch has {num_batches} batches now and had {self.num_batches} when the run was stopped; "
+                "give it back its pictures and its number of devices, or begin a new run"
+            )
+        self.num_batches = num_batches
+
+    def progress(self, settings: TrainingSettings) -> float:
+        """The share of the budget that is used, 0..1."""
         if settings.minutes is not None:
             return min(1.0, self.seconds / (60 * settings.minutes))
         assert settings.num_epochs is not None
-        return min(1.0, (self.epoch + self.batch / num_batches) / settings.num_epochs)
+        return min(1.0, (self.epoch + self.batch / self.num_batches) / settings.num_epochs)
 
     def add_losses(self, losses: dict[str, float]) -> None:
         for name, value in losses.items():

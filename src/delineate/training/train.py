@@ -10,14 +10,10 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer
 
-from delineate.catalog import build, find_system
-from delineate.data.dataset import Dataset
-from delineate.data.loading import Batch, TrainingLoader, training_loader
-from delineate.data.transforms import Augmentation, training_transform
-from delineate.models.dense import Segmenter
-from delineate.parts.backbones import Backbone, load_backbone_weights, read_weights
-from delineate.structures import InputError, Preprocess
-from delineate.training.data import median_frequency_weights, training_data, usual_size
+from delineate.catalog import find_system
+from delineate.data.loading import Batch, TrainingLoader
+from delineate.training.building import build_loader, build_system
+from delineate.training.data import training_data
 from delineate.training.display import Display
 from delineate.training.evaluation import find_device
 from delineate.training.interrupt import Interrupt, Interrupted
@@ -28,7 +24,6 @@ from delineate.training.recorder import Recorder
 from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State, measured
-from delineate.weights import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,27 +66,29 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
             display.line(f"{run.folder}: this run is complete")
             return _result(run, state)
         train_set, val_set, notes = training_data(settings, find_system(settings.model).task)
-        checkpoint = _checkpoint(settings, train_set, fresh=saved is None)
-        model = checkpoint.model.to(memory_format=torch.channels_last).train()
-        average = MovingAverage(model, settings.ema) if settings.ema else None
+        checkpoint = build_system(settings, train_set, fresh=saved is None)
+        loader = build_loader(
+            settings, train_set, checkpoint.preprocess, rank=trainer.global_rank, world_size=trainer.world_size
+        )
+        state.begin(loader.num_batches)
+        module = TrainingModule(checkpoint.model, checkpoint.preprocess, settings, state)
+        average = MovingAverage(checkpoint.model, settings.ema) if settings.ema else None
         if saved:
-            model.load_state_dict(saved["model"])
+            module.restore(saved["model"], saved["optimizer"])
             if average:
                 average.model.load_state_dict(saved["average"])
-        loader = _loader(settings, train_set, checkpoint.preprocess, trainer)
-        optimizer_state = saved["optimizer"] if saved else None
-        module = TrainingModule(model, checkpoint.preprocess, settings, state, loader.num_batches, optimizer_state)
         if run is None:
             run = Run.create(settings) if trainer.is_global_zero else Run(Path())
-        for note in notes:
+        for note in (
+            *notes,
+            f"{run.folder}: {settings.model}, {len(train_set)} + {len(val_set)} pictures, on {device}",
+        ):
             display.line(note)
-        display.line(
-            f"{run.folder}: {settings.model} on {device}, {len(train_set)} pictures and {len(val_set)} to validate on"
-        )
         outputs = Outputs(run, checkpoint, val_set, silent=not trainer.is_global_zero)
-        trainer.callbacks.append(  # type: ignore[attr-defined]
-            Recorder(run=run, outputs=outputs, val=val_set, average=average, interrupt=interrupt, display=display)
+        recorder = Recorder(
+            run=run, outputs=outputs, val=val_set, average=average, interrupt=interrupt, display=display
         )
+        trainer.callbacks.append(recorder)  # type: ignore[attr-defined]
         try:
             with _quiet():
                 trainer.fit(module, train_dataloaders=_Epochs(loader, state))
@@ -112,48 +109,6 @@ class _Epochs:
     def __iter__(self) -> Iterator[Batch]:
         self.loader.set_epoch(self.state.epoch, self.state.batch)
         yield from self.loader
-
-
-def _checkpoint(settings: TrainingSettings, dataset: Dataset, *, fresh: bool) -> Checkpoint:
-    """The system before its first step; when it is not `fresh`, other weights will take the place of these."""
-    num_classes = len(dataset.categories.label_map_names)
-    torch.manual_seed(settings.seed)
-    model = build(settings.model, num_classes=num_classes, **settings.arguments)
-    backbone = next((module for module in model.modules() if isinstance(module, Backbone)), None)
-    if backbone is not None:
-        if fresh and settings.pretrained:
-            load_backbone_weights(backbone, backbone.imagenet_weights(), "pretrained")
-        if fresh and settings.backbone_weights:
-            load_backbone_weights(backbone, read_weights(settings.backbone_weights), str(settings.backbone_weights))
-        if settings.freeze_until is not None:
-            backbone.freeze_until(settings.freeze_until)
-    elif settings.pretrained or settings.backbone_weights or settings.freeze_until is not None:
-        raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
-    if fresh and settings.class_weights == "median_frequency" and isinstance(model, Segmenter):
-        model.class_weights.copy_(median_frequency_weights(dataset, skip_unreadable=settings.skip_unreadable))
-    return Checkpoint(
-        model=model,
-        system=settings.model,
-        arguments=settings.arguments,
-        num_classes=num_classes,
-        categories=dataset.categories,
-        preprocess=Preprocess(short_side=settings.short_side, long_side=settings.long_side),
-    )
-
-
-def _loader(settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess, trainer: Trainer) -> TrainingLoader:
-    crop_size = settings.crop_size or usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
-    augmentation = Augmentation(scale=settings.scale, crop_size=crop_size, flip=settings.flip, colour=settings.colour)
-    return training_loader(
-        dataset,
-        training_transform(augmentation, preprocess, dataset.categories),
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        num_workers=settings.num_workers,
-        rank=trainer.global_rank,
-        world_size=trainer.world_size,
-        skip_unreadable=settings.skip_unreadable,
-    )
 
 
 def _trainer(settings: TrainingSettings, device: torch.device, state: State) -> Trainer:
