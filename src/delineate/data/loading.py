@@ -122,6 +122,10 @@ class TrainingLoader(Loader[Batch]):
         """Of a whole epoch."""
         return self._sampler.num_batches
 
+    def close(self) -> None:
+        """End the worker processes; the loader gives nothing any more."""
+        del self._loader
+
     def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
         """What the next iteration gives; `start_batch` batches are passed over without being read."""
         self._sampler.set_epoch(epoch, start_batch)

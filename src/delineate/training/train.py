@@ -97,6 +97,7 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
             raise KeyboardInterrupt from None
         finally:
             outputs.close()
+            loader.close()
         return _result(run, state)
 
 
