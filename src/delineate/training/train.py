@@ -79,10 +79,8 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
                 average.model.load_state_dict(saved["average"])
         if run is None:
             run = Run.create(settings) if trainer.is_global_zero else Run(Path())
-        for note in (
-            *notes,
-            f"{run.folder}: {settings.model}, {len(train_set)} + {len(val_set)} pictures, on {device}",
-        ):
+        pictures = f"{len(train_set)} pictures and {len(val_set)} to validate on"
+        for note in (*notes, f"{run.folder}: {settings.model} on {device}, {pictures}"):
             display.line(note)
         outputs = Outputs(run, checkpoint, val_set, silent=not trainer.is_global_zero)
         recorder = Recorder(
