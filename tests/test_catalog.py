@@ -12,8 +12,8 @@ def test_the_nearest_names_are_offered() -> None:
 
 
 def test_an_unknown_option_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="unet: has no option width; it has backbone, upsampler"):
-        build("unet", num_classes=2, width=3)
+    with pytest.raises(InputError, match="unet: has no option depth; it has backbone, upsampler"):
+        build("unet", num_classes=2, depth=3)
 
 
 @pytest.mark.parametrize("name", CATALOG)

@@ -53,7 +53,7 @@ CATALOG: dict[str, System] = {
         segnet_basic,
         "segment",
         "four encoders and four decoders of one 7x7 convolution each",
-        "Badrinarayanan et al. 2017, SegNet, section 3.3",
+        "Badrinarayanan et al. 2017, SegNet, section 3.1",
     ),
     "unet": System(
         unet,

@@ -41,6 +41,16 @@ def test_a_mistake_is_one_line(delineate: Callable, arguments: list[str], messag
     assert message in delineate(*arguments).mistake
 
 
+def test_a_path_that_cannot_be_written_is_one_line(delineate: Callable, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "Not a directory" in delineate("synth", str(tmp_path / "file" / "x"), "--num-images", "3").mistake
+
+
+def test_what_is_there_already_is_kept(delineate: Callable, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    assert "there is something already" in delineate("synth", str(tmp_path), "--num-images", "3").mistake
+
+
 def test_a_bug_is_not_hidden(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("delineate.catalog.CATALOG", None)
     with pytest.raises(AttributeError):

@@ -355,3 +355,18 @@ def test_real_sets_with_keypoints(
     assert sum(len(target) for target in targets) == num_objects
     annotated = sum(int(target.visibility.count_nonzero()) for target in targets if target.visibility is not None)
     assert annotated == sum(row["num_keypoints"] for row in source["annotations"])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "changes", "message"),
+    [
+        (object_(segmentation=[1, 1, 11, 1, 11, 11]), {}, "annotation 1: segmentation: it is neither polygons"),
+        (object_(bbox=["x", 1, 2, 3]), {}, "annotation 1: bbox: .* is not"),
+        (object_(), {"categories": [{"id": 3, "name": "a"}, {"id": 3, "name": "b"}]}, "several have the id 3"),
+    ],
+)
+def test_what_would_be_misread_is_named(
+    tmp_path: Path, annotation: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        coco.read(folder(tmp_path, annotation, **changes), "val")

@@ -226,3 +226,23 @@ def test_camvid() -> None:
     stored = np.array(Image.open(root / "labels" / "val" / f"{dataset.files[3].stem}.png"))
     expected = torch.from_numpy(stored.astype(np.int64))
     assert torch.equal(dataset[3].target.label_map, expected.where(expected != 11, torch.tensor(IGNORE)))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    folder(tmp_path, [[0, 1]], names="\ufeffbackground\nroad\n")
+    assert mask_folder.read(tmp_path, "train").categories.label_map_names == ("road", "background")
+
+
+def test_a_class_list_in_another_encoding_is_named(tmp_path: Path) -> None:
+    folder(tmp_path, [[0, 1]])
+    (tmp_path / "classes.txt").write_bytes("himmel\nstraße\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"classes.txt: byte 11 is no UTF-8"):
+        mask_folder.read(tmp_path, "train")
+
+
+def test_two_pictures_of_one_label_map_are_named(tmp_path: Path) -> None:
+    folder(tmp_path, [[0, 1]])
+    first = next((tmp_path / "images" / "train").iterdir())
+    picture(first.with_suffix(".bmp"))
+    with pytest.raises(InputError, match="has the same label map"):
+        mask_folder.read(tmp_path, "train")

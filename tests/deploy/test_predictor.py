@@ -8,6 +8,7 @@ from torch import Tensor
 
 from delineate.catalog import build
 from delineate.deploy import Predictor
+from delineate.deploy.pictures import to_image
 from delineate.structures import Categories, InputError, Preprocess
 from delineate.weights import Checkpoint, save_checkpoint
 
@@ -138,3 +139,9 @@ def test_what_is_no_run_is_refused(tmp_path: Path, run: Path) -> None:
 def test_an_empty_folder_is_said(predictor: Predictor, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no pictures in this folder.*\.jpg"):
         predictor(tmp_path)
+
+
+def test_arrays_may_be_views_and_read_only() -> None:
+    array = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    array.flags.writeable = False
+    assert torch.equal(to_image(array[..., ::-1]), to_image(array).flip(0))

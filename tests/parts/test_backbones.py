@@ -102,3 +102,30 @@ def test_pretrained_without_a_network_is_one_clear_line(monkeypatch: pytest.Monk
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(InputError, match=r"resnet10t could not be fetched \(no route to host\); .*--backbone-weights"):
         backbone.imagenet_weights()
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "efficientnet_lite0", "mobilenetv3_small_050", "convnext_atto"])
+def test_there_is_a_stage_for_every_level(name: str) -> None:
+    backbone = TimmBackbone(name)
+    assert len(backbone.stages()) == len(backbone.strides)
+    parts = [parameter for stage in backbone.stages() for parameter in stage.parameters()]
+    assert {id(parameter) for parameter in parts} == {id(parameter) for parameter in backbone.parameters()}
+
+
+def test_a_backbone_of_branches_is_padded() -> None:
+    backbone = TimmBackbone("hrnet_w18_small").eval()
+    levels = backbone(torch.randn(1, 3, 45, 70)).levels
+    assert [level.shape[-2:] for level in levels] == [(23, 35), (12, 18), (6, 9), (3, 5), (2, 3)]
+    with pytest.raises(InputError, match="cannot be told apart"):
+        backbone.freeze_until(0)
+
+
+def test_strides_other_than_powers_of_two_are_refused() -> None:
+    with pytest.raises(InputError, match="not powers of 2"):
+        TimmBackbone("crossvit_9_240")
+
+
+def test_what_holds_no_weights_is_named(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(InputError, match=r"list.pth: holds a list"):
+        read_weights(tmp_path / "list.pth")

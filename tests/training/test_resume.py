@@ -165,7 +165,9 @@ def test_ctrl_c_leaves_a_run_to_use_and_to_go_on_with(
     assert capsys.readouterr().err.splitlines()[-1] == f"stopped; to go on: delineate train --resume {run.folder}"
     assert saved_state(run).batch == {"training_step": 1, "count_confusion": 6}[where]
     assert load_checkpoint(run.best).metrics == load_checkpoint(run.last).metrics == {}
-    assert resume(run.folder).pictures == 12
+    again = resume(run.folder)
+    assert again.pictures == 12
+    assert "mIoU" in again.metrics
 
 
 @pytest.mark.usefixtures("_without_pictures")

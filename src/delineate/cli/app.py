@@ -80,6 +80,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         error_line(str(error))
         return 2
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        error_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+        return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
     return status if isinstance(status, int) else 0

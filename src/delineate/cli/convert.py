@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from delineate.cli.output import AsJson, print_json, print_line
 
@@ -27,13 +28,13 @@ def convert(
         print_json({"source": str(source), "destination": str(destination), "format": to, "losses": losses})
         return
     for line in losses:
-        print_line(f"[yellow]not kept:[/] {line}")
-    print_line(f"{destination}: written as {to}" + ("" if losses else "; nothing was lost"))
+        print_line(f"[yellow]not kept:[/] {escape(line)}")
+    print_line(f"{escape(str(destination))}: written as {to}" + ("" if losses else "; nothing was lost"))
 
 
 def synth(
     destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write, as COCO.")],
-    num_images: Annotated[int, typer.Option(min=1, help="How many pictures, a fifth of them in the split val.")] = 1000,
+    num_images: Annotated[int, typer.Option(min=3, help="How many pictures, a fifth of them in the split val.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Decides every pixel.")] = 0,
     image_size: Annotated[tuple[int, int], typer.Option(help="Height and width in pixels.")] = (128, 128),
     as_json: AsJson = False,
@@ -45,4 +46,5 @@ def synth(
     if as_json:
         print_json({"destination": str(destination), "num_images": num_images, "seed": seed})
         return
-    print_line(f"{destination}: {num_images} pictures; try `delineate train unet {destination} --minutes 3`")
+    name = escape(str(destination))
+    print_line(f"{name}: {num_images} pictures; try `delineate train unet {name} --minutes 3`")

@@ -66,7 +66,8 @@ def demo(
     _say(4, "predicting, and writing the report")
     predictor = Predictor.load(result.folder)
     pictures = _pictures(predictor, read_dataset(out / "data", "test"), out / "predictions")
-    report = _report(result, evaluation, pictures, settings, time.perf_counter() - start)
+    command = f"delineate demo --minutes {minutes:g} --num-images {num_images} --seed {seed}"
+    report = _report(result, evaluation, pictures, settings, command, time.perf_counter() - start)
     write_report(out / "report.html", report)
     if as_json:
         print_json(
@@ -118,6 +119,7 @@ def _report(
     evaluation: "Evaluation",
     pictures: list[tuple[str, "Tensor"]],
     settings: "TrainingSettings",
+    command: str,
     seconds: float,
 ) -> "Report":
     from delineate import __version__
@@ -140,7 +142,7 @@ def _report(
         "and then measured on others, which it had not seen.",
         headline={name: value for name, value in evaluation.metrics.items() if "/" not in name},
         facts=facts,
-        command="delineate demo",
+        command=command,
         history=[{name: row[name] for name in CURVES if name in row} for row in history],
         per_class=evaluation.per_class,
         confusion=evaluation.confusion,

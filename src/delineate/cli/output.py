@@ -28,7 +28,7 @@ def error_line(message: str) -> None:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One object on one line; NaN, which JSON has not, becomes null."""
-    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(_finite(value), allow_nan=False) + "\n")
     sys.stdout.flush()
 
 

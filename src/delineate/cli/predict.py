@@ -1,6 +1,7 @@
 """`delineate predict RUN PATHS`: results of pictures as files and lines."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,8 +12,13 @@ from rich.markup import escape
 from delineate.cli.output import AsJson, Device, error_line, print_json, print_line, progress
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from delineate.deploy import Predicted
-    from delineate.structures import Categories, InputError
+    from delineate.structures import Categories, InputError, Prediction
+
+MAX_OVERLAY = 4096
+"""The longer side, in pixels, up to which results are drawn pixel for pixel."""
 
 
 def predict(
@@ -32,13 +38,15 @@ def predict(
     """Label pictures: label maps go to OUT/label_maps, and the pictures with their results to OUT/overlays.
 
     With --json, one object a picture and line is printed, and no overlays are drawn. A picture that cannot be read is
-    said and passed over; the exit code is then 2.
+    said and passed over; the exit code is then 2. Earlier results in OUT are not taken for pictures.
     """
     from delineate.deploy import Predictor
     from delineate.deploy.pictures import each_picture
 
     predictor = Predictor.load(run, device=device, weights=weights)
+    earlier = [(out / kind).resolve() for kind in ("label_maps", "overlays")]
     files = [file for file in each_picture(paths) if isinstance(file, Path)]
+    files = [file for file in files if not any(file.resolve().is_relative_to(results) for results in earlier)]
     unreadable: list[InputError] = []
 
     def skip(error: "InputError") -> None:
@@ -68,15 +76,27 @@ def result_names(paths: Sequence[Path], files: Sequence[Path]) -> dict[str, Path
     """A name for each picture: its path below the folder given, without suffix, numbered where two are alike."""
     folders = [path for path in paths if path.is_dir()]
     names: dict[str, Path] = {}
+    numbers: Counter[Path] = Counter()
     for file in dict.fromkeys(files):
         folder = next((folder for folder in folders if file.is_relative_to(folder)), file.parent)
         name = free = file.relative_to(folder).with_suffix("")
-        number = 1
-        while free in names.values():
-            number += 1
-            free = name.with_name(f"{name.name}-{number}")
+        while numbers[free]:
+            numbers[name] += 1
+            free = name.with_name(f"{name.name}-{numbers[name]}")
+        numbers[free] += 1
         names[str(file)] = free
     return names
+
+
+def _reduced(predicted: "Predicted") -> "tuple[Tensor, Prediction]":
+    """Picture and label map as they are drawn: every n-th pixel of one too large to look at whole."""
+    from delineate.structures import LabelMap
+
+    image, prediction = predicted.image, predicted.prediction
+    step = -(-max(image.shape[-2:]) // MAX_OVERLAY)
+    if step == 1 or not isinstance(prediction, LabelMap):
+        return image, prediction
+    return image[:, ::step, ::step], LabelMap(label_map=prediction.label_map[::step, ::step])
 
 
 def _write(predicted: "Predicted", categories: "Categories", out: Path, name: Path, overlay: bool) -> dict[str, Any]:
@@ -91,5 +111,6 @@ def _write(predicted: "Predicted", categories: "Categories", out: Path, name: Pa
         label_map_file = out / "label_maps" / f"{name}.png"
         write_label_map(label_map_file, predicted.prediction.label_map)
     if overlay:
-        write_picture(out / "overlays" / f"{name}.jpg", draw_target(predicted.image, predicted.prediction, categories))
+        image, prediction = _reduced(predicted)
+        write_picture(out / "overlays" / f"{name}.jpg", draw_target(image, prediction, categories))
     return prediction_record(predicted.prediction, categories, file=predicted.file, label_map_file=label_map_file)

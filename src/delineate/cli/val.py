@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from delineate.cli.output import AsJson, Device, headline, number, print_json, print_line, print_table, progress, table
@@ -53,5 +54,5 @@ def class_table(per_class: Mapping[str, Mapping[str, float]]) -> Table:
     for column in rows.columns[1:]:
         column.justify = "right"
     for name, metrics in per_class.items():
-        rows.add_row(name, *(number(metrics.get(column)) for column in columns))
+        rows.add_row(escape(name), *(number(metrics.get(column)) for column in columns))
     return rows

@@ -1,6 +1,7 @@
 """The inside of a COCO JSON file: checked, its annotations sorted by picture, its numbers as tensors."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,9 @@ def load(path: Path) -> Document:
         for position, row in enumerate(rows):
             if not isinstance(row, dict) or "id" not in row:
                 raise InputError(f"{path}: {field}: entry {position} has no 'id'")
+        twice = [number for number, times in Counter(row["id"] for row in rows).items() if times > 1]
+        if twice:
+            raise InputError(f"{path}: {field}: several have the id {_some(twice)}; give each its own")
     return {field: document[field] for field in fields}
 
 
@@ -121,6 +125,8 @@ def objects(document: Document, sizes: Sequence[tuple[int, int]], source: Path) 
     if not has_area.all():
         flat = [annotations[position]["id"] for position in np.flatnonzero(~has_area)]
         problems.append(f"{source}: left out annotations {_some(flat)}: their boxes have no area in the picture")
+    for row in rows:
+        _check_segmentation(row, source)
     bare = [row["id"] for row in rows if not _is_mask(row.get("segmentation"))]
     has_masks = len(bare) < len(rows)
     if has_masks and bare:
@@ -173,7 +179,8 @@ def _categories(rows: Sequence[Row], source: Path, *, has_masks: bool) -> Catego
 def _boxes(rows: Sequence[Row], sizes: NDArray[np.float64], source: Path) -> NDArray[np.float32]:
     """`bbox` (x, y, width, height) as boxes, clipped to the pictures."""
     for row in rows:
-        if len(row.get("bbox") or ()) != 4:
+        numbers = row.get("bbox")
+        if not isinstance(numbers, list) or len(numbers) != 4 or not all(isinstance(n, int | float) for n in numbers):
             raise InputError(f"{source}: annotation {row['id']}: bbox: {row.get('bbox')} is not [x, y, width, height]")
     xywh = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
     corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
@@ -203,6 +210,17 @@ def _positions(rows: Sequence[Row], field: str, positions: Mapping[Any, int], so
         if row.get(field) not in positions:
             raise InputError(f"{source}: annotation {row['id']}: {field}: {row.get(field)} is no id of this file")
     return [positions[row[field]] for row in rows]
+
+
+def _check_segmentation(row: Row, source: Path) -> None:
+    shape = row.get("segmentation")
+    if isinstance(shape, list) and all(isinstance(polygon, list) for polygon in shape):
+        return
+    if shape is not None and not isinstance(shape, dict):
+        raise InputError(
+            f"{source}: annotation {row['id']}: segmentation: it is neither polygons [[x, y, ...], ...] nor a "
+            "run-length encoding"
+        )
 
 
 def _is_mask(segmentation: Any) -> bool:

@@ -12,8 +12,22 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.images import image_size
-from delineate.structures import Target
+from delineate.structures import InputError, Target
 from delineate.structures.files import written_beside
+
+
+def check_new(folder: Path) -> None:
+    """Raises `InputError` when there is something already where a data set is to be written."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: there is something already; name a new folder")
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without the mark that some editors put first; raises `InputError` naming the file."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
 
 
 def write_text(path: Path, text: str) -> None:

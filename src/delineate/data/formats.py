@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from delineate.data import coco, mask_folder, voc, yolo
 from delineate.data.dataset import Dataset
+from delineate.data.files import check_new
 from delineate.structures import InputError
 
 
@@ -63,8 +64,7 @@ def convert(source: str | Path, destination: str | Path, to: str, format: str | 
     """
     source, destination = Path(source), Path(destination)
     target = _named(to)
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise InputError(f"{destination}: there is something already; name a new folder")
+    check_new(destination)
     lines = []
     for split in splits(source, format):
         dataset = read_dataset(source, split, format)

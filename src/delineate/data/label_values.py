@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from delineate.data.files import read_text
 from delineate.data.images import read_label_map
 from delineate.structures import IGNORE, Categories, InputError
 from delineate.structures.categories import BACKGROUND
@@ -67,7 +68,7 @@ def from_class_list(path: Path) -> LabelValues:
 
     The name `background`, wherever it stands, is the label maps' background, our last value.
     """
-    names = [line.strip() for line in path.read_text(encoding="utf-8").rstrip().splitlines()]
+    names = [line.strip() for line in read_text(path).rstrip().splitlines()]
     if not 1 <= len(names) <= IGNORE:
         raise InputError(f"{path}: {len(names)} class names; a label map has 1 to {IGNORE}, one name a line")
     if "" in names:
@@ -79,7 +80,7 @@ def from_class_list(path: Path) -> LabelValues:
 
 def from_ade_table(path: Path) -> LabelValues:
     """ADE20K's `objectInfo150.txt` (Zhou et al. 2017): values count from 1, and 0 is what no class names."""
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    rows = [line.split("\t") for line in read_text(path).splitlines()[1:]]
     names = {int(row[0]): row[-1].strip() for row in rows}
     return _values(names, [0, IGNORE], f"{path} names 1..{len(names)}, and 0 and {IGNORE} are ignored", path)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from delineate.data.dataset import Content, Dataset
-from delineate.data.files import store_pictures, write_label_map, write_text
+from delineate.data.files import read_text, store_pictures, write_label_map, write_text
 from delineate.data.images import pictures_in
 from delineate.data.label_values import IDS, TRAIN_IDS, LabelValues, from_ade_table, from_cityscapes, from_class_list
 from delineate.structures import Categories, InputError, Target
@@ -37,7 +37,11 @@ def read(root: Path, split: str) -> Dataset:
     labelled = pictures_in(labels)
     suffix = next((end for end in (TRAIN_IDS, IDS) if any(path.stem.endswith(end) for path in labelled)), "")
     label_files = {_key(path, labels, suffix): path for path in labelled if path.stem.endswith(suffix)}
-    files = {_key(path, pictures, "_leftImg8bit"): path for path in pictures_in(pictures)}
+    files: dict[str, Path] = {}
+    for path in pictures_in(pictures):
+        other = files.setdefault(_key(path, pictures, "_leftImg8bit"), path)
+        if other is not path:
+            raise InputError(f"{path}: {other.name} has the same label map; rename one of them")
     for key, file in files.items():
         if key not in label_files:
             raise InputError(
@@ -59,7 +63,7 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
         raise InputError(f"{root}: a mask folder holds label maps, and this data set has none (it has {contents})")
     names = dataset.categories.label_map_names
     classes, text = root / "classes.txt", "\n".join(names) + "\n"
-    if classes.exists() and classes.read_text(encoding="utf-8") != text:
+    if classes.exists() and read_text(classes) != text:
         raise InputError(f"{classes}: the classes there are not {', '.join(names)}; write to a new folder")
     write_text(classes, text)
     num_objects = num_poses = 0

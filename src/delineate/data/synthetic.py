@@ -18,6 +18,7 @@ from torchvision.ops import masks_to_boxes
 
 from delineate.data import coco, shapes
 from delineate.data.dataset import Dataset
+from delineate.data.files import check_new
 from delineate.data.shapes import Distance, Field
 from delineate.data.textures import background, paint, random_texture
 from delineate.ops.masks import paint_label_map
@@ -125,6 +126,7 @@ def synthesise(
     `splits` maps the name of a split to its share of the pictures, 80 % `train` and 20 % `val` by default. Returns what
     the files could not hold. Raises `InputError` where the shares do not add up to 1, and as `Synthetic` does.
     """
+    check_new(root)
     shares = {"train": 0.8, "val": 0.2} if splits is None else splits
     if not math.isclose(sum(shares.values()), 1):
         raise InputError(f"splits: the shares {dict(shares)} add up to {sum(shares.values()):g}; make it 1")

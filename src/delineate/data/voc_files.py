@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from delineate.data.dataset import Content
+from delineate.data.files import read_text
 from delineate.structures import InputError
 from delineate.structures.categories import BACKGROUND
 
@@ -78,7 +79,7 @@ def _underscores(text: str) -> list[int]:
 
 def entries(path: Path) -> list[str]:
     """The lines of a list that are not blank."""
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def contents(home: Path, stems: Sequence[str]) -> tuple[frozenset[Content], list[str]]:

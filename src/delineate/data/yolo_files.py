@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from delineate.data.files import read_text
 from delineate.data.images import pictures_in
 from delineate.structures import Categories, InputError
 
@@ -53,7 +54,7 @@ def describing(root: Path) -> Path | None:
 def load(path: Path) -> Description:
     """The description; raises `InputError` naming the file when it is no YAML mapping."""
     try:
-        description = yaml.safe_load(path.read_text(encoding="utf-8"))
+        description = yaml.safe_load(read_text(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: this is no YAML ({' '.join(str(error).split())})") from None
     if not isinstance(description, dict) or "names" not in description:
@@ -129,7 +130,7 @@ def lines(path: Path, num_classes: int, kpt_shape: tuple[int, int] | None) -> li
     Raises `InputError` naming the file and the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return []
     except UnicodeDecodeError:
@@ -186,5 +187,5 @@ def _place(source: Path, description: Description, entry: str) -> Path:
 
 
 def _listed(source: Path) -> list[Path]:
-    entries = [line.strip() for line in source.read_text(encoding="utf-8").splitlines() if line.strip()]
+    entries = [line.strip() for line in read_text(source).splitlines() if line.strip()]
     return [source.parent / entry for entry in entries]

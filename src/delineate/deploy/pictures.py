@@ -44,6 +44,7 @@ def to_image(picture: Picture) -> UInt8[Tensor, "3 h w"]:
     if isinstance(picture, Image.Image):
         return from_pil(picture)
     if isinstance(picture, np.ndarray):
+        picture = np.array(picture)  # torch takes neither negative strides nor memory that is read only
         if picture.dtype == np.uint8 and picture.ndim == 2:
             return torch.from_numpy(picture).expand(3, -1, -1).contiguous()
         if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:

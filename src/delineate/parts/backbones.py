@@ -7,7 +7,7 @@ indices  stride after a max pooling -> for each pooled value, where in the map b
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -69,6 +69,8 @@ class Backbone(nn.Module, ABC):
         Raises `InputError` when there is no such stage.
         """
         stages = self.stages()
+        if len(stages) != len(self.strides):
+            raise InputError(f"freeze_until: the stages of {self.name} cannot be told apart; leave it out")
         if not 0 <= stage < len(stages):
             raise InputError(f"freeze_until: {stage} is no stage of this backbone; choose 0..{len(stages) - 1}")
         self.frozen = tuple(stages[: stage + 1])
@@ -97,7 +99,9 @@ class TimmBackbone(Backbone):
         self.channels = tuple(self.body.feature_info.channels())
         self.strides = tuple(self.body.feature_info.reduction())
         self.index_channels = {}
-        self.rounds_up = self._probe()
+        if any(stride & (stride - 1) for stride in self.strides):
+            raise InputError(f"backbone: timm's {name} has strides {self.strides}, not powers of 2; choose another")
+        self.rounds_up = self._find_rounding()
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Features:
         height, width = images.shape[-2:]
@@ -107,24 +111,11 @@ class TimmBackbone(Backbone):
         sizes = [(-(-height // stride), -(-width // stride)) for stride in self.strides]
         return Features(tuple(level[..., :h, :w] for level, (h, w) in zip(self.body(images), sizes, strict=True)), {})
 
-    @torch.no_grad()
-    def _probe(self) -> bool:
-        side = self.strides[-1] + 1
-        try:
-            levels = self.body.eval()(torch.zeros(1, 3, side, side))
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(f"backbone: timm's {self.name} cannot take every picture size; choose another") from error
-        finally:
-            self.body.train()
-        if any(level.shape[1] != width for level, width in zip(levels, self.channels, strict=True)):
-            raise InputError(f"backbone: timm's {self.name} gives no (B, C, H, W) maps; choose another")
-        return all(level.shape[-1] == -(-side // stride) for level, stride in zip(levels, self.strides, strict=True))
-
     def stages(self) -> list[nn.Module]:
-        ends = {module.replace(".", "_") for module in self.body.feature_info.module_name()}
-        ends |= {module.split(".")[0] for module in self.body.feature_info.module_name()}
+        names = list(self.body.feature_info.module_name())
+        ends = {*names, *(name.replace(".", "_") for name in names)}
         stages, stage = [], nn.ModuleList()
-        for name, module in self.body.named_children():
+        for name, module in _pieces(self.body, names):
             stage.append(module)
             if name in ends:
                 stages.append(stage)
@@ -134,6 +125,31 @@ class TimmBackbone(Backbone):
     def imagenet_weights(self) -> dict[str, Tensor]:
         weights = _download(self.name, features_only=True)
         return {f"body.{key}": value for key, value in weights.items()}
+
+    def _find_rounding(self) -> bool:
+        """Whether a picture one pixel too large gets maps one pixel larger; one that cannot take it is padded, too."""
+        coarsest = self.strides[-1]
+        try:
+            sizes = self._sizes(coarsest + 1)
+            return sizes == [-(-(coarsest + 1) // stride) for stride in self.strides]
+        except (RuntimeError, AssertionError):
+            pass
+        try:
+            fits = self._sizes(2 * coarsest) == [2 * coarsest // stride for stride in self.strides]
+        except (RuntimeError, AssertionError):
+            fits = False
+        if not fits:
+            raise InputError(f"backbone: timm's {self.name} cannot take every picture size; choose another")
+        return False
+
+    @torch.no_grad()
+    def _sizes(self, side: int) -> list[int]:
+        """The sides of the maps of a square picture."""
+        levels = self.body.eval()(torch.zeros(1, 3, side, side))
+        self.body.train()
+        if any(level.shape[1] != width for level, width in zip(levels, self.channels, strict=True)):
+            raise InputError(f"backbone: timm's {self.name} gives no (B, C, H, W) maps; choose another")
+        return [level.shape[-1] for level in levels]
 
 
 class VGGBackbone(Backbone):
@@ -252,8 +268,20 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         weights = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         raise InputError(f"{file}: not a file of weights ({str(error).splitlines()[0]})") from error
+    if not isinstance(weights, dict):
+        raise InputError(f"{file}: holds a {type(weights).__name__}, not a dictionary of weights")
     weights = weights.get("state_dict", weights)
     return {key: value for key, value in weights.items() if isinstance(value, Tensor)}
+
+
+def _pieces(body: nn.Module, levels: Sequence[str]) -> Iterator[tuple[str, nn.Module]]:
+    """The children of a body in order; one that holds several levels gives its own children in its place."""
+    for name, module in body.named_children():
+        inner = [level for level in levels if level.startswith(f"{name}.")]
+        if inner and all(level.split(".")[1] in dict(module.named_children()) for level in inner):
+            yield from ((f"{name}.{key}", child) for key, child in module.named_children())
+        else:
+            yield name, module
 
 
 def _create(name: str, **options: Any) -> Any:

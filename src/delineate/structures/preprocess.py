@@ -45,4 +45,5 @@ class Preprocess:
         rows = images.movedim(-3, -1).flatten(-2).float()
         mean = torch.tensor(self.mean, device=images.device).repeat(width)
         std = torch.tensor(self.std, device=images.device).repeat(width)
-        return rows.mul_(1 / (255 * std)).sub_(mean / std).unflatten(-1, (width, 3)).movedim(-1, -3)
+        normalised = rows.mul_(1 / (255 * std)).sub_(mean / std)
+        return normalised.view(*normalised.shape[:-1], width, 3).movedim(-1, -3)

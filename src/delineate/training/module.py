@@ -82,4 +82,10 @@ class TrainingModule(LightningModule):
                 f"the loss is {self.losses['loss']} in epoch {self.state.epoch + 1}, batch {self.state.batch + 1}; "
                 f"lower the learning rate, or look at the pictures: {', '.join(batch.files)}"
             )
-        return total
+        return total * self._share()
+
+    def _share(self) -> float:
+        """Lightning divides by `accumulate`; the steps at an epoch's end may have fewer batches to average."""
+        accumulate, num_batches = self.settings.accumulate, self.state.num_batches
+        rest = num_batches % accumulate
+        return accumulate / rest if self.state.batch >= num_batches - rest else 1.0

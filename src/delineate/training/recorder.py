@@ -76,9 +76,10 @@ class Recorder(Callback):
                 self.outputs.log_step(state, {**module.losses, "learning_rate": module.learning_rate})
         now = time.monotonic()
         lap, self.lap_began = now - self.lap_began, now
-        state.seconds, interrupted = _agree(trainer, state.seconds + lap, self.interrupt.requested)
+        over = minutes is not None and state.seconds + 1.5 * lap > 60 * minutes
+        state.seconds, over, interrupted = _agree(trainer, state.seconds + lap, over, self.interrupt.requested)
         self._show(module)
-        if minutes is not None and state.seconds + lap / 2 > 60 * minutes:
+        if over:
             trainer.should_stop = True
         elif stepped and interrupted:
             self._interrupted(trainer, module)
@@ -96,13 +97,14 @@ class Recorder(Callback):
             "learning_rate": module.learning_rate,
             **state.mean_losses(),
         }
-        state.finished = trainer.should_stop or state.epoch + 1 == settings.num_epochs
-        if trainer.strategy.broadcast(state.finished or self._due(module)):
+        finished = trainer.should_stop or state.epoch + 1 == settings.num_epochs
+        if trainer.strategy.broadcast(finished or self._due(module)):
             began = time.monotonic()
             evaluation = self._validate(trainer, module)
             state.metric = next(iter(evaluation.metrics))
             row |= {**evaluation.metrics, "val_seconds": round(time.monotonic() - began, 3)}
         state.end_epoch(row)
+        state.finished = finished  # not before: a run that is stopped while it validates is not complete
         self.display.line(_line(row, state.metric, best=row is state.best))
         if settings.early_stopping is not None and state.validations_since_best() >= settings.early_stopping:
             self.display.line(f"stopped early: no better validation in {settings.early_stopping}")
@@ -133,7 +135,7 @@ class Recorder(Callback):
     def _validate(self, trainer: Trainer, module: TrainingModule) -> Evaluation:
         def watch(batches: Iterable[Any]) -> Iterator[Any]:
             for batch in self.display.watch("validating", batches):
-                if self.interrupt.requested:
+                if self.interrupt.requested and trainer.world_size == 1:  # else the next step agrees on it
                     self._interrupted(trainer, module)
                 yield batch
 
@@ -192,13 +194,13 @@ def _ours(module: LightningModule) -> TrainingModule:
     return module
 
 
-def _agree(trainer: Trainer, seconds: float, interrupted: bool) -> tuple[float, bool]:
+def _agree(trainer: Trainer, seconds: float, over: bool, interrupted: bool) -> tuple[float, bool, bool]:
     """The most of all processes, so that each has the same learning rate and stops at the same step."""
     if trainer.world_size == 1:
-        return seconds, interrupted
-    most = torch.tensor([seconds, interrupted], dtype=torch.float64, device=trainer.strategy.root_device)
+        return seconds, over, interrupted
+    most = torch.tensor([seconds, over, interrupted], dtype=torch.float64, device=trainer.strategy.root_device)
     distributed.all_reduce(most, distributed.ReduceOp.MAX)
-    return float(most[0]), bool(most[1])
+    return float(most[0]), bool(most[1]), bool(most[2])
 
 
 def _line(row: dict[str, float], metric: str, *, best: bool) -> str:

@@ -1,6 +1,7 @@
 """Everything that a training run depends on, as one value; the command line is made from it."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,7 +51,7 @@ class TrainingSettings(BaseModel):
     )
 
     batch_size: int = _field("Optimisation", 8, "Pictures in a step, on each device.", ge=1)
-    accumulate: int = _field("Optimisation", 1, "Batches whose gradients are summed up before a step.", ge=1)
+    accumulate: int = _field("Optimisation", 1, "Batches whose gradients are averaged for a step.", ge=1)
     optimizer: Literal["adamw", "sgd"] = _field("Optimisation", "adamw", "AdamW, or SGD with Nesterov momentum 0.9.")
     learning_rate: float | None = _field(
         "Optimisation",
@@ -139,7 +140,10 @@ class TrainingSettings(BaseModel):
 
     @property
     def num_workers(self) -> int:
-        return self.workers if self.workers is not None else max(1, min(8, len(os.sched_getaffinity(0)) // 2))
+        if self.workers is not None:
+            return self.workers
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        return max(1, min(8, cores // 2))
 
 
 def _line(problem: Any) -> str:

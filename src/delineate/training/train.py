@@ -134,7 +134,9 @@ def _trainer(settings: TrainingSettings, device: torch.device, state: State) -> 
 def _bf16(settings: TrainingSettings, device: torch.device) -> bool:
     if settings.precision != "auto":
         return settings.precision == "bf16"
-    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.cpu._is_avx512_bf16_supported()
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from delineate.models.dense.encoders import PlainEncoder
 from delineate.models.dense.unet import unet
+from delineate.parts.backbones import Tap
 from delineate.structures import InputError
 
 
@@ -36,3 +38,11 @@ def test_strided_convolutions_take_the_place_of_poolings() -> None:
     assert model(torch.randn(1, 3, 35, 50)).shape == (1, 2, 35, 50)
     with pytest.raises(InputError, match="a choice of the plain encoder"):
         unet(num_classes=2, backbone="resnet10t", downsampling="strided_conv")
+
+
+@pytest.mark.parametrize("tap", ["conv", "pool"])
+def test_a_frozen_stage_takes_its_strided_convolution_along(tap: Tap) -> None:
+    encoder = PlainEncoder(widths=(4, 8, 8), depths=(1, 1, 1), downsampling="strided_conv", tap=tap)
+    encoder.freeze_until(1)
+    trained = {name.split(".")[0] + name.split(".")[1] for name, p in encoder.named_parameters() if p.requires_grad}
+    assert trained == ({"blocks2", "downs1"} if tap == "conv" else {"blocks2", "downs2"})

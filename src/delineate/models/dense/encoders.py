@@ -62,7 +62,14 @@ class PlainEncoder(Backbone):
         return Features(tuple(levels), {})
 
     def stages(self) -> list[nn.Module]:
-        return list(self.blocks)
+        if self.downsampling == "max_pool":
+            return list(self.blocks)
+        # a level ends after its convolution of stride 2 (tap "pool"), or begins with the one before it ("conv")
+        first = 0 if self.tap == "pool" else 1
+        return [
+            nn.ModuleList([block, *list(self.downs)[max(i - first, 0) : i - first + 1]])
+            for i, block in enumerate(self.blocks)
+        ]
 
     def imagenet_weights(self) -> dict[str, Tensor]:
         raise InputError("pretrained: the plain encoder has no ImageNet weights; choose a --backbone of timm")

@@ -3,6 +3,7 @@
 B pictures, C classes, H x W pixels.
 """
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,7 +28,8 @@ def dice(logits: Float[Tensor, "b c h w"], label_maps: Int64[Tensor, "b h w"]) -
     """
     counted = (label_maps != IGNORE)[:, None]
     probabilities = logits.softmax(1) * counted
-    truth = F.one_hot(label_maps.where(counted[:, 0], 0), logits.shape[1]).permute(0, 3, 1, 2) * counted
+    classes = label_maps.where(counted[:, 0], 0)[:, None]
+    truth = torch.zeros_like(probabilities).scatter_(1, classes, counted.to(probabilities.dtype))
     overlap = (probabilities * truth).sum((0, 2, 3))
     sizes = probabilities.sum((0, 2, 3)) + truth.sum((0, 2, 3))
     present = truth.sum((0, 2, 3)) > 0

@@ -89,7 +89,7 @@ def segnet_basic(
     downsampling: Downsampling = "max_pool",
     dice: Dice = 0.0,
 ) -> Segmenter:
-    """SegNet-Basic (section 3.3): four encoders and four decoders of one 7x7 convolution each.
+    """SegNet-Basic (section 3.1): four encoders and four decoders of one 7x7 convolution each.
 
     Its decoders end in batch normalisation without ReLU, its filters start as He et al. 2015 say (section 3.2).
     """

@@ -1,6 +1,6 @@
 """Segmentation by a sliding window: a classifier sees one patch at a time and says the class of its centre.
 
-After Farabet et al. 2013, "Learning hierarchical features for scene labeling", section 4.1, and, for the fully
+After Farabet et al. 2013, "Learning hierarchical features for scene labeling", and, for the fully
 convolutional form of the same network, Sermanet et al. 2014, "OverFeat", section 3.5: neighbouring windows overlap, so
 almost all of what they compute is shared.
 
@@ -28,7 +28,8 @@ class SlidingWindow(nn.Module):
     """Pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`, from windows of 32 pixels, one every 4 pixels.
 
     Between the windows' centres, logits are interpolated. With `fully_convolutional` the classifier runs once over the
-    picture, else once at every window; the scores are the same.
+    picture, else once at every window. In evaluation mode the scores are the same; in training, batch normalisation
+    sees every pixel once, or as often as windows overlap it.
     """
 
     def __init__(self, *, classifier: nn.Module, fully_convolutional: bool) -> None:
