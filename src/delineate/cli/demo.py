@@ -25,8 +25,8 @@ MARK = ".delineate-demo"
 SPLITS = {"train": 0.88, "val": 0.04, "test": 0.08}
 NUM_IMAGES, IMAGE_SIZE = 3000, (96, 96)
 SYSTEM = "unet"
-ARGUMENTS = {"backbone": "resnet18"}
-SETTINGS: dict[str, Any] = {"batch_size": 16, "learning_rate": 1e-3, "scale": (0.8, 1.25), "crop_size": IMAGE_SIZE}
+ARGUMENTS = {"backbone": "plain", "width": 16}
+SETTINGS: dict[str, Any] = {"batch_size": 16, "learning_rate": 3e-3, "scale": (0.8, 1.25), "crop_size": IMAGE_SIZE}
 NUM_SHOWN = 8
 CURVES = ("epoch", "loss", "mIoU", "pixel_accuracy")
 

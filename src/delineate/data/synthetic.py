@@ -75,7 +75,8 @@ class _Object:
 class Synthetic(Dataset):
     """`num_images` pictures of the endless sequence that `seed` names, beginning with number `first`.
 
-    Each picture is a function of `(seed, number)` alone. Seven classes: six shapes, and a figure with seven keypoints.
+    Each picture is a function of `(seed, number)` alone. Seven classes: six shapes, and a figure with seven keypoints;
+    each has a hue that its objects come near, as things in the world do.
     About one picture in ten has no object, and one in ten has a crowd. `image_size` is `(height, width)`.
 
     Raises `InputError` for negative numbers and for sides under 48 pixels.
@@ -104,7 +105,7 @@ class Synthetic(Dataset):
         objects, masks = _in_sight(_random_objects(rng, self.image_size), self.image_size)
         for thing in objects:
             for part in thing.parts:
-                paint(canvas[:, *part.window], part.distance, random_texture(rng, part.u, part.v))
+                paint(canvas[:, *part.window], part.distance, random_texture(rng, thing.label / (FIGURE + 1), part.u, part.v))
         image = torch.from_numpy(np.rint(canvas.clip(0, 255)).astype(np.uint8))
         return Sample(image=image, target=_target(objects, masks, self.image_size), file=str(file))
 

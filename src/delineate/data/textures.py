@@ -27,11 +27,11 @@ def background(rng: np.random.Generator, image_size: tuple[int, int]) -> Field:
     return canvas
 
 
-def random_texture(rng: np.random.Generator, u: Field, v: Field) -> Field:
-    """Two colours mixed by a pattern that moves with the shape's own coordinates."""
-    hue, light = rng.random(), rng.uniform(150, 240)
-    one = _colour(hue, rng.uniform(0.5, 1), light)
-    other = _colour(hue + rng.uniform(0.08, 0.5), rng.uniform(0.3, 1), light * rng.uniform(0.4, 0.8))
+def random_texture(rng: np.random.Generator, hue: float, u: Field, v: Field) -> Field:
+    """Two colours near a hue (0..1 around the wheel), mixed by a pattern that moves with the shape's coordinates."""
+    light = rng.uniform(150, 240)
+    one = _colour(hue + rng.normal(0, 0.03), rng.uniform(0.6, 1), light)
+    other = _colour(hue + rng.normal(0, 0.06), rng.uniform(0.4, 1), light * rng.uniform(0.4, 0.8))
     pattern = _pattern(rng, u * np.float32(rng.uniform(2.5, 5)), v * np.float32(rng.uniform(2.5, 5)))
     return one[:, None, None] + (other - one)[:, None, None] * pattern
 
