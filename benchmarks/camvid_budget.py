@@ -10,6 +10,7 @@ Both are measured by one confusion matrix over the test split at original size.
 
 import argparse
 import math
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -88,7 +89,7 @@ def train_peer(root: Path, minutes: float, seed: int, precision: str) -> nn.Modu
             loss.backward()
             optimizer.step()
             steps += 1
-    print(f"peer: {steps} steps, {8 * steps} pictures", flush=True)
+    print(f"peer: {8 * steps} pictures", file=sys.stderr, flush=True)
     return model.eval()
 
 
@@ -135,7 +136,8 @@ def main() -> None:
             out=Path(folder) / "run",
             **OURS,
         )
-        train(settings)
+        run = train(settings)
+        print(f"ours: {run.pictures} pictures", file=sys.stderr, flush=True)
         ours = evaluate_run(Path(folder) / "run", arguments.data, "test").metrics["mIoU"]
     peer = evaluate_peer(
         train_peer(arguments.data, arguments.minutes, arguments.seed, arguments.peer_precision), arguments.data
