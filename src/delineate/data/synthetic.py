@@ -104,8 +104,9 @@ class Synthetic(Dataset):
         canvas = background(rng, self.image_size)
         objects, masks = _in_sight(_random_objects(rng, self.image_size), self.image_size)
         for thing in objects:
+            hue = thing.label / len(CATEGORIES.class_names)
             for part in thing.parts:
-                paint(canvas[:, *part.window], part.distance, random_texture(rng, thing.label / (FIGURE + 1), part.u, part.v))
+                paint(canvas[:, *part.window], part.distance, random_texture(rng, hue, part.u, part.v))
         image = torch.from_numpy(np.rint(canvas.clip(0, 255)).astype(np.uint8))
         return Sample(image=image, target=_target(objects, masks, self.image_size), file=str(file))
 
