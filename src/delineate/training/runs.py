@@ -9,7 +9,6 @@ tensorboard/                      the same numbers for TensorBoard
 """
 
 import csv
-import io
 import json
 import os
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from delineate.structures import InputError
+from delineate.structures.files import written_beside
 from delineate.training.settings import TrainingSettings
 
 WHOLE = ("epoch", "pictures")
@@ -48,7 +48,8 @@ class Run:
         weights = settings.backbone_weights
         places = {"data": settings.data.absolute(), "backbone_weights": weights and weights.absolute(), "out": folder}
         values = settings.model_copy(update=places)
-        _write(run.settings_file, values.model_dump_json(indent=2).encode() + b"\n")
+        with written_beside(run.settings_file) as beside:
+            beside.write_text(values.model_dump_json(indent=2) + "\n")
         return run
 
     @classmethod
@@ -87,9 +88,10 @@ class Run:
             raise InputError(f"{self.settings_file}: {error}") from error
 
     def save_state(self, state: dict[str, Any]) -> None:
-        file = io.BytesIO()
-        torch.save(state, file)
-        _write(self.resume_file, file.getbuffer())
+        with written_beside(self.resume_file) as beside, beside.open("wb") as opened:
+            torch.save(state, opened)
+            opened.flush()
+            os.fsync(opened.fileno())
 
     def load_state(self) -> dict[str, Any] | None:
         """What `save_state` wrote, or `None` where a run stopped before it wrote any."""
@@ -100,11 +102,10 @@ class Run:
 
     def write_metrics(self, history: list[dict[str, float]]) -> None:
         names = list(dict.fromkeys(name for row in history for name in row))
-        file = io.StringIO(newline="")
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, **{name: int(row[name]) for name in WHOLE if name in row}} for row in history)
-        _write(self.folder / "metrics.csv", file.getvalue().encode())
+        with written_beside(self.folder / "metrics.csv") as beside, beside.open("w", newline="") as opened:
+            writer = csv.DictWriter(opened, names, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({**row, **{name: int(row[name]) for name in WHOLE if name in row}} for row in history)
 
     def read_metrics(self) -> list[dict[str, float]]:
         """One row an epoch; what an epoch did not measure is absent."""
@@ -120,12 +121,3 @@ def _free(model: str) -> Path:
     while (folder := Path("runs") / f"{model}-{number}").exists():
         number += 1
     return folder
-
-
-def _write(file: Path, content: bytes | memoryview) -> None:
-    beside = file.with_name(f".{file.name}.part")
-    with beside.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    beside.replace(file)

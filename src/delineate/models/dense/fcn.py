@@ -13,15 +13,12 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from delineate.models.dense.encoders import dense_encoder
+from delineate.models.dense.encoders import VGG16_DEPTHS, VGG16_WIDTHS, dense_encoder
 from delineate.models.dense.options import BackboneName, Dice, Downsampling, Upsampling
 from delineate.models.dense.segmenter import Segmenter
 from delineate.models.dense.upsamplers import make_upsampler
 from delineate.parts.backbones import Backbone
 from delineate.structures import InputError
-
-VGG16_WIDTHS = (64, 128, 256, 512, 512)
-VGG16_DEPTHS = (2, 2, 3, 3, 3)
 
 
 class FCN(nn.Module):

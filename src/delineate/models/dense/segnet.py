@@ -12,15 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from delineate.models.dense.encoders import PlainEncoder, conv_bn_relu, dense_encoder
+from delineate.models.dense.encoders import VGG16_DEPTHS, VGG16_WIDTHS, PlainEncoder, conv_bn_relu, dense_encoder
 from delineate.models.dense.options import BackboneName, Dice, Downsampling, Upsampling
 from delineate.models.dense.segmenter import Segmenter
 from delineate.models.dense.upsamplers import make_upsampler
 from delineate.parts.backbones import VGGBackbone
 from delineate.structures import InputError
-
-VGG16_WIDTHS = (64, 128, 256, 512, 512)
-VGG16_DEPTHS = (2, 2, 3, 3, 3)
 
 
 class SegNet(nn.Module):
