@@ -4,7 +4,7 @@ from pathlib import Path
 import torch
 
 from delineate.deploy import prediction_record
-from delineate.ops.masks import decode_rle
+from delineate.ops.masks import decode_rle, encode_rle
 from delineate.structures import Categories, Detections, LabelMap
 
 
@@ -31,7 +31,7 @@ def test_objects() -> None:
         boxes=torch.tensor([[2.0, 1, 5, 3], [0, 0, 1, 1]]),
         labels=torch.tensor([1, 0]),
         scores=torch.tensor([0.75, 0.5]),
-        masks=masks,
+        rles=encode_rle(masks),
         keypoints=torch.tensor([[[2.5, 1.5]], [[0.0, 0.0]]]),
         visibility=torch.tensor([[2], [0]]),
     )

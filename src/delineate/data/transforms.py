@@ -110,8 +110,16 @@ def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[
     offset = torch.tensor([left, top])
     scale = torch.tensor([size[1] / width, size[0] / height])
     limit = torch.tensor([size[1], size[0]])
-    corners = ((target.boxes.view(len(target), 2, 2) - offset) * scale).clamp(torch.zeros(2), limit)
-    keep = (corners.diff(dim=1) >= 1).flatten(1).all(1)
+
+    def moved_boxes(boxes: Tensor) -> tuple[Tensor, Tensor]:
+        corners = ((boxes.view(-1, 2, 2) - offset) * scale).clamp(torch.zeros(2), limit)
+        return corners.flatten(1), (corners.diff(dim=1) >= 1).flatten(1).all(1)
+
+    boxes, keep = moved_boxes(target.boxes)
+    proposals = target.proposals
+    if proposals is not None:
+        proposals, large = moved_boxes(proposals)
+        proposals = proposals[large]
     masks, keypoints, visibility = target.masks, target.keypoints, target.visibility
     if masks is not None:
         had_pixels = masks.flatten(1).any(1)
@@ -125,7 +133,7 @@ def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[
         keypoints = moved.masked_fill((visibility == 0)[..., None], 0)
     kept = Target(
         image_size=size,
-        boxes=corners[keep].flatten(1),
+        boxes=boxes[keep],
         labels=target.labels[keep],
         masks=masks,
         keypoints=keypoints,
@@ -133,6 +141,7 @@ def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[
         crowd=None if target.crowd is None else target.crowd[keep],
         difficult=None if target.difficult is None else target.difficult[keep],
         label_map=None if target.label_map is None else _nearest(target.label_map, window, size),
+        proposals=proposals,
     )
     image = sample.image[None, :, top : top + height, left : left + width]
     image = image.contiguous(memory_format=torch.channels_last)[0]  # as the resizing is fastest
@@ -154,7 +163,6 @@ def horizontal_flip(sample: Sample, flip_order: Sequence[int]) -> Sample:
     """The mirrored picture; `flip_order[k]` is the keypoint that keypoint `k` becomes (`Categories.flip_order`)."""
     target = sample.target
     width = target.image_size[1]
-    x1, y1, x2, y2 = target.boxes.unbind(1)
     keypoints, visibility = target.keypoints, target.visibility
     if keypoints is not None and visibility is not None:
         assert len(flip_order) == visibility.shape[1], f"{len(flip_order)} keypoints of {visibility.shape[1]}"
@@ -163,13 +171,19 @@ def horizontal_flip(sample: Sample, flip_order: Sequence[int]) -> Sample:
         keypoints = torch.stack([torch.where(visibility > 0, width - x, x), y], -1)
     flipped = changed(
         target,
-        boxes=torch.stack([width - x2, y1, width - x1, y2], 1),
+        boxes=_mirrored(target.boxes, width),
         masks=None if target.masks is None else target.masks.flip(-1),
         keypoints=keypoints,
         visibility=visibility,
         label_map=None if target.label_map is None else target.label_map.flip(-1),
+        proposals=None if target.proposals is None else _mirrored(target.proposals, width),
     )
     return replace(sample, image=sample.image.flip(-1), target=flipped)
+
+
+def _mirrored(boxes: Shaped[Tensor, "n 4"], width: int) -> Shaped[Tensor, "n 4"]:
+    x1, y1, x2, y2 = boxes.unbind(1)
+    return torch.stack([width - x2, y1, width - x1, y2], 1)
 
 
 def pad(sample: Sample, size: tuple[int, int]) -> Sample:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from delineate.ops.masks import encode_rle
 from delineate.structures import Categories, LabelMap, Prediction
 
 
@@ -29,8 +28,8 @@ def prediction_record(
         "labels": [categories.class_names[label] for label in prediction.labels.tolist()],
         "scores": prediction.scores.tolist(),
     }
-    if prediction.masks is not None:
-        record["masks"] = encode_rle(prediction.masks)
+    if prediction.rles is not None:
+        record["masks"] = list(prediction.rles)
     if prediction.keypoints is not None and prediction.visibility is not None:
         record |= {"keypoints": prediction.keypoints.tolist(), "visibility": prediction.visibility.tolist()}
     return record

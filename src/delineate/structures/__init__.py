@@ -3,7 +3,7 @@
 from delineate.structures.categories import Categories
 from delineate.structures.checks import IGNORE
 from delineate.structures.errors import InputError
-from delineate.structures.predictions import Detections, LabelMap, Prediction
+from delineate.structures.predictions import Detections, LabelMap, Prediction, Proposals
 from delineate.structures.preprocess import Preprocess
 from delineate.structures.sample import Sample
 from delineate.structures.target import Target
@@ -16,6 +16,7 @@ __all__ = [
     "LabelMap",
     "Prediction",
     "Preprocess",
+    "Proposals",
     "Sample",
     "Target",
 ]

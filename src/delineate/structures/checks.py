@@ -1,5 +1,8 @@
 """Checks that several structures share; each raises `InputError` naming the field and the first bad row."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,24 +18,24 @@ def check_image_size(image_size: tuple[int, int]) -> None:
         raise InputError(f"image_size: {image_size} is not (height, width), both at least 1")
 
 
-def check_length(field: str, value: Tensor, count: int) -> None:
+def check_length(field: str, value: Tensor | Sequence[Any], count: int) -> None:
     """One row a box."""
     if len(value) != count:
         raise InputError(f"{field}: {len(value)} rows beside {count} boxes; every instance field has one row a box")
 
 
-def check_boxes(boxes: Tensor, image_size: tuple[int, int]) -> None:
+def check_boxes(boxes: Tensor, image_size: tuple[int, int], field: str = "boxes") -> None:
     """Boxes `(N, 4)` float32 `x1 y1 x2 y2` with `0 <= x1 < x2 <= width` and `0 <= y1 < y2 <= height`, no NaN."""
     if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise InputError(f"boxes: shape {tuple(boxes.shape)} is not (N, 4)")
+        raise InputError(f"{field}: shape {tuple(boxes.shape)} is not (N, 4)")
     if boxes.dtype != torch.float32:
-        raise InputError(f"boxes: {boxes.dtype} is not torch.float32")
+        raise InputError(f"{field}: {boxes.dtype} is not torch.float32")
     height, width = image_size
     x1, y1, x2, y2 = boxes.unbind(1)
-    _first_bad("boxes", boxes, ~boxes.isfinite().all(1), "is not finite")
-    _first_bad("boxes", boxes, (x2 <= x1) | (y2 <= y1), "has no area (x1 < x2 and y1 < y2 are needed)")
+    _first_bad(field, boxes, ~boxes.isfinite().all(1), "is not finite")
+    _first_bad(field, boxes, (x2 <= x1) | (y2 <= y1), "has no area (x1 < x2 and y1 < y2 are needed)")
     outside = (x1 < 0) | (y1 < 0) | (x2 > width) | (y2 > height)
-    _first_bad("boxes", boxes, outside, f"is outside the picture of height {height} and width {width}")
+    _first_bad(field, boxes, outside, f"is outside the picture of height {height} and width {width}")
 
 
 def check_labels(field: str, labels: Tensor, num_classes: int | None) -> None:

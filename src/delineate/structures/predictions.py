@@ -1,26 +1,49 @@
 """What a system says of one picture, in the coordinates of the original picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from delineate.ops.masks import RLE, decode_rle
 from delineate.structures.checks import (
     check_boxes,
     check_image_size,
     check_keypoints,
     check_labels,
     check_length,
-    check_masks,
 )
 from delineate.structures.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposals:
+    """P boxes of one picture that may hold an object of whatever class, the likeliest first.
+
+    Raises `InputError` naming the field and the row, as `Detections` does.
+    """
+
+    image_size: tuple[int, int]
+    boxes: Float[Tensor, "p 4"]
+    scores: Float[Tensor, " p"]
+
+    def __post_init__(self) -> None:
+        check_image_size(self.image_size)
+        check_boxes(self.boxes, self.image_size)
+        _check_scores(self.scores, len(self.boxes))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detections:
     """N objects found in one picture, scores descending; masks and keypoints where the system gives them.
 
+    Masks are kept as COCO's RLE, of which hundreds on a large picture weigh no more than the picture; `masks` decodes
+    them.
     Raises `InputError` naming the field and the row, as `Target` does, and where scores ascend.
     """
 
@@ -28,7 +51,7 @@ class Detections:
     boxes: Float[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]
     scores: Float[Tensor, " n"]
-    masks: Bool[Tensor, "n h w"] | None = None
+    rles: Sequence[RLE] | None = None
     keypoints: Float[Tensor, "n k 2"] | None = None
     visibility: Int64[Tensor, "n k"] | None = None
 
@@ -38,16 +61,21 @@ class Detections:
         check_boxes(self.boxes, self.image_size)
         check_length("labels", self.labels, count)
         check_labels("labels", self.labels, None)
-        check_length("scores", self.scores, count)
-        ascending = (self.scores.diff() > 0).nonzero()
-        if len(ascending):
-            raise InputError(f"scores: row {int(ascending[0, 0]) + 1} is higher than the row before; sort descending")
-        if self.masks is not None:
-            check_masks(self.masks, count, self.image_size)
+        _check_scores(self.scores, count)
+        if self.rles is not None:
+            check_length("rles", self.rles, count)
+            for row, rle in enumerate(self.rles):
+                if tuple(rle["size"]) != self.image_size:
+                    raise InputError(f"rles: row {row} is of size {rle['size']}, the picture's is {self.image_size}")
         check_keypoints(self.keypoints, self.visibility, count)
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    @property
+    def masks(self) -> Bool[Tensor, "n h w"] | None:
+        """All masks decoded: N pictures' worth of memory."""
+        return None if self.rles is None else decode_rle(self.rles, self.image_size)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,3 +100,10 @@ class LabelMap:
 
 
 Prediction = Detections | LabelMap
+
+
+def _check_scores(scores: Tensor, count: int) -> None:
+    check_length("scores", scores, count)
+    ascending = (scores.diff() > 0).nonzero()
+    if len(ascending):
+        raise InputError(f"scores: row {int(ascending[0, 0]) + 1} is higher than the row before; sort descending")

@@ -25,7 +25,8 @@ class Target:
 
     Boxes are `x1 y1 x2 y2` in absolute pixels; `visibility` is COCO's 0 (not annotated), 1 (hidden) or 2 (visible).
     A `crowd` row is a region of many objects (COCO's iscrowd); a `difficult` row is one that VOC does not count. Both
-    are kept, never counted as background, and never as a miss.
+    are kept, never counted as background, and never as a miss. `proposals` are boxes that a proposer outside of the
+    network found, the likeliest first: they are no truth, and move with the picture.
 
     Raises `InputError` naming the field and the row: boxes with NaN, without area or outside the picture, labels or
     label map values that `categories` (when given) does not name, lengths that differ.
@@ -40,6 +41,7 @@ class Target:
     crowd: Bool[Tensor, " n"] | None = None
     difficult: Bool[Tensor, " n"] | None = None
     label_map: Int64[Tensor, "h w"] | None = None
+    proposals: Float[Tensor, "p 4"] | None = None
     categories: InitVar[Categories | None] = None
 
     def __post_init__(self, categories: Categories | None) -> None:
@@ -57,6 +59,8 @@ class Target:
                 object.__setattr__(self, name, torch.zeros(count, dtype=torch.bool))
             else:
                 check_length(name, flags, count)
+        if self.proposals is not None:
+            check_boxes(self.proposals, self.image_size, "proposals")
         if self.label_map is not None:
             if self.label_map.shape != self.image_size:
                 raise InputError(

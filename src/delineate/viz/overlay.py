@@ -1,7 +1,7 @@
 """Label maps and objects drawn on their picture."""
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
@@ -51,8 +51,9 @@ def draw_target(
         raise InputError(
             f"keypoints: {target.keypoints.shape[1]} a row; keypoint_names has {len(categories.keypoint_names)}"
         )
-    if target.masks is not None:
-        image = _paint(image, _regions(target), palette(categories.num_classes)[target.labels], alpha)
+    masks = target.masks
+    if masks is not None:
+        image = _paint(image, _regions(target, masks), palette(categories.num_classes)[target.labels], alpha)
     elif isinstance(target, Target) and target.label_map is not None:
         image = draw_label_map(image, target.label_map, categories, alpha)
     if len(target) == 0:
@@ -71,13 +72,12 @@ def _check_size(image: Tensor, size: tuple[int, ...], field: str) -> None:
         raise InputError(f"{field}: (height, width) is {tuple(size)}, the picture's is {tuple(image.shape[1:])}")
 
 
-def _regions(target: Target | Detections) -> Int64[Tensor, "h w"]:
+def _regions(target: Target | Detections, masks: Bool[Tensor, "n h w"]) -> Int64[Tensor, "h w"]:
     """The object that each pixel belongs to, small objects on top of large ones."""
-    assert target.masks is not None
     regions = torch.full(target.image_size, NOTHING)
     crowd = target.crowd if isinstance(target, Target) else None
-    for row in target.masks.flatten(1).sum(1).argsort(descending=True).tolist():
-        regions[target.masks[row]] = HATCHED if crowd is not None and crowd[row] else row
+    for row in masks.flatten(1).sum(1).argsort(descending=True).tolist():
+        regions[masks[row]] = HATCHED if crowd is not None and crowd[row] else row
     return regions
 
 
