@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from delineate.catalog import CATALOG, build, find_system, options
-from delineate.structures import InputError
+from delineate.structures import Categories, InputError
 
 
 def test_the_nearest_names_are_offered() -> None:
@@ -13,7 +13,7 @@ def test_the_nearest_names_are_offered() -> None:
 
 def test_an_unknown_option_is_refused_with_those_there_are() -> None:
     with pytest.raises(InputError, match="unet: has no option depth; it has backbone, upsampler"):
-        build("unet", num_classes=2, depth=3)
+        build("unet", Categories(class_names=("a",)), depth=3)
 
 
 @pytest.mark.parametrize("name", CATALOG)

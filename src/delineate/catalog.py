@@ -12,9 +12,16 @@ from delineate.models.dense.full_resolution import fcn_full_resolution
 from delineate.models.dense.segnet import segnet, segnet_basic
 from delineate.models.dense.sliding_window import sliding_window_segmenter
 from delineate.models.dense.unet import unet
-from delineate.structures import InputError
+from delineate.models.region.fast_rcnn import fast_rcnn
+from delineate.models.region.faster_rcnn import faster_rcnn
+from delineate.models.region.keypoint_rcnn import keypoint_rcnn
+from delineate.models.region.mask_rcnn import mask_rcnn
+from delineate.models.region.rcnn import rcnn
+from delineate.models.region.sliding_window import sliding_window_detector
+from delineate.structures import Categories, InputError
 
-Task = Literal["segment"]
+Task = Literal["segment", "detect", "mask", "pose"]
+"""What is found: the class of each pixel; boxes; boxes and masks; boxes and keypoints."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,36 @@ CATALOG: dict[str, System] = {
         "contracting and expanding path joined by concatenated skips",
         "Ronneberger et al. 2015, U-Net, section 2",
     ),
+    "sliding_window_detector": System(
+        sliding_window_detector,
+        "detect",
+        "a crop classifier at windows of every place, size and shape",
+        "the baseline that proposals improve on; its classifier is R-CNN's",
+    ),
+    "rcnn": System(
+        rcnn,
+        "detect",
+        "a network over each warped proposal, linear SVMs and box regression on its features",
+        "Girshick et al. 2014, R-CNN, section 2",
+    ),
+    "fast_rcnn": System(
+        fast_rcnn,
+        "detect",
+        "features once a picture, proposals pooled from them, classes and boxes learned at once",
+        "Girshick 2015, Fast R-CNN, section 2",
+    ),
+    "faster_rcnn": System(
+        faster_rcnn,
+        "detect",
+        "Fast R-CNN whose proposals come from a network on the same features",
+        "Ren et al. 2015, Faster R-CNN, section 3; Lin et al. 2017, FPN",
+    ),
+    "mask_rcnn": System(
+        mask_rcnn, "mask", "Faster R-CNN with a mask for each box", "He et al. 2017, Mask R-CNN, section 3"
+    ),
+    "keypoint_rcnn": System(
+        keypoint_rcnn, "pose", "Faster R-CNN with a pose for each box", "He et al. 2017, Mask R-CNN, section 5"
+    ),
 }
 
 
@@ -75,14 +112,21 @@ def find_system(name: str) -> System:
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:
-    """The arguments of a system's preset, but for `num_classes`, which the data gives."""
+    """The arguments of a system's preset, but for the numbers of classes and of keypoints, which the data gives."""
     parameters = inspect.signature(find_system(name).preset).parameters
-    return {key: parameter for key, parameter in parameters.items() if key != "num_classes"}
+    return {key: parameter for key, parameter in parameters.items() if key not in ("num_classes", "num_keypoints")}
 
 
-def build(name: str, *, num_classes: int, **arguments: Any) -> Model[Any, Any]:
-    """A freshly initialised system; raises `InputError` for an unknown name or argument."""
+def build(name: str, categories: Categories, **arguments: Any) -> Model[Any, Any]:
+    """A freshly initialised system for data of these categories; raises `InputError` for an unknown name or argument.
+
+    A dense system tells apart the values of label maps, every other one the classes of objects.
+    """
+    system = find_system(name)
     unknown = sorted(set(arguments) - set(options(name)))
     if unknown:
         raise InputError(f"{name}: has no option {', '.join(unknown)}; it has {', '.join(options(name))}")
-    return find_system(name).preset(num_classes=num_classes, **arguments)
+    names = categories.label_map_names if system.task == "segment" else categories.class_names
+    given = {"num_classes": len(names), "num_keypoints": len(categories.keypoint_names)}
+    parameters = inspect.signature(system.preset).parameters
+    return system.preset(**{key: count for key, count in given.items() if key in parameters}, **arguments)

@@ -22,13 +22,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     torch.manual_seed(0)
     for name in ("best", "last"):
-        model = build("fcn_full_resolution", num_classes=3, **ARGUMENTS)
+        model = build("fcn_full_resolution", CATEGORIES, **ARGUMENTS)
         torch.nn.init.zeros_(model.network[-1].bias)  # else one class wins everywhere
         checkpoint = Checkpoint(
             model=model,
             system="fcn_full_resolution",
             arguments=ARGUMENTS,
-            num_classes=3,
             categories=CATEGORIES,
             preprocess=Preprocess(short_side=24),
         )

@@ -9,7 +9,7 @@ from delineate.data import read_dataset
 from delineate.models.contract import Model
 from delineate.structures import InputError, LabelMap, Preprocess, Target
 from delineate.training import evaluate, evaluate_run
-from delineate.training.evaluation import count_confusion
+from delineate.training.evaluation import tally
 
 
 class Brightest(Model[Tensor, LabelMap]):
@@ -35,7 +35,7 @@ FLAT = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 def test_a_model_that_knows_is_perfect_and_left_in_its_mode(data: Path) -> None:
     model = Brightest().train()
-    evaluation = evaluate(model, FLAT, read_dataset(data, "val"))
+    evaluation = evaluate(model, FLAT, read_dataset(data, "val"), "segment")
     assert evaluation.metrics["mIoU"] == 1.0
     assert next(iter(evaluation.metrics)) == "mIoU"
     assert evaluation.per_class == {name: {"IoU": 1.0} for name in ("red", "green", "blue")}
@@ -46,16 +46,19 @@ def test_a_model_that_knows_is_perfect_and_left_in_its_mode(data: Path) -> None:
 
 def test_pictures_count_at_their_original_size(data: Path) -> None:
     evaluation = evaluate(
-        Brightest(), Preprocess(short_side=8, mean=FLAT.mean, std=FLAT.std), read_dataset(data, "val")
+        Brightest(), Preprocess(short_side=8, mean=FLAT.mean, std=FLAT.std), read_dataset(data, "val"), "segment"
     )
     assert int(evaluation.confusion.sum()) == 3 * 32 * 40
 
 
 def test_the_confusions_of_all_ranks_add_up(data: Path) -> None:
     dataset = read_dataset(data, "val")
-    whole = count_confusion(Brightest(), FLAT, dataset, num_workers=0)
-    parts = [count_confusion(Brightest(), FLAT, dataset, num_workers=0, rank=rank, world_size=2) for rank in (0, 1)]
-    assert torch.equal(parts[0] + parts[1], whole)
+    whole = tally(Brightest(), FLAT, dataset, "segment", num_workers=0)
+    one, other = (
+        tally(Brightest(), FLAT, dataset, "segment", num_workers=0, rank=rank, world_size=2) for rank in (0, 1)
+    )
+    one.merge(other)
+    assert torch.equal(one.confusion, whole.confusion)
 
 
 def test_what_is_no_run_says_so(data: Path, tmp_path: Path) -> None:

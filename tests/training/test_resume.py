@@ -91,7 +91,7 @@ def die_in(monkeypatch: pytest.MonkeyPatch) -> Die:
     """Make a step of training or validation fail when it is called for the nth time, once; every step is saved."""
 
     def install(what: str, time: int) -> None:
-        owner = {"training_step": recorder.TrainingModule, "count_confusion": recorder}[what]
+        owner = {"training_step": recorder.TrainingModule, "tally": recorder}[what]
         works, calls = getattr(owner, what), itertools.count(1)
 
         def dies(*arguments: Any, **keywords: Any) -> Any:
@@ -115,8 +115,8 @@ def die_in(monkeypatch: pytest.MonkeyPatch) -> Die:
         ("training_step", 9, 8, {"optimizer": "sgd", "schedule": "poly"}),
         ("training_step", 6, 4, {"accumulate": 4}),
         ("training_step", 12, 10, {"accumulate": 4, "precision": "bf16"}),
-        ("count_confusion", 1, 6, {}),
-        ("count_confusion", 2, 12, {}),
+        ("tally", 1, 6, {}),
+        ("tally", 2, 12, {}),
     ],
     ids=str,
 )
@@ -146,11 +146,11 @@ def test_from_every_place_a_run_ends_the_same(
 
 @pytest.mark.usefixtures("_without_pictures")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("where", ["training_step", "count_confusion"])
+@pytest.mark.parametrize("where", ["training_step", "tally"])
 def test_ctrl_c_leaves_a_run_to_use_and_to_go_on_with(
     small: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str, number: int
 ) -> None:
-    owner = {"training_step": recorder.TrainingModule, "count_confusion": recorder}[where]
+    owner = {"training_step": recorder.TrainingModule, "tally": recorder}[where]
     works = getattr(owner, where)
 
     def interrupted(*arguments: Any, **keywords: Any) -> Any:
@@ -163,7 +163,7 @@ def test_ctrl_c_leaves_a_run_to_use_and_to_go_on_with(
         train(TrainingSettings(**small, epochs=1))
     monkeypatch.setattr(owner, where, works)
     assert capsys.readouterr().err.splitlines()[-1] == f"stopped; to go on: delineate train --resume {run.folder}"
-    assert saved_state(run).batch == {"training_step": 1, "count_confusion": 6}[where]
+    assert saved_state(run).batch == {"training_step": 1, "tally": 6}[where]
     assert load_checkpoint(run.best).metrics == load_checkpoint(run.last).metrics == {}
     again = resume(run.folder)
     assert again.pictures == 12

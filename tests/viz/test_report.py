@@ -69,6 +69,10 @@ def full_report() -> Report:
         },
         confusion=torch.tensor([[1, 2, 0], [0, 5, 0], [0, 0, 1]]),
         confusion_names=("--><marquee>disc", "bar", "background"),
+        precision_recall={"--><marquee>disc": torch.tensor([1.0, 0.5]), "background": torch.tensor([1.0, 0.0])},
+        errors={"missed <em>": 0.125, "background": 0.0},
+        error_counts={"missed <em>": 17, "background": 0},
+        worst_pictures=[("worst <em>", torch.zeros(3, 40, 10, dtype=torch.uint8))],
         pictures=[
             ("best <em>", torch.zeros(3, 20, 30, dtype=torch.uint8)),
             ("wide", torch.zeros(3, 20, 3200, dtype=torch.uint8)),
@@ -90,7 +94,17 @@ def test_all_that_was_given_is_said(tmp_path: Path) -> None:
         "–",
     ):
         assert word in page.words
-    assert [picture.size for picture in page.pictures] == [(30, 20), (1600, 10)]
+    assert [picture.size for picture in page.pictures] == [(30, 20), (1600, 10), (10, 40)]
+
+
+def test_detection_has_its_figures_and_their_notes(tmp_path: Path) -> None:
+    text, page = written(tmp_path, full_report())
+    assert page.words.count("Detection") == 1
+    assert any(word.endswith("mended, and the number of these errors.") for word in page.words)
+    assert text.count("<svg") == 2 + 2 + 1
+    _, page = written(tmp_path, Report(title="a", errors={"missed": 0.5}))
+    assert any(word.endswith("were mended.") for word in page.words)
+    assert "Beside each class its average precision." not in page.words
 
 
 def test_what_was_given_cannot_become_markup(tmp_path: Path) -> None:
@@ -98,7 +112,7 @@ def test_what_was_given_cannot_become_markup(tmp_path: Path) -> None:
     assert not page.tags & {"script", "marquee", "em"}
     assert "unet <script>alert(1)</script>" in page.words
     assert "--><marquee>disc" in page.words
-    assert "best <em>" in page.words
+    assert {"best <em>", "worst <em>"} <= set(page.words)
 
 
 def test_bars_show_shares_and_swatches_the_colours_of_the_pictures(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from delineate.weights import Checkpoint, load_checkpoint, save_checkpoint
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     file = tmp_path / "best.safetensors"
+    categories = Categories(class_names=("a", "b"), label_map_names=("a", "b"))
     checkpoint = Checkpoint(
-        model=build("fcn_full_resolution", num_classes=2, width=4, depth=2),
+        model=build("fcn_full_resolution", categories, width=4, depth=2),
         system="fcn_full_resolution",
         arguments={"width": 4, "depth": 2},
-        num_classes=2,
-        categories=Categories(class_names=("a", "b"), label_map_names=("a", "b")),
+        categories=categories,
         preprocess=Preprocess(),
     )
     save_checkpoint(file, checkpoint)

@@ -1,7 +1,6 @@
 """A trained system ready for use."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,7 +14,7 @@ from delineate.deploy.tiling import segment_tiled
 from delineate.models.contract import Model
 from delineate.models.dense import Segmenter
 from delineate.models.inference import infer
-from delineate.structures import Categories, InputError, Prediction, Preprocess
+from delineate.structures import Categories, InputError, Prediction, Preprocess, on_cpu
 from delineate.weights import load_checkpoint
 
 
@@ -80,7 +79,7 @@ class Predictor:
             else:
                 predictions = [self._tiled(image, tile, overlap, batch_size) for image in images]
             for (file, image), prediction in zip(batch, predictions, strict=True):
-                yield Predicted(file, image, _on_cpu(prediction))
+                yield Predicted(file, image, on_cpu(prediction))
 
     def _tiled(self, image: Tensor, tile: tuple[int, int], overlap: int, batch_size: int) -> Prediction:
         assert isinstance(self.model, Segmenter)
@@ -124,9 +123,3 @@ def _device(name: str) -> torch.device:
         raise InputError(
             f"device: '{name}' is not to be had ({str(error).splitlines()[0]}); try auto or cpu"
         ) from error
-
-
-def _on_cpu(prediction: Prediction) -> Prediction:
-    values: dict[str, Any] = {field.name: getattr(prediction, field.name) for field in fields(prediction)}
-    values = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in values.items()}
-    return replace(prediction, **values)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from delineate.structures import IGNORE, InputError
+from delineate.structures import IGNORE, InputError, LabelMap, Target
 
 PROTOCOL = (
     "one confusion matrix of all pixels of all pictures, each at its original size, "
@@ -61,3 +61,24 @@ def segmentation_metrics(matrix: Int64[Tensor, "c c"], names: Sequence[str]) -> 
         "frequency_weighted_IoU": float((true * iou)[occurs].sum() / total),
         **{f"IoU/{name}": float(iou[row]) for row, name in enumerate(names) if occurs[row]},
     }
+
+
+class SegmentationEvaluation:
+    """Gathers pictures in one confusion matrix; what other processes gathered can be merged into it."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+
+    def add(self, prediction: LabelMap, target: Target, number: int = 0) -> None:
+        """Take one picture; which one it is does not matter."""
+        assert target.label_map is not None, "dense systems are measured on label maps"
+        found = prediction.label_map
+        self.confusion += confusion_matrix(target.label_map.to(found.device), found, len(self.confusion)).cpu()
+
+    def merge(self, other: "SegmentationEvaluation") -> None:
+        """Take all pictures of another."""
+        self.confusion += other.confusion
+
+    def metrics(self, names: Sequence[str]) -> dict[str, float]:
+        """See `segmentation_metrics`."""
+        return segmentation_metrics(self.confusion, names)

@@ -17,11 +17,13 @@ def infer(
     images: Sequence[Tensor],
     *,
     sizes: Sequence[tuple[int, int]] | None = None,
+    proposals: Sequence[Tensor] | None = None,
 ) -> list[Prediction]:
     """Results of RGB uint8 pictures `(3, H, W)` of any sizes, in the order given, in original coordinates.
 
     Pictures are resized here. Those of one resized size run together, others apart: none is padded to another's size.
-    `sizes` are the original sizes where the pictures were resized before.
+    `sizes` are the original sizes where the pictures were resized before; `proposals` are boxes in the resized pictures
+    for a system that looks for none itself where they are given.
     """
     if sizes is None:
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
@@ -33,6 +35,7 @@ def infer(
     results: dict[int, Prediction] = {}
     for group in groups.values():
         batch = preprocess.normalise(torch.stack([images[index] for index in group]).to(device))
-        outputs = model(batch.contiguous(memory_format=torch.channels_last))
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        outputs = model(batch) if proposals is None else model(batch, [proposals[index].to(device) for index in group])
         results.update(zip(group, model.postprocess(outputs, [sizes[index] for index in group]), strict=True))
     return [results[index] for index in range(len(images))]

@@ -73,9 +73,17 @@ class Backbone(nn.Module, ABC):
             raise InputError(f"freeze_until: the stages of {self.name} cannot be told apart; leave it out")
         if not 0 <= stage < len(stages):
             raise InputError(f"freeze_until: {stage} is no stage of this backbone; choose 0..{len(stages) - 1}")
-        self.frozen = tuple(stages[: stage + 1])
+        self.frozen = (*self.frozen, *stages[: stage + 1])
         for module in self.frozen:
             module.requires_grad_(False)
+        self.train(self.training)
+
+    def freeze_norms(self) -> None:
+        """Stop the training of all batch norms, their statistics included."""
+        norms = [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        for norm in norms:
+            norm.requires_grad_(False)
+        self.frozen = (*self.frozen, *norms)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Backbone":
@@ -89,13 +97,19 @@ class TimmBackbone(Backbone):
     """Any `timm` model that gives feature maps of pictures of any size.
 
     One that rounds sizes down would lose the last pixels: its pictures are padded to a multiple of the coarsest stride.
-    Raises `InputError` for an unknown name (with the nearest ones), and for a model without such feature maps.
+    With `deepest_stride` the model ends at the last level of at most that stride. Raises `InputError` for an unknown
+    name (with the nearest ones), and for a model without such feature maps.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, deepest_stride: int | None = None) -> None:
         super().__init__()
         self.name = name
         self.body: Any = _create(name, features_only=True)
+        if deepest_stride is not None:
+            kept = [i for i, stride in enumerate(self.body.feature_info.reduction()) if stride <= deepest_stride]
+            if not kept:
+                raise InputError(f"backbone: timm's {name} has no map of stride {deepest_stride} or finer")
+            self.body = _create(name, features_only=True, out_indices=kept)
         self.channels = tuple(self.body.feature_info.channels())
         self.strides = tuple(self.body.feature_info.reduction())
         self.index_channels = {}
@@ -123,7 +137,7 @@ class TimmBackbone(Backbone):
         return list[nn.Module](stages)
 
     def imagenet_weights(self) -> dict[str, Tensor]:
-        weights = _download(self.name, features_only=True)
+        weights = _download(self.name, features_only=True, out_indices=self.body.feature_info.out_indices)
         return {f"body.{key}": value for key, value in weights.items()}
 
     def _find_rounding(self) -> bool:
@@ -224,9 +238,13 @@ def pool_between(
     return tuple(levels), indices
 
 
-def timm_backbone(name: str, *, tap: Tap, classifier: bool = False) -> Backbone:
-    """The backbone of that `timm` name; a VGG keeps its pooling indices."""
-    return VGGBackbone(name, tap=tap, classifier=classifier) if name.startswith("vgg") else TimmBackbone(name)
+def timm_backbone(
+    name: str, *, tap: Tap = "pool", classifier: bool = False, deepest_stride: int | None = None
+) -> Backbone:
+    """The backbone of that `timm` name; a VGG keeps its pooling indices, and with tap `conv` ends at stride 16."""
+    if name.startswith("vgg"):
+        return VGGBackbone(name, tap="conv" if deepest_stride == 16 else tap, classifier=classifier)
+    return TimmBackbone(name, deepest_stride=deepest_stride)
 
 
 def load_backbone_weights(backbone: Backbone, weights: dict[str, Tensor], source: str) -> None:

@@ -3,7 +3,7 @@
 from delineate.structures.categories import Categories
 from delineate.structures.checks import IGNORE
 from delineate.structures.errors import InputError
-from delineate.structures.predictions import Detections, LabelMap, Prediction, Proposals
+from delineate.structures.predictions import Detections, LabelMap, Prediction, Proposals, on_cpu
 from delineate.structures.preprocess import Preprocess
 from delineate.structures.sample import Sample
 from delineate.structures.target import Target
@@ -19,4 +19,5 @@ __all__ = [
     "Proposals",
     "Sample",
     "Target",
+    "on_cpu",
 ]

@@ -1,7 +1,8 @@
 """What a system says of one picture, in the coordinates of the original picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -72,6 +73,12 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def above(self, score: float) -> "Detections":
+        """Those that score at least `score`."""
+        count = int((self.scores >= score).sum())
+        kept = {name: value[:count] for name, value in vars(self).items() if name != "image_size" and value is not None}
+        return replace(self, **kept)
+
     @property
     def masks(self) -> Bool[Tensor, "n h w"] | None:
         """All masks decoded: N pictures' worth of memory."""
@@ -100,6 +107,12 @@ class LabelMap:
 
 
 Prediction = Detections | LabelMap
+
+
+def on_cpu(prediction: Prediction) -> Prediction:
+    """The same prediction with all its tensors on the CPU."""
+    moved: dict[str, Any] = {name: value.cpu() for name, value in vars(prediction).items() if isinstance(value, Tensor)}
+    return replace(prediction, **moved)
 
 
 def _check_scores(scores: Tensor, count: int) -> None:

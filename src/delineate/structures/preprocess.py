@@ -47,3 +47,8 @@ class Preprocess:
         std = torch.tensor(self.std, device=images.device).repeat(width)
         normalised = rows.mul_(1 / (255 * std)).sub_(mean / std)
         return normalised.view(*normalised.shape[:-1], width, 3).movedim(-1, -3)
+
+    def denormalise(self, images: Float[Tensor, "*b 3 h w"]) -> UInt8[Tensor, "*b 3 h w"]:
+        """The pictures that `normalise` was given."""
+        mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (self.mean, self.std))
+        return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)

@@ -20,9 +20,8 @@ def build_system(settings: TrainingSettings, dataset: Dataset, *, fresh: bool) -
     When it is not `fresh`, other weights will take the place of these, so that none have to be read. Raises
     `InputError` for a backbone's options where there is no backbone.
     """
-    num_classes = len(dataset.categories.label_map_names)
     torch.manual_seed(settings.seed)
-    model = build(settings.model, num_classes=num_classes, **settings.arguments)
+    model = build(settings.model, dataset.categories, **settings.arguments)
     statistics = {}
     backbone = next((module for module in model.modules() if isinstance(module, Backbone)), None)
     if backbone is not None:
@@ -36,13 +35,14 @@ def build_system(settings: TrainingSettings, dataset: Dataset, *, fresh: bool) -
             backbone.freeze_until(settings.freeze_until)
     elif settings.pretrained or settings.backbone_weights or settings.freeze_until is not None:
         raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
+    if settings.class_weights != "none" and not isinstance(model, Segmenter):
+        raise InputError(f"class_weights: {settings.model} weighs no pixels; leave it out")
     if fresh and settings.class_weights == "median_frequency" and isinstance(model, Segmenter):
         model.class_weights.copy_(median_frequency_weights(dataset, skip_unreadable=settings.skip_unreadable))
     return Checkpoint(
         model=model.to(memory_format=torch.channels_last).train(),
         system=settings.model,
         arguments=settings.arguments,
-        num_classes=num_classes,
         categories=dataset.categories,
         preprocess=Preprocess(short_side=settings.short_side, long_side=settings.long_side, **statistics),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,10 +12,14 @@ from torch import Tensor
 from delineate.catalog import Task
 from delineate.data.dataset import Content, Dataset
 from delineate.data.formats import read_dataset, splits
+from delineate.data.proposals import WithProposals, proposals_folder
+from delineate.models.contract import Model
+from delineate.models.region import RegionDetector
+from delineate.models.region.proposers import SelectiveSearch
 from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
 from delineate.training.settings import TrainingSettings
 
-NEEDED: dict[Task, Content] = {"segment": "label_map"}
+NEEDED: dict[Task, Content] = {"segment": "label_map", "detect": "boxes", "mask": "masks", "pose": "keypoints"}
 HELD_OUT = 0.15
 LARGEST_CROP = 512
 
@@ -45,7 +50,7 @@ def read_split(root: Path, split: str, task: Task, format: str | None = None) ->
     if NEEDED[task] not in dataset.contents:
         raise InputError(
             f"{root}: split '{split}' has {', '.join(sorted(dataset.contents)) or 'no annotations'}, "
-            f"but systems that {task} learn from {NEEDED[task]}s"
+            f"but systems of the task {task} learn from {NEEDED[task].rstrip('s')}s"
         )
     return dataset
 
@@ -59,11 +64,19 @@ def training_data(settings: TrainingSettings, task: Task) -> tuple[Dataset, Data
     notes = list(train.problems)
     if settings.val_split in splits(settings.data, settings.format):
         val = read_split(settings.data, settings.val_split, task, settings.format)
-        check_names(train.categories, val.categories, f"split '{settings.val_split}' of {settings.data}")
+        check_names(train.categories, val.categories, task, f"split '{settings.val_split}' of {settings.data}")
         notes += val.problems
     else:
         train, val = _hold_out(train, settings, notes)
     return train, _readable(val, notes) if settings.skip_unreadable else val, notes
+
+
+def with_proposals(dataset: Dataset, model: Model[Any, Any], root: Path) -> Dataset:
+    """The data set, with the proposals of a system that takes them from selective search; they are kept in `root`."""
+    if not isinstance(model, RegionDetector) or not isinstance(model.proposer, SelectiveSearch):
+        return dataset
+    search = model.proposer
+    return WithProposals(dataset, search.boxes, settings=search.settings, folder=proposals_folder(root))
 
 
 def _hold_out(train: Dataset, settings: TrainingSettings, notes: list[str]) -> tuple[Dataset, Dataset]:
@@ -92,17 +105,23 @@ def _readable(dataset: Dataset, notes: list[str]) -> Dataset:
     return Part(dataset, indices)
 
 
-def check_names(expected: Categories, found: Categories, source: str) -> None:
-    """Raise `InputError`, naming the first class that differs, when values of label maps mean different classes."""
-    mine, theirs = expected.label_map_names, found.label_map_names
-    if mine == theirs:
-        return
+def check_names(expected: Categories, found: Categories, task: Task, source: str) -> None:
+    """Raise `InputError`, naming the first one that differs, when numbers of classes or keypoints mean other things."""
+    if task == "segment":
+        _check_same("class", expected.label_map_names, found.label_map_names, source)
+    else:
+        _check_same("class", expected.class_names, found.class_names, source)
+    if task == "pose":
+        _check_same("keypoint", expected.keypoint_names, found.keypoint_names, source)
+
+
+def _check_same(kind: str, mine: tuple[str, ...], theirs: tuple[str, ...], source: str) -> None:
     for value in range(max(len(mine), len(theirs))):
-        here = f"'{mine[value]}'" if value < len(mine) else "no class"
-        there = f"'{theirs[value]}'" if value < len(theirs) else "no class"
+        here = f"'{mine[value]}'" if value < len(mine) else f"no {kind}"
+        there = f"'{theirs[value]}'" if value < len(theirs) else f"no {kind}"
         if here != there:
             raise InputError(
-                f"class names: {value} is {here} where trained and {there} in {source}; names and order must agree"
+                f"{kind} names: {value} is {here} where trained and {there} in {source}; names and order must agree"
             )
 
 

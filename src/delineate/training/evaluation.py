@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from jaxtyping import Int64
@@ -12,23 +12,47 @@ from torch import Tensor
 from delineate.catalog import Task, find_system
 from delineate.data.dataset import Dataset
 from delineate.data.loading import evaluation_loader
-from delineate.metrics.segmentation import PROTOCOL, confusion_matrix, segmentation_metrics
+from delineate.metrics import (
+    COCO_PROTOCOL,
+    SEGMENTATION_PROTOCOL,
+    CocoEvaluation,
+    SegmentationEvaluation,
+    detection_confusion,
+)
 from delineate.models.contract import Model
 from delineate.models.inference import infer
-from delineate.structures import InputError, LabelMap, Preprocess
-from delineate.training.data import check_names, read_split
+from delineate.structures import Categories, InputError, Preprocess, Target
+from delineate.structures.categories import BACKGROUND
+from delineate.training.data import check_names, read_split, with_proposals
 from delineate.training.runs import Run
 from delineate.weights import load_checkpoint
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
 """Passes on what it is given, and shows how far it is."""
 
+Its = TypeVar("Its", bound="Tally")
+
+
+class Tally(Protocol):
+    """Pictures gathered to be measured; those of several processes can be merged."""
+
+    def add(self, prediction: Any, target: Target, number: int = 0) -> None:
+        """Take one picture, which has the place `number` in the data set."""
+
+    def merge(self: Its, other: Its) -> None:
+        """Take all pictures of another."""
+
+    def metrics(self, names: tuple[str, ...]) -> dict[str, float]:
+        """What was measured, the metrics of class NAME called `METRIC/NAME`."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
     """What was measured over a data set: the first of `metrics` is the one to compare by.
 
-    `per_class` holds the metrics of each class; `confusion[i, j]` counts the pixels of class i taken for class j.
+    `per_class` holds the metrics of each class; `confusion[i, j]` counts what is `names[i]` and was taken for
+    `names[j]`: pixels, or objects and, in the last row and column, detections of nothing and missed objects.
+    `objects` are the detections and targets themselves, where objects were looked for.
     """
 
     task: Task
@@ -38,12 +62,14 @@ class Evaluation:
     names: tuple[str, ...]
     protocol: str
     num_images: int
+    objects: CocoEvaluation | None = None
 
 
 def evaluate(
     model: Model[Any, Any],
     preprocess: Preprocess,
     dataset: Dataset,
+    task: Task,
     *,
     num_workers: int = 0,
     watch: Watch = iter,
@@ -52,47 +78,72 @@ def evaluate(
 
     Raises `InputError` naming a picture that cannot be read.
     """
-    confusion = count_confusion(model, preprocess, dataset, num_workers=num_workers, watch=watch)
-    return summarise(confusion, dataset.categories.label_map_names, len(dataset))
+    gathered = tally(model, preprocess, dataset, task, num_workers=num_workers, watch=watch)
+    return summarise(gathered, dataset.categories, len(dataset), task)
 
 
-def count_confusion(
+def tally(
     model: Model[Any, Any],
     preprocess: Preprocess,
     dataset: Dataset,
+    task: Task,
     *,
     num_workers: int,
     watch: Watch = iter,
     rank: int = 0,
     world_size: int = 1,
-) -> Int64[Tensor, "c c"]:
-    """The confusion matrix of every `world_size`-th picture, from number `rank` on; those of all ranks add up."""
-    num_classes = len(dataset.categories.label_map_names)
-    device = next(model.parameters()).device
-    confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
+) -> Tally:
+    """What the model finds in every `world_size`-th picture, from number `rank` on."""
+    num_values = len(dataset.categories.label_map_names)
+    gathered: Tally = SegmentationEvaluation(num_values) if task == "segment" else CocoEvaluation()
     loader = evaluation_loader(dataset, preprocess, num_workers=num_workers, rank=rank, world_size=world_size)
     was_training = model.training
     model.eval()
-    for batch, target in watch(loader):
-        (prediction,) = infer(model, preprocess, list(batch.images), sizes=[target.image_size])
-        assert isinstance(prediction, LabelMap)
-        assert target.label_map is not None
-        confusion += confusion_matrix(target.label_map.to(device), prediction.label_map, num_classes)
+    for turn, (batch, target) in enumerate(watch(loader)):
+        proposals = [its.proposals for its in batch.targets if its.proposals is not None]
+        (prediction,) = infer(
+            model, preprocess, list(batch.images), sizes=[target.image_size], proposals=proposals or None
+        )
+        gathered.add(prediction, target, rank + turn * world_size)
     model.train(was_training)
-    return confusion
+    return gathered
 
 
-def summarise(confusion: Int64[Tensor, "c c"], names: tuple[str, ...], num_images: int) -> Evaluation:
-    """What a confusion matrix says."""
-    metrics = segmentation_metrics(confusion, names)
+def summarise(gathered: Tally, categories: Categories, num_images: int, task: Task) -> Evaluation:
+    """What the pictures that were gathered say."""
+    if isinstance(gathered, SegmentationEvaluation):
+        names = categories.label_map_names
+        return _evaluation(gathered, names, names, gathered.confusion, SEGMENTATION_PROTOCOL, num_images, task)
+    assert isinstance(gathered, CocoEvaluation)
+    names = categories.class_names
+    confusion = detection_confusion(gathered.detections, gathered.targets, len(names))
+    return _evaluation(gathered, names, (*names, BACKGROUND), confusion, COCO_PROTOCOL, num_images, task)
+
+
+def _evaluation(
+    gathered: Tally,
+    names: tuple[str, ...],
+    confusion_names: tuple[str, ...],
+    confusion: Tensor,
+    protocol: str,
+    num_images: int,
+    task: Task,
+) -> Evaluation:
+    metrics = gathered.metrics(names)
+    per_class: dict[str, dict[str, float]] = {}
+    for key, value in metrics.items():
+        metric, _, name = key.partition("/")
+        if name:
+            per_class.setdefault(name, {})[metric] = value
     return Evaluation(
-        task="segment",
+        task=task,
         metrics=metrics,
-        per_class={name: {"IoU": metrics[f"IoU/{name}"]} for name in names if f"IoU/{name}" in metrics},
-        confusion=confusion.cpu(),
-        names=names,
-        protocol=PROTOCOL,
+        per_class={name: per_class[name] for name in names if name in per_class},
+        confusion=confusion,
+        names=confusion_names,
+        protocol=protocol,
         num_images=num_images,
+        objects=gathered if isinstance(gathered, CocoEvaluation) else None,
     )
 
 
@@ -112,10 +163,11 @@ def evaluate_run(
     """
     file = run if run.suffix == ".safetensors" else Run.open(run).best
     checkpoint = load_checkpoint(file)
-    dataset = read_split(data, split, find_system(checkpoint.system).task, format)
-    check_names(checkpoint.categories, dataset.categories, f"split '{split}' of {data}")
+    task = find_system(checkpoint.system).task
+    dataset = with_proposals(read_split(data, split, task, format), checkpoint.model, data)
+    check_names(checkpoint.categories, dataset.categories, task, f"split '{split}' of {data}")
     model = checkpoint.model.to(find_device(device)).to(memory_format=torch.channels_last)
-    return evaluate(model, checkpoint.preprocess, dataset, num_workers=num_workers, watch=watch)
+    return evaluate(model, checkpoint.preprocess, dataset, task, num_workers=num_workers, watch=watch)
 
 
 def find_device(name: str) -> torch.device:

@@ -7,12 +7,13 @@ from typing import Any
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
+from delineate.metrics.detection import LIKELY
 from delineate.models.contract import Model
 from delineate.models.inference import infer
-from delineate.structures import LabelMap, Preprocess
+from delineate.structures import Detections, Preprocess, on_cpu
 from delineate.training.runs import Run
 from delineate.training.state import TIMES, State, measured
-from delineate.viz import comparison_grid, draw_label_map, plot_curves, write_picture
+from delineate.viz import comparison_grid, draw_target, plot_curves, write_picture
 from delineate.weights import Checkpoint, save_checkpoint
 
 DRAW_EVERY = 60.0
@@ -77,22 +78,21 @@ class Outputs:
 def predictions_beside_truth(model: Model[Any, Any], preprocess: Preprocess, dataset: Dataset) -> Tensor:
     """A few pictures of the data set: picture, truth, prediction."""
     count = min(NUM_PICTURES, len(dataset))
+    samples = [dataset[position * len(dataset) // count] for position in range(count)]
     rows = []
-    for position in range(count):
-        sample = dataset[position * len(dataset) // count]
+    for sample in samples:
         (prediction,) = infer(model, preprocess, [sample.image])
-        assert isinstance(prediction, LabelMap)
-        assert sample.target.label_map is not None
-        maps = (sample.target.label_map, prediction.label_map.cpu())
-        rows.append(
-            [sample.image, *(draw_label_map(sample.image, label_map, dataset.categories) for label_map in maps)]
-        )
+        prediction = on_cpu(prediction)
+        if isinstance(prediction, Detections):
+            prediction = prediction.above(LIKELY)
+        drawn = [draw_target(sample.image, value, dataset.categories) for value in (sample.target, prediction)]
+        rows.append([sample.image, *drawn])
     return comparison_grid(rows, categories=dataset.categories)
 
 
 def _curves(history: list[dict[str, float]]) -> list[dict[str, float]]:
     """The rows without times and without the single classes, which are too many to tell apart."""
     return [
-        {name: value for name, value in row.items() if name not in TIMES and not name.startswith("IoU/")}
+        {name: value for name, value in row.items() if name not in TIMES and ("/" not in name or "loss" in name)}
         for row in history
     ]

@@ -8,11 +8,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import distributed
 
+from delineate.catalog import Task
 from delineate.data.dataset import Dataset
 from delineate.data.loading import Batch
 from delineate.models.contract import Model
 from delineate.training.display import Display, clock, memory
-from delineate.training.evaluation import Evaluation, count_confusion, summarise
+from delineate.training.evaluation import Evaluation, Tally, summarise, tally
 from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.module import TrainingModule
 from delineate.training.optimisation import MovingAverage
@@ -40,11 +41,12 @@ class Recorder(Callback):
         run: Run,
         outputs: Outputs,
         val: Dataset,
+        task: Task,
         average: MovingAverage[Model[Any, Any]] | None,
         interrupt: Interrupt,
         display: Display,
     ) -> None:
-        self.run, self.outputs, self.val, self.average = run, outputs, val, average
+        self.run, self.outputs, self.val, self.task, self.average = run, outputs, val, task, average
         self.interrupt, self.display = interrupt, display
         self.first_step = 0
         self.lap_began = self.saved = time.monotonic()
@@ -143,18 +145,19 @@ class Recorder(Callback):
         if trainer.world_size > 1:  # batch statistics are each process's own
             for value in model.state_dict().values():
                 distributed.broadcast(value, 0)
-        confusion = count_confusion(
+        gathered = tally(
             model,
             module.preprocess,
             self.val,
+            self.task,
             num_workers=module.settings.num_workers,
             watch=watch,
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
         if trainer.world_size > 1:
-            distributed.all_reduce(confusion)
-        return summarise(confusion, self.val.categories.label_map_names, len(self.val))
+            gathered = _all(gathered, trainer.world_size)
+        return summarise(gathered, self.val.categories, len(self.val), self.task)
 
     def _save(self, trainer: Trainer, module: TrainingModule) -> None:
         if trainer.is_global_zero:
@@ -201,6 +204,17 @@ def _agree(trainer: Trainer, seconds: float, over: bool, interrupted: bool) -> t
     most = torch.tensor([seconds, over, interrupted], dtype=torch.float64, device=trainer.strategy.root_device)
     distributed.all_reduce(most, distributed.ReduceOp.MAX)
     return float(most[0]), bool(most[1]), bool(most[2])
+
+
+def _all(gathered: Tally, world_size: int) -> Tally:
+    """What all processes gathered, in each of them."""
+    parts: list[Any] = [None] * world_size
+    distributed.all_gather_object(parts, gathered)
+    whole, *others = parts
+    for part in others:
+        whole.merge(part)
+    assert isinstance(whole, type(gathered))
+    return whole
 
 
 def _line(row: dict[str, float], metric: str, *, best: bool) -> str:

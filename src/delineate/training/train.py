@@ -13,7 +13,7 @@ from lightning.pytorch import Trainer
 from delineate.catalog import find_system
 from delineate.data.loading import Batch, TrainingLoader
 from delineate.training.building import build_loader, build_system
-from delineate.training.data import training_data
+from delineate.training.data import training_data, with_proposals
 from delineate.training.display import Display
 from delineate.training.evaluation import find_device
 from delineate.training.interrupt import Interrupt, Interrupted
@@ -65,8 +65,10 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
         if run and state.finished:
             display.line(f"{run.folder}: this run is complete")
             return _result(run, state)
-        train_set, val_set, notes = training_data(settings, find_system(settings.model).task)
+        task = find_system(settings.model).task
+        train_set, val_set, notes = training_data(settings, task)
         checkpoint = build_system(settings, train_set, fresh=saved is None)
+        train_set, val_set = (with_proposals(part, checkpoint.model, settings.data) for part in (train_set, val_set))
         loader = build_loader(
             settings, train_set, checkpoint.preprocess, rank=trainer.global_rank, world_size=trainer.world_size
         )
@@ -84,7 +86,7 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
             display.line(note)
         outputs = Outputs(run, checkpoint, val_set, silent=not trainer.is_global_zero)
         recorder = Recorder(
-            run=run, outputs=outputs, val=val_set, average=average, interrupt=interrupt, display=display
+            run=run, outputs=outputs, val=val_set, task=task, average=average, interrupt=interrupt, display=display
         )
         trainer.callbacks.append(recorder)  # type: ignore[attr-defined]
         try:

@@ -8,13 +8,14 @@ from math import isnan, nan
 from pathlib import Path
 
 import jinja2
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
 from delineate.structures.categories import BACKGROUND
 from delineate.structures.files import written_beside
 from delineate.viz.curves import History, Number, confusion_figure, curve_figures, inline_svg, style
+from delineate.viz.detection_figures import error_figure, precision_recall_figure
 from delineate.viz.grid import to_pil
 from delineate.viz.palette import palette
 
@@ -28,7 +29,9 @@ class Report:
     `headline` holds the metrics of the whole, the most important first. `facts` are what was run and where (system,
     data, seed, time, machine, ...), `command` is the line that does it again. `history` has one row an epoch.
     `per_class` gives the metrics of each class, the classes in the order of their labels. `confusion[i, j]` counts
-    what is `confusion_names[i]` and was taken for `confusion_names[j]`. `pictures` are captions with pictures.
+    what is `confusion_names[i]` and was taken for `confusion_names[j]`. `precision_recall` gives the precision of each
+    class at recalls spread evenly over 0..1; `errors` what each sort of error costs in average precision, and
+    `error_counts` how many there are. `pictures` and `worst_pictures` are captions with pictures.
     """
 
     title: str
@@ -40,7 +43,11 @@ class Report:
     per_class: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     confusion: Int64[Tensor, "n n"] | None = None
     confusion_names: Sequence[str] = ()
+    precision_recall: Mapping[str, Float[Tensor, " _r"]] = field(default_factory=dict)
+    errors: Mapping[str, Number] = field(default_factory=dict)
+    error_counts: Mapping[str, int] | None = None
     pictures: Sequence[tuple[str, UInt8[Tensor, "3 _h _w"]]] = ()
+    worst_pictures: Sequence[tuple[str, UInt8[Tensor, "3 _h _w"]]] = ()
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -54,16 +61,26 @@ def write_report(path: Path, report: Report) -> None:
     )
     environment.filters["number"] = _number
     environment.filters["data_uri"] = _data_uri
-    with style():
-        curves = [inline_svg(figure) for figure in curve_figures(report.history)] if report.history else []
-        confusion = (
-            None if report.confusion is None else inline_svg(confusion_figure(report.confusion, report.confusion_names))
-        )
     page = environment.get_template("report.html.j2").render(
-        report=report, curves=curves, confusion=confusion, columns=_columns(report), colors=_colors(report), nan=nan
+        report=report, **_figures(report), columns=_columns(report), colors=_colors(report), nan=nan
     )
     with written_beside(path) as beside:
         beside.write_text(page, encoding="utf-8")
+
+
+def _figures(report: Report) -> dict[str, list[str] | str | None]:
+    """The figures as SVG, by their names in the template."""
+    with style():
+        return {
+            "curves": [inline_svg(figure) for figure in curve_figures(report.history)] if report.history else [],
+            "precision_recall": inline_svg(precision_recall_figure(report.precision_recall, _colors(report)))
+            if report.precision_recall
+            else None,
+            "errors": inline_svg(error_figure(report.errors, report.error_counts)) if report.errors else None,
+            "confusion": None
+            if report.confusion is None
+            else inline_svg(confusion_figure(report.confusion, report.confusion_names)),
+        }
 
 
 def _columns(report: Report) -> dict[str, bool]:

@@ -1,5 +1,6 @@
-"""Weights at rest: checkpoints of our own systems."""
+"""Weights at rest: checkpoints of our own systems, and published weights of other projects."""
 
 from delineate.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from delineate.weights.torchvision import import_torchvision
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "import_torchvision", "load_checkpoint", "save_checkpoint"]

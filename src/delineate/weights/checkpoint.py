@@ -23,7 +23,6 @@ class Checkpoint:
     model: Model[Any, Any]
     system: str
     arguments: dict[str, Any]
-    num_classes: int
     categories: Categories
     preprocess: Preprocess
     metrics: dict[str, float] = field(default_factory=dict)
@@ -38,7 +37,6 @@ def save_checkpoint(file: Path, checkpoint: Checkpoint, weights: dict[str, Tenso
     facts = {
         "system": checkpoint.system,
         "arguments": checkpoint.arguments,
-        "num_classes": checkpoint.num_classes,
         "categories": asdict(checkpoint.categories),
         "preprocess": asdict(checkpoint.preprocess),
         "metrics": checkpoint.metrics,
@@ -68,7 +66,8 @@ def load_checkpoint(file: Path) -> Checkpoint:
     if "delineate" not in header:
         raise InputError(f"{file}: not a checkpoint of delineate (weights of a backbone go to --backbone-weights)")
     facts = json.loads(header["delineate"])
-    model = build(facts["system"], num_classes=facts["num_classes"], **facts["arguments"])
+    categories = Categories(**{key: _tuples(value) for key, value in facts["categories"].items()})
+    model = build(facts["system"], categories, **facts["arguments"])
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -78,8 +77,7 @@ def load_checkpoint(file: Path) -> Checkpoint:
         model=model.eval(),
         system=facts["system"],
         arguments=facts["arguments"],
-        num_classes=facts["num_classes"],
-        categories=Categories(**{key: _tuples(value) for key, value in facts["categories"].items()}),
+        categories=categories,
         preprocess=Preprocess(**{key: _tuples(value) for key, value in facts["preprocess"].items()}),
         metrics=facts["metrics"],
         versions=facts["versions"],

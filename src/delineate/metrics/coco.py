@@ -1,0 +1,109 @@
+"""COCO's metrics of boxes, masks and keypoints, collected picture by picture."""
+
+from collections.abc import Sequence, Sized
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from delineate.metrics.coco_figures import CUSTOM_SIGMA, Picture, coco_figures
+from delineate.metrics.matching import NOTHING
+from delineate.ops.masks import encode_rle
+from delineate.structures import Detections, InputError, Target
+
+Instances = TypeVar("Instances", Detections, Target)
+
+PROTOCOL = (
+    "COCO: average precision interpolated at 101 recalls, averaged over IoU 0.50:0.05:0.95 and over the classes that "
+    "have objects; at most 100 detections a class and picture (20 with keypoints); small is below 32^2 pixels, large "
+    "above 96^2, by the area of the mask, or of the box where there is none; crowds (by the share of the detection "
+    "inside) and difficult objects (by IoU) take any number of detections, which then count neither as right nor as "
+    f"wrong; keypoints by OKS with COCO's sigmas for 17 keypoints, else {CUSTOM_SIGMA} (their mean) for each"
+)
+
+
+class CocoEvaluation:
+    """Gathers pictures on the CPU, masks as RLE, and measures them all at once.
+
+    It can be pickled, and what other processes gathered be merged into it.
+    """
+
+    def __init__(self) -> None:
+        self._pictures: list[Picture] = []
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def add(self, detections: Detections, target: Target, number: int = 0) -> None:
+        """Take one picture, which has the place `number` in the data set.
+
+        Pictures are measured in that order, which decides which of equal scores is ranked first: so the result does
+        not depend on which process measured which picture.
+        """
+        assert detections.image_size == target.image_size, f"{detections.image_size} beside {target.image_size}"
+        rles = None if target.masks is None else encode_rle(target.masks)
+        target = _on_cpu(replace(target, masks=None, label_map=None, proposals=None))
+        self._pictures.append(Picture(number=number, detections=_on_cpu(detections), target=target, rles=rles))
+
+    def merge(self, other: "CocoEvaluation") -> None:
+        """Take all pictures of another."""
+        self._pictures += other._pictures
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures, in the order of their numbers."""
+        return sorted(self._pictures, key=lambda picture: picture.number)
+
+    @property
+    def detections(self) -> list[Detections]:
+        """The detections of each picture."""
+        return [picture.detections for picture in self.pictures]
+
+    @property
+    def targets(self) -> list[Target]:
+        """The target of each picture, without masks, label map and proposals."""
+        return [picture.target for picture in self.pictures]
+
+    def metrics(self, names: Sequence[str]) -> dict[str, float]:
+        """The metrics of COCO's evaluation server (Lin et al. 2014, Microsoft COCO), each in 0..1.
+
+        `AP`, `AP50`, `AP75`, `AP_small`, `AP_medium`, `AP_large`, `AR1`, `AR10`, `AR100`, `AR_small`, `AR_medium`,
+        `AR_large` of boxes, and `AP/NAME` of each class; the same with `mask_` before it where detections and targets
+        have masks; `keypoint_AP`, `keypoint_AP50`, `keypoint_AP75`, `keypoint_AP_medium`, `keypoint_AP_large`, the
+        same with `AR`, and `keypoint_AP/NAME`, where they have keypoints. Pictures whose objects have no masks are
+        left out of `mask_`; objects without an annotated keypoint are ignored in `keypoint_`. What no object counts
+        for (a class, a size) is left out.
+
+        Raises `InputError` where no picture has an object that counts, and where some detections have masks or
+        keypoints and others have none.
+        """
+        pictures = self.pictures
+        known = all((value.labels < len(names)).all() for p in pictures for value in (p.detections, p.target))
+        assert known, f"a label has no name of {len(names)}"
+        result = coco_figures("bbox", pictures, names)
+        if not result:
+            raise InputError(NOTHING)
+        if _both_have("rles", [(len(p.detections), p.detections.rles, p.rles) for p in pictures]):
+            masked = [picture for picture in pictures if picture.rles is not None or not len(picture.target)]
+            result |= {f"mask_{name}": value for name, value in coco_figures("segm", masked, names).items()}
+        points = [(len(p.detections), p.detections.keypoints, p.target.keypoints) for p in pictures]
+        if _both_have("keypoints", points):
+            result |= {f"keypoint_{name}": value for name, value in coco_figures("keypoints", pictures, names).items()}
+        return result
+
+
+def _both_have(field: str, pictures: Sequence[tuple[int, Sized | None, Sized | None]]) -> bool:
+    """Whether there is a field in detections and targets, of which a picture gives (num_detections, theirs, its)."""
+    if all(found is None for _, found, _ in pictures) or all(known is None for *_, known in pictures):
+        return False
+    if any(num_found and found is None for num_found, found, _ in pictures):
+        raise InputError(f"{field}: the detections of some pictures have them, those of others have none")
+    return True
+
+
+def _on_cpu(value: Instances) -> Instances:
+    """Tensors copied, so that none of them holds, or pickles, a larger one that it is a part of."""
+    copies: dict[str, Any] = {
+        name: field.detach().cpu().clone() for name, field in vars(value).items() if isinstance(field, Tensor)
+    }
+    return replace(value, **copies)

@@ -1,0 +1,145 @@
+"""Pictures as COCO's annotations, and what COCO's evaluation says of them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from faster_coco_eval import COCO, COCOeval_faster
+from faster_coco_eval.core import mask as coco_masks
+
+from delineate.metrics.matching import ignored_objects, xywh
+from delineate.ops.masks import RLE
+from delineate.structures import Detections, Target
+
+Shape = Literal["bbox", "segm", "keypoints"]
+Row = dict[str, Any]
+
+CUSTOM_SIGMA = 0.067
+"""The mean of COCO's 17 sigmas, for keypoints whose annotators' spread nobody has measured."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """One picture's detections and its target, whose masks are kept as RLE beside it."""
+
+    number: int
+    detections: Detections
+    target: Target
+    rles: list[RLE] | None
+
+
+def coco_figures(shape: Shape, pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, float]:
+    """The figures of one shape, as `CocoEvaluation.metrics` names them; none where no object counts."""
+    images = [
+        {"id": number, "height": picture.target.image_size[0], "width": picture.target.image_size[1]}
+        for number, picture in enumerate(pictures, start=1)
+    ]
+    categories = [{"id": label, "name": name} for label, name in enumerate(names)]
+    truth, found = (
+        COCO({"images": images, "categories": categories, "annotations": _numbered(rows)})
+        for rows in (map(_object_rows, pictures), (_found_rows(shape, picture) for picture in pictures))
+    )
+    num_points = max((p.target.keypoints.shape[1] for p in pictures if p.target.keypoints is not None), default=0)
+    sigmas = None if num_points == 17 else [CUSTOM_SIGMA] * num_points
+    evaluator = _Evaluator(truth, found, shape, kpt_oks_sigmas=sigmas, print_function=_say_nothing)
+    evaluator.params.catIds = list(range(len(names)))
+    evaluator.evaluate()
+    evaluator.accumulate()
+    return _figures(shape == "keypoints", evaluator.eval["precision"], evaluator.eval["recall"], names)
+
+
+class _Evaluator(COCOeval_faster):  # type: ignore[misc]
+    """COCO's evaluation, where an object may be ignored as a crowd is and be overlapped as others are.
+
+    COCO ignores what has `iscrowd`, and nothing else: it overwrites an annotation's `ignore`. So a difficult object
+    has `iscrowd`, and `is_region` says where the overlap is the share of the detection.
+    """
+
+    def computeIoU(self, imgId: Any, catId: Any) -> Any:  # noqa: N802, N803
+        objects, found = self.gt_dataset.get(imgId, catId), self.dt_dataset.get(imgId, catId)
+        if not (objects and found):
+            return []
+        order = np.argsort([-row["score"] for row in found], kind="stable")[: self.params.maxDets[-1]]
+        key = "rle" if self.params.compute_rle else "bbox"
+        regions = [int(row["is_region"]) for row in objects]
+        return coco_masks.iou([found[row][key] for row in order], [row[key] for row in objects], regions)
+
+
+def _numbered(pictures: Iterable[Iterator[Row]]) -> list[Row]:
+    """The rows of all pictures with `id` and `image_id`, both from 1: COCO takes 0 for nothing."""
+    rows = [{"image_id": number, **row} for number, picture in enumerate(pictures, start=1) for row in picture]
+    return [{"id": number, **row} for number, row in enumerate(rows, start=1)]
+
+
+def _object_rows(picture: Picture) -> Iterator[Row]:
+    target = picture.target
+    assert target.crowd is not None
+    boxes, ignored, regions = xywh(target.boxes), ignored_objects(target).tolist(), target.crowd.tolist()
+    areas = coco_masks.area(picture.rles) if picture.rles else boxes[:, 2] * boxes[:, 3]
+    points = _flat_points(target)
+    for row, (box, area, label) in enumerate(zip(boxes.tolist(), areas.tolist(), target.labels.tolist(), strict=True)):
+        yield {
+            "category_id": label,
+            "bbox": box,
+            "area": area,
+            "iscrowd": int(ignored[row]),
+            "is_region": regions[row],
+            "keypoints": points[row],
+            "num_keypoints": sum(visible > 0 for visible in points[row][2::3]),
+            **({"segmentation": picture.rles[row]} if picture.rles else {}),
+        }
+
+
+def _found_rows(shape: Shape, picture: Picture) -> Iterator[Row]:
+    """The area is that of what is measured, with keypoints of what they span: so does COCO's reader of results."""
+    found = picture.detections
+    key, shapes, areas = _found_shapes(shape, found)
+    for label, score, value, area in zip(found.labels.tolist(), found.scores.tolist(), shapes, areas, strict=True):
+        yield {"category_id": label, "score": score, "area": area, "iscrowd": 0, key: value}
+
+
+def _found_shapes(shape: Shape, found: Detections) -> tuple[str, Sequence[Any], list[float]]:
+    if shape == "segm":
+        rles = list(found.rles or [])
+        return "segmentation", rles, coco_masks.area(rles).astype(float).tolist() if rles else []
+    if shape == "keypoints":
+        points = _flat_points(found)
+        return "keypoints", points, [_span(row[0::3]) * _span(row[1::3]) for row in points]
+    boxes = xywh(found.boxes)
+    return "bbox", boxes.tolist(), (boxes[:, 2] * boxes[:, 3]).tolist()
+
+
+def _span(values: list[float]) -> float:
+    return max(values) - min(values) if values else 0.0
+
+
+def _flat_points(objects: Target | Detections) -> list[list[float]]:
+    """COCO's `x y visibility` of each keypoint; one that is not there and has no place lies at 0."""
+    if objects.keypoints is None or objects.visibility is None:
+        return [[] for _ in range(len(objects))]
+    points = objects.keypoints.double().nan_to_num(0, 0, 0)
+    rows: list[list[float]] = torch.cat([points, objects.visibility[..., None]], dim=2).flatten(1).tolist()
+    return rows
+
+
+def _figures(points: bool, precision: Any, recall: Any, names: Sequence[str]) -> dict[str, float]:
+    """The means over what objects count for.
+
+    `precision` is (IoU, recall, class, area, detections) and `recall` (IoU, class, area, detections); -1 where no
+    object counts.
+    """
+    found = {"AP": precision[..., 0, -1], "AP50": precision[0, ..., 0, -1], "AP75": precision[5, ..., 0, -1]}
+    if points:
+        found |= {"AR": recall[..., 0, -1], "AR50": recall[0, ..., 0, -1], "AR75": recall[5, ..., 0, -1]}
+    else:
+        found |= {f"AR{most}": recall[..., 0, index] for index, most in enumerate((1, 10, 100))}
+    for area, size in enumerate(("medium", "large") if points else ("small", "medium", "large"), start=1):
+        found |= {f"AP_{size}": precision[..., area, -1], f"AR_{size}": recall[..., area, -1]}
+    found |= {f"AP/{name}": precision[:, :, label, 0, -1] for label, name in enumerate(names)}
+    return {name: float(values[values > -1].mean()) for name, values in found.items() if (values > -1).any()}
+
+
+def _say_nothing(*_: object) -> None:
+    pass

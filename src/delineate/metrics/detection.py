@@ -1,0 +1,141 @@
+"""What to look at beside the average precision: curves, confusions and the worst pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from delineate.metrics.matching import Kind, Ranking, ignored_objects, match, overlaps, rank_detections, same_class
+from delineate.structures import Detections, Target
+
+LIKELY = 0.5
+"""The score from which on a detection is taken as said: by its own account it is rather right than wrong."""
+
+NUM_RECALLS = 101
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PrecisionRecall:
+    """The curve of one class at the recalls 0, 0.01, ... 1.
+
+    `precision` is the largest at that recall or more, 0 where it is not reached; `scores` are those of the detections
+    with which it is reached, or 0.
+    """
+
+    precision: Float64[Tensor, "101"]
+    scores: Float64[Tensor, "101"]
+
+    @property
+    def ap(self) -> float:
+        """The average precision, as COCO has it at one IoU."""
+        return float(self.precision.mean())
+
+
+def precision_recall(
+    detections: Sequence[Detections],
+    targets: Sequence[Target],
+    names: Sequence[str],
+    *,
+    iou: float = 0.5,
+    kind: Kind = "boxes",
+) -> dict[str, PrecisionRecall]:
+    """The curve of each class that has objects, interpolated as COCO does (`accumulate` in its `cocoeval.py`).
+
+    Raises `InputError` where no picture has an object that counts, or masks are asked for and not there.
+    """
+    rankings = rank_detections(detections, targets, len(names), threshold=iou, kind=kind)
+    return {
+        name: interpolated_curve(ranking) for name, ranking in zip(names, rankings, strict=True) if ranking.num_objects
+    }
+
+
+def interpolated_curve(ranking: Ranking) -> PrecisionRecall:
+    """The curve of a class that has objects."""
+    found = ranking.correct.cpu().numpy().cumsum()
+    precision = found / np.arange(1, len(found) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    recalls = np.linspace(0, 1, NUM_RECALLS)  # COCO's own, to the last bit
+    first = np.searchsorted(found / ranking.num_objects, recalls)
+    beyond = np.zeros(1)
+    reached = np.minimum(first, len(found))
+    return PrecisionRecall(
+        precision=torch.from_numpy(np.concatenate([envelope, beyond])[reached]),
+        scores=torch.from_numpy(np.concatenate([ranking.scores.double().cpu().numpy(), beyond])[reached]),
+    )
+
+
+def detection_confusion(
+    detections: Sequence[Detections],
+    targets: Sequence[Target],
+    num_classes: int,
+    *,
+    iou: float = 0.5,
+    score: float = LIKELY,
+    kind: Kind = "boxes",
+) -> Int64[Tensor, "n n"]:
+    """How often an object of each class (row) was taken for each class (column); the last of both is background.
+
+    Detections scored `score` or more find objects, the highest first, at an IoU of `iou` or more: an object of their
+    class if they can, else one of another class that is left. The last row are detections of nothing, the last column
+    missed objects, their common cell is 0. Detections of crowds and difficult objects, and these, are left out.
+
+    Raises `InputError` where masks are asked for and not there.
+    """
+    matrix = torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.int64)
+    for found, target in zip(detections, targets, strict=True):
+        overlap, same = overlaps(found, target, kind), same_class(found, target)
+        likely = found.scores[:, None] >= score
+        own = match(overlap * (same & likely), target, iou)
+        seen = torch.zeros(len(target) + 1, dtype=torch.bool)
+        seen[own.objects] = True
+        lost = ignored_objects(target) | seen[:-1]
+        left = (own.objects < 0) & ~own.neutral & likely[:, 0]
+        other = match(overlap * left[:, None] * ~lost, target, iou)
+        objects = own.objects.maximum(other.objects)
+        seen[objects] = True
+        # The row -1 of those that find no object is the background's.
+        truth = torch.cat([target.labels, torch.tensor([num_classes])])[objects]
+        counted = likely[:, 0] & ~own.neutral
+        cells = truth[counted] * len(matrix) + found.labels[counted]
+        missed = target.labels[~(seen[:-1] | ignored_objects(target))] * len(matrix) + num_classes
+        matrix += torch.cat([cells, missed]).bincount(minlength=matrix.numel()).view_as(matrix)
+    return matrix
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureMistakes:
+    """What went wrong in the picture of one index."""
+
+    index: int
+    num_missed: int
+    num_false: int
+
+
+def worst_pictures(
+    detections: Sequence[Detections],
+    targets: Sequence[Target],
+    *,
+    iou: float = 0.5,
+    score: float = LIKELY,
+    kind: Kind = "boxes",
+) -> list[PictureMistakes]:
+    """The pictures with a mistake, those with most first.
+
+    A mistake is an object that no detection of its class, scored `score` or more, finds at an IoU of `iou` or more,
+    and such a detection that finds none. Crowds, difficult objects and their detections are none.
+
+    Raises `InputError` where masks are asked for and not there.
+    """
+    mistakes = []
+    for index, (found, target) in enumerate(zip(detections, targets, strict=True)):
+        likely = found.scores >= score
+        matches = match(overlaps(found, target, kind) * same_class(found, target) * likely[:, None], target, iou)
+        num_found = int((matches.objects >= 0).sum())
+        num_missed = int((~ignored_objects(target)).sum()) - num_found
+        num_false = int((likely & ~matches.neutral).sum()) - num_found
+        if num_missed or num_false:
+            mistakes.append(PictureMistakes(index=index, num_missed=num_missed, num_false=num_false))
+    return sorted(mistakes, key=lambda picture: -picture.num_missed - picture.num_false)

@@ -1,0 +1,171 @@
+"""Which detection finds which object: the one greedy matching that all metrics here rest on. All is on the CPU."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from faster_coco_eval.core import mask as coco_masks
+from jaxtyping import Bool, Float, Float64, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from delineate.ops.masks import encode_rle
+from delineate.structures import Detections, InputError, Target
+
+Kind = Literal["boxes", "masks"]
+Rule = Literal["coco", "voc"]
+
+NOTHING = "boxes: no picture has an object that counts (crowd and difficult ones do not); nothing can be measured"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matches:
+    """What the N detections of one picture are: `objects` holds the row of the object that each finds, or -1.
+
+    A `neutral` detection finds none, but lies on a crowd or a difficult object: it is neither right nor wrong.
+    """
+
+    objects: Int64[Tensor, " n"]
+    neutral: Bool[Tensor, " n"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ranking:
+    """All detections of one class over all pictures, scores descending, the neutral ones left out."""
+
+    scores: Float[Tensor, " n"]
+    correct: Bool[Tensor, " n"]
+    num_objects: int
+
+
+def ignored_objects(target: Target) -> Bool[Tensor, " t"]:
+    """The objects that are no miss and no hit: crowds (COCO) and difficult ones (VOC)."""
+    assert target.crowd is not None
+    assert target.difficult is not None
+    return target.crowd | target.difficult
+
+
+def box_overlaps(
+    boxes: Float[Tensor, "n 4"], others: Float[Tensor, "t 4"], crowd: Bool[Tensor, " t"] | None = None
+) -> Float64[Tensor, "n t"]:
+    """IoU of boxes `x1 y1 x2 y2`; beside a crowd, the share of the box that lies in it, as COCO has it."""
+    flags = [0] * len(others) if crowd is None else crowd.int().tolist()
+    return _overlaps(xywh(boxes), xywh(others), flags)
+
+
+def overlaps(detections: Detections, target: Target, kind: Kind = "boxes") -> Float64[Tensor, "n t"]:
+    """IoU of each detection with each object, by boxes or by masks; with crowds as `box_overlaps`.
+
+    Raises `InputError` where masks are asked for and not there.
+    """
+    assert target.crowd is not None
+    if kind == "boxes":
+        return box_overlaps(detections.boxes, target.boxes, target.crowd)
+    if not (len(detections) and len(target)):
+        return torch.zeros(len(detections), len(target), dtype=torch.float64)
+    if detections.rles is None or target.masks is None:
+        raise InputError(
+            f"masks: the {'detections' if detections.rles is None else 'objects'} of a picture have none; measure boxes"
+        )
+    return _overlaps(list(detections.rles), encode_rle(target.masks), target.crowd.int().tolist())
+
+
+def match(overlap: Float64[Tensor, "n t"], target: Target, threshold: float = 0.5, rule: Rule = "coco") -> Matches:
+    """Each detection, in the order of their rows, finds an object that it overlaps by `threshold` or more.
+
+    By COCO's rule it is the one it overlaps most among those not yet found; by VOC's (devkit, `VOCevaldet.m`) the one
+    it overlaps most of all, and the second detection of an object finds nothing. Where no object that counts is found,
+    a crowd or difficult one makes the detection neutral, and may do so for many; with VOC's rule a difficult one does
+    so where it is overlapped most. Where classes matter, the overlap with objects of another class is given as 0.
+    """
+    assert 0 < threshold <= 1, threshold
+    values, ignored = overlap.cpu().numpy(), ignored_objects(target).cpu().numpy()
+    if rule == "voc" and len(target):
+        assert target.crowd is not None
+        values = _largest_only(values, target.crowd.cpu().numpy(), threshold)
+    found = np.zeros(len(target), dtype=bool)
+    objects, neutral = np.full(len(values), -1), np.zeros(len(values), dtype=bool)
+    for row in np.flatnonzero((values >= threshold).any(axis=1)):
+        free = np.where(ignored | found, 0, values[row])
+        best = len(free) - 1 - int(free[::-1].argmax())  # of objects overlapped equally, COCO takes the last
+        if free[best] >= threshold:
+            objects[row], found[best] = best, True
+        else:
+            neutral[row] = (values[row][ignored] >= threshold).any()
+    return Matches(objects=torch.from_numpy(objects), neutral=torch.from_numpy(neutral))
+
+
+def same_class(detections: Detections, target: Target) -> Bool[Tensor, "n t"]:
+    """Which detections and objects share their class."""
+    return detections.labels[:, None] == target.labels
+
+
+def rank_detections(
+    detections: Sequence[Detections],
+    targets: Sequence[Target],
+    num_classes: int,
+    *,
+    threshold: float = 0.5,
+    rule: Rule = "coco",
+    kind: Kind = "boxes",
+) -> list[Ranking]:
+    """The detections of each class over all pictures, each right or wrong at an IoU of `threshold`.
+
+    Raises `InputError` where no picture has an object that counts.
+    """
+    num_objects = count_objects(targets, num_classes)
+    scores, labels, correct = [], [], []
+    for found, target in zip(detections, targets, strict=True):
+        overlap = overlaps(found, target, kind) * same_class(found, target)
+        matches = match(overlap, target, threshold, rule)
+        scores.append(found.scores[~matches.neutral])
+        labels.append(found.labels[~matches.neutral])
+        correct.append(matches.objects[~matches.neutral] >= 0)
+    return split_ranking(torch.cat(scores), torch.cat(labels), torch.cat(correct), num_objects)
+
+
+def count_objects(targets: Sequence[Target], num_classes: int) -> Int64[Tensor, " {num_classes}"]:
+    """How many objects of each class count; raises `InputError` where there are none at all."""
+    labels = [target.labels[~ignored_objects(target)] for target in targets]
+    if not sum(len(picture) for picture in labels):
+        raise InputError(NOTHING)
+    return torch.cat(labels).bincount(minlength=num_classes)
+
+
+def split_ranking(
+    scores: Float[Tensor, " n"],
+    labels: Int64[Tensor, " n"],
+    correct: Bool[Tensor, " n"],
+    num_objects: Int64[Tensor, " c"],
+) -> list[Ranking]:
+    """One ranking a class; equal scores keep their order."""
+    order = scores.argsort(descending=True, stable=True)
+    scores, labels, correct = scores[order], labels[order], correct[order]
+    return [
+        Ranking(scores=scores[labels == label], correct=correct[labels == label], num_objects=count)
+        for label, count in enumerate(num_objects.tolist())
+    ]
+
+
+def xywh(boxes: Float[Tensor, "n 4"]) -> NDArray[np.float64]:
+    """COCO's form of boxes, in double precision."""
+    corners = boxes.double().cpu()
+    sizes: NDArray[np.float64] = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1).numpy()
+    return sizes
+
+
+def _largest_only(values: NDArray[np.float64], crowd: NDArray[np.bool_], threshold: float) -> NDArray[np.float64]:
+    """Each row with nothing but its largest value, or the crowds' where the others are below the threshold."""
+    ordinary = np.where(crowd, 0, values)
+    largest = ordinary.argmax(axis=1)[:, None] == np.arange(values.shape[1])
+    reached = ordinary.max(axis=1, keepdims=True) >= threshold
+    return np.where(np.where(reached, largest, crowd), values, 0)
+
+
+def _overlaps(found: Any, objects: Any, crowd: list[int]) -> Float64[Tensor, "n t"]:
+    """The same for masks (RLE) and boxes (x y width height)."""
+    if not (len(found) and len(objects)):
+        return torch.zeros(len(found), len(objects), dtype=torch.float64)
+    return torch.from_numpy(coco_masks.iou(found, objects, crowd))

@@ -1,0 +1,40 @@
+"""Where each keypoint of an object is in its box: He et al. 2017, "Mask R-CNN", section 5.
+
+    RoI features 14x14 ─ 8 x (3x3 conv, 512) ─ transposed conv ─ 28x28 ─ bilinear ─ 56x56 heatmaps, one a keypoint
+
+N  RoIs of objects    K  keypoints
+"""
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class KeypointHead(nn.Module):
+    """RoI features `(N, channels, 14, 14)` to heatmaps `(N, K, 56, 56)`: logits of one softmax over all places."""
+
+    def __init__(self, *, channels: int, num_keypoints: int, width: int = 512, depth: int = 8) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(channels if i == 0 else width, width, 3, padding=1) for i in range(depth))
+        self.enlarge = nn.ConvTranspose2d(width, num_keypoints, 4, stride=2, padding=1)
+        for layer in (*self.convs, self.enlarge):
+            assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+            assert layer.bias is not None
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, rois: Float[Tensor, "n i s s2"]) -> Float[Tensor, "n k t t2"]:
+        x = rois
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        return F.interpolate(self.enlarge(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def keypoint_loss(
+    heatmaps: Float[Tensor, "n k t t2"], cells: Int64[Tensor, "n k"], counted: Bool[Tensor, "n k"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy over the places of each keypoint that counts (section 5); 0 where none does."""
+    logits = heatmaps.float().flatten(2)[counted]
+    if not len(logits):
+        return heatmaps.float().sum() * 0
+    return F.cross_entropy(logits, cells[counted])

@@ -1,0 +1,53 @@
+"""Arithmetic on boxes `x1 y1 x2 y2`: coded relative to other boxes, and covered by other boxes.
+
+N      boxes; the references have one row a box
+deltas `(dx, dy, dw, dh)`: centres moved in units of the reference's size, sizes as logarithms of their ratio
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+LARGEST_RATIO = math.log(1000 / 16)
+"""No box is decoded larger than its reference by more than this, in logarithms: `exp` must not overflow."""
+
+Weights = tuple[float, float, float, float]
+
+
+def encode_boxes(
+    boxes: Float[Tensor, "n 4"], references: Float[Tensor, "n 4"], weights: Weights
+) -> Float[Tensor, "n 4"]:
+    """The deltas that lead from each reference to its box, times the weights (Girshick et al. 2014, R-CNN, appendix C).
+
+    Sizes must be above zero.
+    """
+    size = boxes[:, 2:] - boxes[:, :2]
+    reference_size = references[:, 2:] - references[:, :2]
+    offset = boxes[:, :2] + 0.5 * size - (references[:, :2] + 0.5 * reference_size)
+    deltas = torch.cat([offset / reference_size, torch.log(size / reference_size)], 1)
+    return deltas * deltas.new_tensor(weights)
+
+
+def decode_boxes(
+    deltas: Float[Tensor, "n 4"], references: Float[Tensor, "n 4"], weights: Weights
+) -> Float[Tensor, "n 4"]:
+    """The boxes to which the deltas lead: the inverse of `encode_boxes`, in float32."""
+    deltas, references = deltas.float(), references.float()
+    deltas = deltas / deltas.new_tensor(weights)
+    reference_size = references[:, 2:] - references[:, :2]
+    centre = references[:, :2] + 0.5 * reference_size + deltas[:, :2] * reference_size
+    half = 0.5 * reference_size * deltas[:, 2:].clamp(max=LARGEST_RATIO).exp()
+    return torch.cat([centre - half, centre + half], 1)
+
+
+def coverage(boxes: Float[Tensor, "n 4"], regions: Float[Tensor, "m 4"]) -> Float[Tensor, " n"]:
+    """The largest share of each box's area that lies in one region; 0 where there are no regions."""
+    if not len(regions):
+        return boxes.new_zeros(len(boxes))
+    top_left = torch.maximum(boxes[:, None, :2], regions[None, :, :2])
+    bottom_right = torch.minimum(boxes[:, None, 2:], regions[None, :, 2:])
+    shared = (bottom_right - top_left).clamp(min=0).prod(2)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return shared.amax(1) / areas.clamp(min=1e-9)

@@ -1,0 +1,188 @@
+"""torchvision's published detectors, read into our own.
+
+What differs: the first class of theirs is background, ours is the last; theirs have a box for it, ours have not;
+their class ids have gaps where COCO's names have. Their batch norms are frozen, and those of the published files have
+no epsilon, which goes into the weights here.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import detection
+
+from delineate.catalog import build
+from delineate.parts.backbones import read_weights
+from delineate.structures import Categories, InputError, Preprocess
+from delineate.weights.checkpoint import Checkpoint
+
+BACKBONE = {"backbone": "resnet50", "frozen_norm": True}
+EPSILON = 1e-5
+NO_CLASS = "N/A"
+SKELETON = (
+    *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8)),
+    *((7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
+)
+"""The limbs of COCO's 17 keypoints."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One of torchvision's detectors: what makes it, its published weights, and our system in its place."""
+
+    make: Callable[..., nn.Module]
+    published: Any
+    system: str
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "fasterrcnn_resnet50_fpn": Architecture(
+        detection.fasterrcnn_resnet50_fpn, detection.FasterRCNN_ResNet50_FPN_Weights.COCO_V1, "faster_rcnn"
+    ),
+    "maskrcnn_resnet50_fpn": Architecture(
+        detection.maskrcnn_resnet50_fpn, detection.MaskRCNN_ResNet50_FPN_Weights.COCO_V1, "mask_rcnn"
+    ),
+    "keypointrcnn_resnet50_fpn": Architecture(
+        detection.keypointrcnn_resnet50_fpn, detection.KeypointRCNN_ResNet50_FPN_Weights.COCO_V1, "keypoint_rcnn"
+    ),
+}
+
+
+def import_torchvision(
+    architecture: str, file: Path | None = None, *, class_names: Sequence[str] | None = None
+) -> Checkpoint:
+    """Our system with the weights of a torchvision detector: of its state dict in `file`, or its published ones.
+
+    Without `file` torchvision downloads them. `class_names` are those of the file without background; if not given,
+    COCO's where their number is that of the published weights, else `class_1`, `class_2` and so on. Raises
+    `InputError` for an unknown architecture, a file or names that do not fit it, and when there is nothing to download
+    from.
+    """
+    if architecture not in ARCHITECTURES:
+        raise InputError(f"architecture: '{architecture}' is unknown; there are {', '.join(ARCHITECTURES)}")
+    its = ARCHITECTURES[architecture]
+    theirs = _download(its) if file is None else read_weights(file)
+    published = file is None or _is_published(its, file)
+    theirs = _current_names(its, theirs, file or Path(architecture))
+    names = _class_names(its, len(theirs["roi_heads.box_predictor.cls_score.bias"]) - 1, class_names)
+    kept = [row for row, name in enumerate(names) if name != NO_CLASS]
+    categories = Categories(class_names=tuple(names[row] for row in kept), **_keypoints(its, theirs))
+    model = build(its.system, categories, **BACKBONE)
+    weights = _translated(theirs, kept)
+    if published:
+        _without_epsilon(weights)
+    weights["keypoint_classes"] = torch.full((len(kept),), bool(categories.keypoint_names))
+    weights["box_head.one_vs_rest"] = torch.tensor(False)
+    model.load_state_dict(weights)
+    return Checkpoint(
+        model=model.eval(),
+        system=its.system,
+        arguments=dict(BACKBONE),
+        categories=categories,
+        preprocess=Preprocess(short_side=800, long_side=1333),
+    )
+
+
+def _download(its: Architecture) -> dict[str, Tensor]:
+    try:
+        weights: dict[str, Tensor] = its.published.get_state_dict(progress=True, check_hash=True)
+    except Exception as error:
+        raise InputError(
+            f"{its.published.url} could not be fetched ({error}); connect, or give the downloaded file"
+        ) from error
+    return weights
+
+
+def _is_published(its: Architecture, file: Path) -> bool:
+    """Whether the file is the published one, whose name ends with the beginning of its hash."""
+    beginning = Path(its.published.url).stem.rpartition("-")[2]
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest().startswith(beginning)
+
+
+def _current_names(its: Architecture, weights: dict[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """The weights as the installed torchvision names them: older files have other names, which it translates."""
+    if "roi_heads.box_predictor.cls_score.bias" not in weights:
+        raise InputError(f"{source}: no weight 'roi_heads.box_predictor.cls_score.bias'; not a detector of torchvision")
+    options: dict[str, Any] = {"num_classes": len(weights["roi_heads.box_predictor.cls_score.bias"])}
+    heatmaps = weights.get("roi_heads.keypoint_predictor.kps_score_lowres.bias")
+    if heatmaps is not None:
+        options["num_keypoints"] = len(heatmaps)
+    model = its.make(weights=None, weights_backbone=None, **options)
+    counted = {key: value for key, value in weights.items() if not key.endswith("num_batches_tracked")}
+    missing = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}
+    try:
+        model.load_state_dict({**missing, **counted})
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise InputError(f"{source}: does not fit {its.system} ({reason})") from error
+    state: dict[str, Tensor] = model.state_dict()
+    return state
+
+
+RENAMED = {
+    "backbone.body.": "pyramid.backbone.body.",
+    **{f"backbone.fpn.inner_blocks.{i}.0.": f"pyramid.laterals.{i}." for i in range(4)},
+    **{f"backbone.fpn.layer_blocks.{i}.0.": f"pyramid.outputs.{i}." for i in range(4)},
+    "rpn.head.conv.0.0.": "proposer.conv.",
+    "rpn.head.cls_logits.": "proposer.objectness.",
+    "rpn.head.bbox_pred.": "proposer.deltas.",
+    "roi_heads.box_head.fc6.": "box_head.hidden.0.",
+    "roi_heads.box_head.fc7.": "box_head.hidden.1.",
+    "roi_heads.box_predictor.cls_score.": "box_head.classify.",
+    "roi_heads.box_predictor.bbox_pred.": "box_head.regress.",
+    **{f"roi_heads.mask_head.{i}.0.": f"mask_head.convs.{i}." for i in range(4)},
+    "roi_heads.mask_predictor.conv5_mask.": "mask_head.enlarge.",
+    "roi_heads.mask_predictor.mask_fcn_logits.": "mask_head.classify.",
+    **{f"roi_heads.keypoint_head.{2 * i}.": f"keypoint_head.convs.{i}." for i in range(8)},
+    "roi_heads.keypoint_predictor.kps_score_lowres.": "keypoint_head.enlarge.",
+}
+
+
+def _class_names(its: Architecture, count: int, given: Sequence[str] | None) -> list[str]:
+    """The names of all classes of a file but background; `NO_CLASS` for an id that COCO does not use."""
+    published: list[str] = its.published.meta["categories"][1:]
+    if given is not None:
+        if len(given) != count:
+            raise InputError(f"class_names: {len(given)} names, but the weights have {count} classes and background")
+        return list(given)
+    return published if len(published) == count else [f"class_{number}" for number in range(1, count + 1)]
+
+
+def _keypoints(its: Architecture, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The names and limbs of the file's keypoints, as `Categories` takes them."""
+    heatmaps = theirs.get("roi_heads.keypoint_predictor.kps_score_lowres.bias")
+    if heatmaps is None:
+        return {}
+    published: list[str] = its.published.meta["keypoint_names"]
+    if len(heatmaps) == len(published):
+        return {"keypoint_names": tuple(published), "skeleton": SKELETON}
+    return {"keypoint_names": tuple(f"keypoint_{number}" for number in range(1, len(heatmaps) + 1))}
+
+
+def _translated(theirs: Mapping[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:
+    """Their weights under our names, of the classes that are kept; background moves from the first to the last."""
+    weights = {}
+    for key, value in theirs.items():
+        old = next(name for name in RENAMED if key.startswith(name))
+        weights[RENAMED[old] + key.removeprefix(old)] = value.clone()
+    rows = torch.tensor(kept) + 1
+    for kind in ("weight", "bias"):
+        scores, boxes = weights[f"box_head.classify.{kind}"], weights[f"box_head.regress.{kind}"]
+        weights[f"box_head.classify.{kind}"] = torch.cat([scores[rows], scores[:1]])
+        weights[f"box_head.regress.{kind}"] = boxes.view(len(scores), 4, *boxes.shape[1:])[rows].flatten(0, 1)
+        if f"mask_head.classify.{kind}" in weights:
+            weights[f"mask_head.classify.{kind}"] = weights[f"mask_head.classify.{kind}"][rows]
+    return weights
+
+
+def _without_epsilon(weights: dict[str, Tensor]) -> None:
+    """Scale the batch norms such that ours, which add an epsilon to the variance, give what theirs give without."""
+    for key in [key for key in weights if key.endswith("running_var")]:
+        variance = weights[key].double()
+        scale = weights[key.replace("running_var", "weight")]
+        scale.mul_(((variance + EPSILON) / variance).sqrt().to(scale))
