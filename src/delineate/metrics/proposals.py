@@ -47,7 +47,7 @@ def mean_average_best_overlap(
 ) -> dict[int, float]:
     """MABO: the largest IoU that each object has with a proposal, averaged over a class, averaged over the classes.
 
-    Uijlings et al. 2013, Selective Search for Object Recognition, section 4. Arguments, result and errors as
+    Uijlings et al. 2013, Selective Search for Object Recognition, section 5. Arguments, result and errors as
     `proposal_recall`; a class without objects is left out.
     """
     best, labels = _best_overlaps(proposals, targets, num_proposals)

@@ -10,22 +10,18 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from delineate.models.region import selective_search as module
+from delineate.models.region.colour_spaces import colour_space
 from delineate.models.region.graph_segmentation import convolved, gaussian, graph_segmentation
+from delineate.models.region.grouping import Regions, described, group, texture_codes, touching
 from delineate.models.region.selective_search import (
     FAST,
     MAX_AREA,
     MIN_SIZE,
     SIGMA,
-    Regions,
     Strategies,
-    colour_space,
-    described,
-    group,
     hierarchies,
     ordered,
     selective_search,
-    texture_codes,
-    touching,
 )
 
 

@@ -9,30 +9,20 @@
 Deviation from the paper: weights are rounded to 1/128 of a grey level, so that sorting them is counting.
 """
 
-import inspect
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from functools import partial
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from delineate.ops.compiling import compiled
 
 # Half of the eight neighbours of a pixel; the other half are edges of theirs. Columns: down, right.
 DIRECTIONS = ((0, 1), (1, -1), (1, 0), (1, 1))
 LEVELS = 128
 NUM_WEIGHTS = 2**16  # the largest distance of three channels is sqrt(3) * 255 * 128 = 56533
 
-
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """The function as machine code, kept on disk, that lets other threads run meanwhile.
-
-    Sums may be reordered (`fastmath`), as without it they would run one by one.
-    """
-    # The tests' shape checker wraps every function; numba must see what it wraps.
-    return cast(Callable[P, R], numba.njit(cache=True, nogil=True, fastmath=True)(inspect.unwrap(function)))
+fast = partial(compiled, fastmath=True)
+"""Sums may be reordered, as without it they would run one by one."""
 
 
 def graph_segmentation(
@@ -61,7 +51,7 @@ def gaussian(sigma: float, *, derivative: bool = False) -> NDArray[np.float32]:
     return np.asarray(kernel, np.float32)
 
 
-@compiled
+@fast
 def convolved(
     planes: NDArray[np.float32], down: NDArray[np.float32], right: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -89,7 +79,7 @@ def convolved(
     return output
 
 
-@compiled
+@fast
 def edge_weights(planes: NDArray[np.float32]) -> NDArray[np.uint16]:
     """The weights `(h, w, 4)` of each pixel's edges: Euclidean distances; where there is no neighbour, the largest."""
     num_planes, height, width = planes.shape
@@ -105,7 +95,7 @@ def edge_weights(planes: NDArray[np.float32]) -> NDArray[np.uint16]:
     return weights
 
 
-@compiled
+@fast
 def sorted_edges(weights: NDArray[np.uint16]) -> NDArray[np.int32]:
     """The edges in ascending order of their weights, equal ones in their own."""
     flat = weights.reshape(-1)
@@ -123,7 +113,7 @@ def sorted_edges(weights: NDArray[np.uint16]) -> NDArray[np.int32]:
     return edges
 
 
-@compiled
+@fast
 def root(forest: NDArray[np.int32], pixel: int) -> int:
     """The root of the pixel's tree; the path to it is halved."""
     while forest[pixel] >= 0:
@@ -135,7 +125,7 @@ def root(forest: NDArray[np.int32], pixel: int) -> int:
     return pixel
 
 
-@compiled
+@fast
 def join(forest: NDArray[np.int32], one: int, other: int) -> int:
     """Make one tree of two, given their roots; returns its root."""
     if forest[one] > forest[other]:
@@ -145,7 +135,7 @@ def join(forest: NDArray[np.int32], one: int, other: int) -> int:
     return one
 
 
-@compiled
+@fast
 def grown(
     weights: NDArray[np.uint16], edges: NDArray[np.int32], size: tuple[int, int], scale: np.float32, min_size: int
 ) -> NDArray[np.int32]:
@@ -176,7 +166,7 @@ def grown(
     return forest
 
 
-@compiled
+@fast
 def numbered(forest: NDArray[np.int32]) -> NDArray[np.int32]:
     """The roots' numbers in the order of their first pixels."""
     labels = np.empty_like(forest)
