@@ -5,9 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from delineate.catalog import build
 from delineate.cli.app import run
+from delineate.data import read_dataset
+from delineate.structures import Preprocess
+from delineate.weights import Checkpoint, save_run
 
 
 class Ended:
@@ -67,3 +72,21 @@ def mask_folder(tmp_path: Path) -> Iterator[Path]:
             Image.fromarray(pixels).save(root / kind / "train" / f"{name}.png")
     (root / "classes.txt").write_text("cat\ndog\n")
     return root
+
+
+@pytest.fixture(scope="session")
+def detector(data: Path) -> Path:
+    """A run of a Mask R-CNN on the same classes, which has learned nothing yet."""
+    folder = data.parent / "detector"
+    torch.manual_seed(0)
+    arguments = {"backbone": "resnet10t", "width": 16, "anchor_size": 8}
+    categories = read_dataset(data, "val").categories
+    checkpoint = Checkpoint(
+        model=build("mask_rcnn", categories, **arguments),
+        system="mask_rcnn",
+        arguments=arguments,
+        categories=categories,
+        preprocess=Preprocess(),
+    )
+    save_run(folder, checkpoint)
+    return folder

@@ -4,17 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from delineate.cli import demo
+from delineate.cli import demo, reporting
 
 QUICK = ("--minutes", 0.01, "--num-images", 50)
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "SYSTEM", "segnet_basic")
-    monkeypatch.setattr(demo, "ARGUMENTS", {"width": 4})
-    monkeypatch.setattr(demo, "IMAGE_SIZE", (48, 48))
-    monkeypatch.setattr(demo, "NUM_SHOWN", 2)
+    monkeypatch.setattr(demo, "ARGUMENTS", {"backbone": "resnet10t", "width": 16, "anchor_size": 8, "num_rois": 16})
+    monkeypatch.setattr(demo, "IMAGE_SIZE", (64, 64))
+    monkeypatch.setattr(reporting, "NUM_SHOWN", 2)
 
 
 def test_a_report_of_pictures_that_were_not_trained_on(delineate: Callable, tmp_path: Path) -> None:
@@ -22,8 +21,10 @@ def test_a_report_of_pictures_that_were_not_trained_on(delineate: Callable, tmp_
     ended = delineate("demo", "--out", out, *QUICK, "--json")
     assert set(ended.json) == {"metrics", "num_images", "report"}
     page = (out / "report.html").read_text()
-    assert f"{ended.json['metrics']['mIoU']:.3f}" in page
+    assert f"{ended.json['metrics']['AP50']:.3f}" in page
     assert page.count("data:image/") >= 1
+    for heading in ("Pictures", "Training", "Metrics", "Classes", "Detection", "Confusion matrix"):
+        assert f"<h2>{heading}</h2>" in page
     assert len(list((out / "predictions").iterdir())) == 2
     files = [
         {row["file_name"] for row in json.loads(path.read_text())["images"]}
@@ -44,7 +45,8 @@ def test_an_earlier_demo_is_replaced_and_nothing_else_is(delineate: Callable, tm
     assert ended.code == 0
     assert not (earlier / "old.txt").exists()
     last = ended.out.splitlines()[-1]
-    assert "mIoU" in last
+    assert last.startswith("box AP50 ")
+    assert "mask AP50 " in last
     assert str(earlier / "report.html") in last
     assert "no demo" in delineate("demo", "--out", other, *QUICK).mistake
     assert (other / "old.txt").read_text() == "old"

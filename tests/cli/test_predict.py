@@ -65,6 +65,54 @@ def test_unreadable_pictures_are_said_and_passed_over(
     assert "missing.png" in second
 
 
+def test_objects_as_json(delineate: Callable, detector: Path, pictures: Path, tmp_path: Path) -> None:
+    everything = delineate("predict", detector, pictures, "--out", tmp_path, "--json", "--min-score", 0)
+    records = [json.loads(line) for line in everything.out.splitlines()]
+    assert len(records) == 3
+    scores = [score for record in records for score in record["scores"]]
+    limit = sorted(scores)[len(scores) // 2]
+    likely = delineate("predict", detector, pictures, "--out", tmp_path, "--json", "--min-score", limit)
+    for record, line in zip(records, likely.out.splitlines(), strict=True):
+        assert set(record) == {"file", "height", "width", "boxes", "labels", "scores", "masks"}
+        count = sum(score >= limit for score in record["scores"])
+        kept = json.loads(line)
+        for field in ("boxes", "labels", "scores", "masks"):
+            assert kept[field] == record[field][:count]
+    unlikely = [json.loads(line) for line in delineate("predict", detector, pictures, "--json").out.splitlines()]
+    assert all(score >= 0.5 for record in unlikely for score in record["scores"])
+    assert not (tmp_path / "overlays").exists()
+
+
+def test_objects_are_drawn(delineate: Callable, detector: Path, pictures: Path, tmp_path: Path) -> None:
+    files = sorted(pictures.iterdir())
+    for name, score in (("all", 0), ("none", 1)):
+        assert delineate("predict", detector, pictures, "--out", tmp_path / name, "--min-score", score).code == 0
+    for file in files:
+        found, nothing = (read_image(tmp_path / name / "overlays" / f"{file.stem}.jpg") for name in ("all", "none"))
+        picture = read_image(file)
+        assert found.shape == picture.shape
+        assert (nothing.int() - picture.int()).abs().float().mean() < 4, "JPEG's noise"
+        assert (found.int() - picture.int()).abs().float().mean() > 4
+    assert not (tmp_path / "all" / "label_maps").exists()
+
+
+@pytest.mark.parametrize("system", ["dense", "detector"])
+def test_overlays_of_very_large_pictures_are_reduced(
+    delineate: Callable,
+    trained: Path,
+    detector: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+) -> None:
+    monkeypatch.setattr("delineate.cli.predict.MAX_OVERLAY", 30)
+    run = trained if system == "dense" else detector
+    assert delineate("predict", run, pictures, "--out", tmp_path).code == 0
+    shapes = {tuple(read_image(file).shape) for file in (tmp_path / "overlays").iterdir()}
+    assert shapes == {(3, 22, 22)}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -72,12 +120,21 @@ def test_unreadable_pictures_are_said_and_passed_over(
         (["nowhere", "DATA"], "nowhere: no such run"),
         (["RUN"], "Missing argument 'PATHS...'"),
         (["RUN", "EMPTY"], "no pictures in this folder"),
+        (["RUN", "DATA", "--min-score", "0.5"], "min_score: a dense system"),
+        (["RUN", "DATA", "--min-score", "2"], "Invalid value for '--min-score'"),
+        (["DETECTOR", "DATA", "--tile", "64"], "tile: only dense systems can go through a picture in tiles"),
     ],
 )
 def test_mistakes(
-    delineate: Callable, data: Path, trained: Path, tmp_path: Path, arguments: list[str], message: str
+    delineate: Callable,
+    data: Path,
+    trained: Path,
+    detector: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
 ) -> None:
-    paths = {"RUN": trained, "DATA": data, "EMPTY": tmp_path}
+    paths = {"RUN": trained, "DETECTOR": detector, "DATA": data, "EMPTY": tmp_path}
     assert message in delineate("predict", *[paths.get(part, part) for part in arguments]).mistake
 
 

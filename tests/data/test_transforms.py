@@ -246,3 +246,46 @@ def test_colour_changes_the_picture_alone() -> None:
 def test_values_out_of_range_are_named(arguments: dict[str, object], field: str) -> None:
     with pytest.raises(InputError, match=f"^{field}: "):
         Augmentation(**arguments)  # type: ignore[arg-type]
+
+
+def proposed(size: tuple[int, int], *boxes: tuple[float, float, float, float]) -> Sample:
+    """A picture whose objects were proposed, each by its very box."""
+    corners = torch.tensor(boxes).view(-1, 4)
+    target = Target(image_size=size, boxes=corners, labels=torch.arange(len(boxes)), proposals=corners.clone())
+    return Sample(image=torch.zeros(3, *size, dtype=torch.uint8), target=target, file="proposed.png")
+
+
+def test_proposals_are_moved_by_every_step() -> None:
+    sample = proposed((40, 60), (10.0, 5.0, 30.0, 25.0), (0.0, 0.0, 12.5, 40.0), (50.0, 30.0, 60.0, 40.0))
+    cut = resized_crop(sample, (5, 10, 20, 40), (40, 80))
+    assert cut.target.proposals is not None
+    assert cut.target.proposals.tolist() == [[0, 0, 40, 40], [0, 0, 5, 40]]
+    flipped = horizontal_flip(cut, ())
+    assert flipped.target.proposals is not None
+    assert flipped.target.proposals.tolist() == [[40, 0, 80, 40], [75, 0, 80, 40]]
+    padded = pad(flipped, (64, 96))
+    assert padded.target.image_size == (64, 96)
+    assert padded.target.proposals is not None
+    assert padded.target.proposals.tolist() == [[40, 0, 80, 40], [75, 0, 80, 40]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**31), crop_size=st.none() | st.tuples(st.integers(20, 90), st.integers(20, 90)))
+def test_proposals_move_as_boxes_do(seed: int, crop_size: tuple[int, int] | None) -> None:
+    torch.manual_seed(seed)
+    augmentation = Augmentation(scale=(0.5, 2.0), crop_size=crop_size, flip=0.5)
+    transform = training_transform(augmentation, Preprocess(), Categories(class_names=tuple("abc")))
+    sample = proposed((60, 80), (10.0, 15.0, 40.5, 45.0), (50.0, 5.0, 70.0, 55.0), (0.0, 0.0, 3.0, 60.0))
+    moved = transform(sample).target
+    assert moved.proposals is not None
+    assert torch.equal(moved.proposals, moved.boxes)
+    Target(image_size=moved.image_size, proposals=moved.proposals)  # which are checked here
+
+
+def test_objects_come_and_go_without_their_proposals() -> None:
+    sample = proposed((40, 60), (10.0, 5.0, 30.0, 25.0), (0.0, 0.0, 12.5, 40.0))
+    one = replace(sample, target=sample.target[torch.tensor([True, False])])
+    cut = resized_crop(one, (0, 0, 40, 8), (40, 8)).target
+    assert len(cut) == 0
+    assert cut.proposals is not None
+    assert cut.proposals.tolist() == [[0, 0, 8, 40]]

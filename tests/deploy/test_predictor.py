@@ -113,6 +113,11 @@ def test_a_picture_of_one_tile_is_not_tiled(predictor: Predictor) -> None:
     assert torch.equal(tiled.label_map, label_maps(predictor, image)[0])
 
 
+def test_a_label_map_has_no_scores(predictor: Predictor) -> None:
+    with pytest.raises(InputError, match="min_score: a dense system"):
+        predictor(picture(30, 40), min_score=0.5)
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

@@ -129,3 +129,41 @@ def test_what_holds_no_weights_is_named(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(InputError, match=r"list.pth: holds a list"):
         read_weights(tmp_path / "list.pth")
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "convnext_atto", "efficientnet_lite0", "dla34"])
+def test_a_backbone_may_end_before_its_last_levels(name: str) -> None:
+    whole, part = timm_backbone(name), timm_backbone(name, deepest_stride=16)
+    assert part.strides == whole.strides[:-1]
+    assert part.strides[-1] == 16
+    assert len(part.state_dict()) < len(whole.state_dict())
+    part.load_state_dict({key: whole.state_dict()[key] for key in part.state_dict()})
+    x = torch.randn(1, 3, 64, 96)
+    torch.testing.assert_close(part.eval()(x).levels, whole.eval()(x).levels[:-1])
+
+
+def test_a_vgg_that_ends_at_stride_16_has_all_its_convolutions() -> None:
+    part = timm_backbone("vgg11", deepest_stride=16)
+    assert isinstance(part, VGGBackbone)
+    assert part.strides == (1, 2, 4, 8, 16)
+    assert sum(part.depths) == 8
+
+
+def test_a_backbone_without_such_a_level_is_refused() -> None:
+    with pytest.raises(InputError, match="timm's convnext_atto has no map of stride 2 or finer"):
+        timm_backbone("convnext_atto", deepest_stride=2)
+
+
+def test_frozen_norms_stay_as_they_are_while_the_rest_learns() -> None:
+    backbone = timm_backbone("resnet10t")
+    backbone.freeze_norms()
+    norms = {name for name, module in backbone.named_modules() if isinstance(module, torch.nn.BatchNorm2d)}
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    backbone.train()
+    optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=0.1)
+    sum(level.sum() for level in backbone(torch.randn(2, 3, 64, 64)).levels).backward()
+    optimizer.step()
+    moved = {key for key, value in backbone.state_dict().items() if not torch.equal(value, before[key])}
+    assert moved
+    assert not {key.rpartition(".")[0] for key in moved} & norms
+    assert all(module.training == (name not in norms) for name, module in backbone.named_modules())

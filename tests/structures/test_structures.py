@@ -4,7 +4,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from delineate.structures import IGNORE, Categories, Detections, InputError, LabelMap, Preprocess, Sample, Target
+from delineate.ops.masks import encode_rle
+from delineate.structures import (
+    IGNORE,
+    Categories,
+    Detections,
+    InputError,
+    LabelMap,
+    Preprocess,
+    Proposals,
+    Sample,
+    Target,
+    on_cpu,
+)
 
 SIZE = (40, 60)
 BOXES = torch.tensor([[1.0, 2.0, 11.0, 12.0], [0.0, 0.0, 60.0, 40.0]])
@@ -125,3 +137,80 @@ def test_normalising_is_per_channel() -> None:
     preprocess = Preprocess(mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 0.25))
     found = preprocess.normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8))
     assert found.flatten().tolist() == [1.0, 1.0, 0.0]
+
+
+def found_objects() -> Detections:
+    """Two objects with all that a detection may have."""
+    masks = torch.zeros(2, *SIZE, dtype=torch.bool)
+    masks[0, 2:12, 1:11] = True
+    masks[1, :, 30:] = True
+    return Detections(
+        image_size=SIZE,
+        boxes=BOXES,
+        labels=LABELS,
+        scores=torch.tensor([0.9, 0.3]),
+        rles=encode_rle(masks),
+        keypoints=torch.tensor([[[3.0, 4.0]], [[5.0, 6.0]]]),
+        visibility=torch.tensor([[2], [1]]),
+    )
+
+
+@pytest.mark.parametrize(("score", "count"), [(0.95, 0), (0.9, 1), (0.31, 1), (0.3, 2), (0.0, 2)])
+def test_detections_above_a_score_keep_all_their_fields(score: float, count: int) -> None:
+    found = found_objects()
+    kept = found.above(score)
+    assert kept.image_size == SIZE
+    for field in ("boxes", "labels", "scores", "rles", "keypoints", "visibility"):
+        assert len(getattr(kept, field)) == count
+    assert torch.equal(kept.boxes, BOXES[:count])
+    assert torch.equal(kept.masks, found.masks[:count])
+
+
+def test_detections_above_a_score_without_masks_and_keypoints() -> None:
+    found = Detections(image_size=SIZE, boxes=BOXES, labels=LABELS, scores=torch.tensor([0.9, 0.3]))
+    kept = found.above(0.5)
+    assert len(kept) == 1
+    assert kept.masks is None
+    assert kept.keypoints is None
+
+
+def test_masks_of_detections_are_kept_as_rle_of_the_pictures_size() -> None:
+    found = found_objects()
+    assert found.masks.sum((1, 2)).tolist() == [100, 1200]
+    other = encode_rle(torch.zeros(2, 60, 40, dtype=torch.bool))
+    with pytest.raises(InputError, match=r"rles: row 1 is of size \[60, 40\], the picture's is \(40, 60\)"):
+        replace(found, rles=[found.rles[0], other[1]])
+    with pytest.raises(InputError, match="rles: 1 rows beside 2 boxes"):
+        replace(found, rles=found.rles[:1])
+
+
+def test_detections_on_the_cpu_keep_what_is_no_tensor() -> None:
+    found = on_cpu(found_objects())
+    assert isinstance(found, Detections)
+    assert found.rles == found_objects().rles
+    assert torch.equal(found.keypoints, found_objects().keypoints)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"boxes": boxes([5, 5, 5, 9])}, r"boxes: row 1 .* has no area"),
+        ({"boxes": boxes([5, 5, 9, 41])}, r"boxes: row 1 .* is outside the picture"),
+        ({"boxes": BOXES.double()}, r"boxes: torch.float64 is not torch.float32"),
+        ({"scores": torch.tensor([0.9])}, r"scores: 1 rows beside 2 boxes"),
+        ({"scores": torch.tensor([0.3, 0.9])}, r"scores: row 1 is higher than the row before"),
+        ({"image_size": (0, 60)}, r"image_size: \(0, 60\)"),
+    ],
+)
+def test_wrong_proposals_name_the_field_and_the_row(fields: dict[str, Tensor], message: str) -> None:
+    right = {"image_size": SIZE, "boxes": BOXES, "scores": torch.tensor([0.9, 0.9])}
+    assert len(Proposals(**right)) == 2
+    with pytest.raises(InputError, match=message):
+        Proposals(**{**right, **fields})
+
+
+def test_a_targets_proposals_are_checked_and_not_picked_from() -> None:
+    target = Target(image_size=SIZE, boxes=BOXES, labels=LABELS, proposals=BOXES.repeat(3, 1))
+    assert torch.equal(target[torch.tensor([True, False])].proposals, target.proposals)
+    with pytest.raises(InputError, match=r"proposals: row 1 .* is outside the picture"):
+        replace(target, proposals=boxes([5, 5, 9, 41]), categories=None)

@@ -11,13 +11,15 @@ from delineate import __version__
 from delineate.cli.click import Context, UsageError
 from delineate.cli.convert import convert, synth
 from delineate.cli.demo import demo
+from delineate.cli.importing import import_weights
 from delineate.cli.models import models
 from delineate.cli.output import error_line
 from delineate.cli.predict import predict
+from delineate.cli.propose import propose
 from delineate.cli.train import train_app
 from delineate.cli.val import val
 
-ORDER = ("demo", "models", "train", "val", "predict", "convert", "synth")
+ORDER = ("demo", "models", "train", "val", "predict", "propose", "import", "convert", "synth")
 
 
 class Commands(TyperGroup):
@@ -37,6 +39,8 @@ app.command(rich_help_panel="Systems")(models)
 app.add_typer(train_app, name="train", rich_help_panel="Systems")
 app.command(rich_help_panel="Systems")(val)
 app.command(rich_help_panel="Systems")(predict)
+app.command(rich_help_panel="Systems")(propose)
+app.command("import", rich_help_panel="Systems")(import_weights)
 app.command(rich_help_panel="Data")(convert)
 app.command(rich_help_panel="Data")(synth)
 app.command(rich_help_panel="Begin here")(demo)

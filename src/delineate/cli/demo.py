@@ -1,10 +1,7 @@
 """`delineate demo`: from nothing to a report of a trained network in a few minutes."""
 
-import os
-import platform
 import shutil
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,23 +9,18 @@ import typer
 from rich.markup import escape
 
 from delineate.cli.output import AsJson, number, print_json, print_line, progress, stderr
+from delineate.cli.reporting import Measured, curves, machine_facts, report_parts, system_fact
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from delineate.data import Dataset
-    from delineate.deploy import Predictor
-    from delineate.training import Evaluation, TrainingResult, TrainingSettings
-    from delineate.viz import Report
+    from delineate.training import TrainingResult, TrainingSettings
 
 MARK = ".delineate-demo"
 SPLITS = {"train": 0.88, "val": 0.04, "test": 0.08}
 NUM_IMAGES, IMAGE_SIZE = 3000, (96, 96)
-SYSTEM = "unet"
-ARGUMENTS = {"backbone": "plain", "width": 16}
-SETTINGS: dict[str, Any] = {"batch_size": 16, "learning_rate": 3e-3, "scale": (0.8, 1.25), "crop_size": IMAGE_SIZE}
-NUM_SHOWN = 8
-CURVES = ("epoch", "loss", "mIoU", "pixel_accuracy")
+SYSTEM = "mask_rcnn"
+ARGUMENTS: dict[str, Any] = {"backbone": "resnet10t", "width": 64, "anchor_size": 12, "num_rois": 64}
+SETTINGS: dict[str, Any] = {"batch_size": 8, "learning_rate": 2e-3, "scale": (0.8, 1.25), "crop_size": IMAGE_SIZE}
+SAID = {"AP50": "box AP50", "mask_AP50": "mask AP50"}
 
 
 def demo(
@@ -40,11 +32,10 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of the pictures and the training.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """See a network learn to label pictures: synthetic pictures, training, results, and a report to open."""
+    """See a network learn to find objects: synthetic pictures, training, results, and a report to open."""
     from delineate.data import read_dataset, synthesise
     from delineate.deploy import Predictor
     from delineate.training import TrainingSettings, evaluate_run, train
-    from delineate.viz import write_report
 
     start = time.perf_counter()
     _clear(out)
@@ -63,20 +54,22 @@ def demo(
             result.folder, out / "data", "test", watch=lambda batches: bar.track(batches, description="measuring")
         )
 
-    _say(4, "predicting, and writing the report")
-    predictor = Predictor.load(result.folder)
-    pictures = _pictures(predictor, read_dataset(out / "data", "test"), out / "predictions")
+    _say(4, "drawing, and writing the report")
+    measured = Measured(
+        evaluation=evaluation,
+        dataset=read_dataset(out / "data", "test"),
+        predictor=Predictor.load(result.folder),
+    )
     command = f"delineate demo --minutes {minutes:g} --num-images {num_images} --seed {seed}"
-    report = _report(result, evaluation, pictures, settings, command, time.perf_counter() - start)
-    write_report(out / "report.html", report)
+    _write_report(out, measured, result, settings, command, start)
     if as_json:
         print_json(
             {"metrics": evaluation.metrics, "num_images": evaluation.num_images, "report": str(out / "report.html")}
         )
         return
-    name, value = next(iter(evaluation.metrics.items()))
+    said = "   ".join(f"{SAID[name]} {number(value)}" for name, value in evaluation.metrics.items() if name in SAID)
     print_line(
-        f"[bold green]{name} {number(value)}[/] on {evaluation.num_images} pictures it never saw; "
+        f"[bold green]{said}[/] on {evaluation.num_images} pictures it never saw; "
         f"open [bold]{escape(str(out / 'report.html'))}[/]"
     )
 
@@ -97,55 +90,37 @@ def _say(step: int, what: str) -> None:
     stderr.print(f"[bold cyan]{step}/4[/] {escape(what)}")
 
 
-def _pictures(predictor: "Predictor", dataset: "Dataset", folder: Path) -> list[tuple[str, "Tensor"]]:
-    """Some pictures beside truth and prediction: each as a file, all as a grid."""
-    from delineate.structures import LabelMap
-    from delineate.viz import comparison_grid, draw_label_map, write_picture
-
-    rows = []
-    for index in range(min(NUM_SHOWN, len(dataset))):
-        image, truth = dataset[index].image, dataset[index].target.label_map
-        (prediction,) = predictor(image)
-        assert truth is not None
-        assert isinstance(prediction, LabelMap)
-        maps = (truth, prediction.label_map)
-        rows.append([image, *(draw_label_map(image, label_map, dataset.categories) for label_map in maps)])
-        write_picture(folder / f"{Path(dataset.files[index]).stem}.png", rows[-1][-1])
-    return [("Pictures that it never saw", comparison_grid(rows, categories=dataset.categories))]
-
-
-def _report(
+def _write_report(
+    out: Path,
+    measured: Measured,
     result: "TrainingResult",
-    evaluation: "Evaluation",
-    pictures: list[tuple[str, "Tensor"]],
     settings: "TrainingSettings",
     command: str,
-    seconds: float,
-) -> "Report":
-    from delineate import __version__
+    start: float,
+) -> None:
+    """The report, and the predictions in it as files; `start` is when the demo began."""
     from delineate.training import Run
-    from delineate.viz import Report
+    from delineate.viz import Report, write_picture, write_report
 
-    facts = {
-        "system": settings.model + "".join(f", {name} {value}" for name, value in settings.arguments.items()),
-        "data": f"synthetic pictures of {IMAGE_SIZE[1]} x {IMAGE_SIZE[0]} pixels, seed {settings.seed}",
-        "training": f"{settings.minutes:g} minutes, {result.pictures:,} pictures seen",
-        "measured on": f"{evaluation.num_images} pictures of the split test; {evaluation.protocol}",
-        "whole demo": f"{seconds:.0f} seconds",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "delineate": f"{__version__}, {datetime.now():%Y-%m-%d}",
-    }
-    history = Run.open(result.folder).read_metrics()
-    return Report(
-        title="A network learned to label pictures",
-        summary="The demo of delineate: synthetic pictures were made, a network was trained on them from scratch, "
-        "and then measured on others, which it had not seen.",
-        headline={name: value for name, value in evaluation.metrics.items() if "/" not in name},
-        facts=facts,
+    rows = measured.rows()
+    for file, row in rows.items():
+        write_picture(out / "predictions" / f"{Path(file).stem}.png", row[-1])
+    parts = report_parts(measured, rows)
+    evaluation = measured.evaluation
+    report = Report(
+        title="A network learned to find objects",
+        summary="The demo of delineate: synthetic pictures were made, a network was trained on them from scratch to "
+        "find objects with their boxes and masks, and then measured on others, which it had not seen.",
+        facts={
+            "system": system_fact(settings.model, settings.arguments),
+            "data": f"synthetic pictures of {IMAGE_SIZE[1]} x {IMAGE_SIZE[0]} pixels, seed {settings.seed}",
+            "training": f"{settings.minutes:g} minutes, {result.pictures:,} pictures seen",
+            "measured on": f"{evaluation.num_images} pictures of the split test; {evaluation.protocol}",
+            "whole demo": f"{time.perf_counter() - start:.0f} seconds",
+            **machine_facts(),
+        },
         command=command,
-        history=[{name: row[name] for name in CURVES if name in row} for row in history],
-        per_class=evaluation.per_class,
-        confusion=evaluation.confusion,
-        confusion_names=evaluation.names,
-        pictures=pictures,
+        history=curves(Run.open(result.folder).read_metrics()),
+        **parts,
     )
+    write_report(out / "report.html", report)

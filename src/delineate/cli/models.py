@@ -4,6 +4,9 @@ from typing import Any
 
 from delineate.cli.output import AsJson, print_json, print_table, table
 
+FINDS = {"segment": "Classes of pixels", "detect": "Boxes", "mask": "Boxes and masks", "pose": "Boxes and keypoints"}
+"""What the systems of a task find."""
+
 
 def models(as_json: AsJson = False) -> None:
     """List the systems: what they are, the paper, their options."""
@@ -23,10 +26,18 @@ def models(as_json: AsJson = False) -> None:
         return
     rows = table("name", "what it is")
     rows.columns[0].no_wrap = True
+    task = None
     for name, system in CATALOG.items():
-        flags = " ".join("--" + option.replace("_", "-") for option in options(name))
+        if system.task != task:
+            task = system.task
+            rows.add_row(f"[bold]{FINDS[task]}[/]\n")
+        flags = " ".join(_flag(option, parameter.default) for option, parameter in options(name).items())
         rows.add_row(f"[bold cyan]{name}[/]", f"{system.title}\n[dim]{system.paper}[/]\n[green]{flags}[/]\n")
     print_table(rows)
+
+
+def _flag(option: str, default: Any) -> str:
+    return ("--no-" if default is True else "--") + option.replace("_", "-")
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -17,6 +18,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout, for 
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute; auto takes CUDA where there is one.")
 ]
+
+PARTIAL = re.compile(r"(^|_)AR\d*($|_)|_(small|medium|large)$")
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -61,10 +64,15 @@ def progress() -> Progress:
 
 
 def headline(metrics: Mapping[str, float]) -> str:
-    """The metrics of the whole in one line, the first one emphasised; those of single classes, `IoU/NAME`, left out."""
-    first, *others = (name for name in metrics if "/" not in name)
-    line = f"[bold green]{first} {number(metrics[first])}[/]"
-    return line + "".join(f"   {name} {number(metrics[name])}" for name in others)
+    """The main metrics in one line, the first one emphasised."""
+    (first, value), *others = main_metrics(metrics).items()
+    line = f"[bold green]{first} {number(value)}[/]"
+    return line + "".join(f"   {name} {number(value)}" for name, value in others)
+
+
+def main_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of the whole: not those of single classes, `IoU/NAME`, nor COCO's of one size and of recall."""
+    return {name: value for name, value in metrics.items() if "/" not in name and not PARTIAL.search(name)}
 
 
 def number(value: float | None) -> str:

@@ -12,13 +12,12 @@ from rich.markup import escape
 from delineate.cli.output import AsJson, Device, error_line, print_json, print_line, progress
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from delineate.deploy import Predicted
-    from delineate.structures import Categories, InputError, Prediction
+    from delineate.structures import Categories, InputError
 
 MAX_OVERLAY = 4096
 """The longer side, in pixels, up to which results are drawn pixel for pixel."""
+MIN_SCORE = 0.5
 
 
 def predict(
@@ -31,19 +30,28 @@ def predict(
         int | None, typer.Option(min=1, help="Go through larger pictures in square tiles of this many pixels a side.")
     ] = None,
     overlap: Annotated[int, typer.Option(min=0, help="Pixels by which tiles overlap.")] = 64,
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help=f"Leave out objects that score less; {MIN_SCORE} if not given. For detectors only."
+        ),
+    ] = None,
     weights: Annotated[Literal["best", "last"], typer.Option(help="Which weights of the run.")] = "best",
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Label pictures: label maps go to OUT/label_maps, and the pictures with their results to OUT/overlays.
+    """Find what a run learned to find: pictures with their results go to OUT/overlays, label maps to OUT/label_maps.
 
-    With --json, one object a picture and line is printed, and no overlays are drawn. A picture that cannot be read is
-    said and passed over; the exit code is then 2. Earlier results in OUT are not taken for pictures.
+    With --json, one object a picture and line is printed, with boxes, names, scores, and where the system gives them
+    masks (COCO RLE) and keypoints; no overlays are drawn. A picture that cannot be read is said and passed over; the
+    exit code is then 2. Earlier results in OUT are not taken for pictures.
     """
     from delineate.deploy import Predictor
     from delineate.deploy.pictures import each_picture
 
     predictor = Predictor.load(run, device=device, weights=weights)
+    if min_score is None:
+        min_score = 0.0 if predictor.is_dense else MIN_SCORE
     earlier = [(out / kind).resolve() for kind in ("label_maps", "overlays")]
     files = [file for file in each_picture(paths) if isinstance(file, Path)]
     files = [file for file in files if not any(file.resolve().is_relative_to(results) for results in earlier)]
@@ -58,7 +66,8 @@ def predict(
     with progress() as bar:
         task = bar.add_task("predicting", total=len(files))
         size = None if tile is None else (tile, tile)
-        for predicted in predictor.predict(files, tile=size, overlap=overlap, unreadable=skip):
+        results = predictor.predict(files, min_score=min_score, tile=size, overlap=overlap, unreadable=skip)
+        for predicted in results:
             record = _write(predicted, predictor.categories, out, names[predicted.file], overlay=not as_json)
             if as_json:
                 print_json(record)
@@ -88,29 +97,18 @@ def result_names(paths: Sequence[Path], files: Sequence[Path]) -> dict[str, Path
     return names
 
 
-def _reduced(predicted: "Predicted") -> "tuple[Tensor, Prediction]":
-    """Picture and label map as they are drawn: every n-th pixel of one too large to look at whole."""
-    from delineate.structures import LabelMap
-
-    image, prediction = predicted.image, predicted.prediction
-    step = -(-max(image.shape[-2:]) // MAX_OVERLAY)
-    if step == 1 or not isinstance(prediction, LabelMap):
-        return image, prediction
-    return image[:, ::step, ::step], LabelMap(label_map=prediction.label_map[::step, ::step])
-
-
 def _write(predicted: "Predicted", categories: "Categories", out: Path, name: Path, overlay: bool) -> dict[str, Any]:
     """Write a picture's results below `out`; its record."""
     from delineate.data.files import write_label_map
     from delineate.deploy import prediction_record
     from delineate.structures import LabelMap
-    from delineate.viz import draw_target, write_picture
+    from delineate.viz import draw_target, fitted, write_picture
 
     label_map_file = None
     if isinstance(predicted.prediction, LabelMap):
         label_map_file = out / "label_maps" / f"{name}.png"
         write_label_map(label_map_file, predicted.prediction.label_map)
     if overlay:
-        image, prediction = _reduced(predicted)
+        image, prediction = fitted(predicted.image, predicted.prediction, largest=MAX_OVERLAY)
         write_picture(out / "overlays" / f"{name}.jpg", draw_target(image, prediction, categories))
     return prediction_record(predicted.prediction, categories, file=predicted.file, label_map_file=label_map_file)

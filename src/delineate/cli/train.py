@@ -4,19 +4,22 @@ import inspect
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
 from delineate.cli.click import Context
+from delineate.cli.models import FINDS
 from delineate.cli.output import AsJson, headline, print_json, print_line
 
 if TYPE_CHECKING:
     from delineate.training import TrainingResult
 
 NOT_OPTIONS = ("model", "data", "arguments")
+LONGEST_CHOICES = 20
+"""Letters of all choices together, from which on they leave too little space to the help beside them."""
 
 
 class Systems(TyperGroup):
@@ -67,7 +70,8 @@ def _command(name: str, function: Callable[..., None]) -> Any:
     system = find_system(name)
     app = typer.Typer(rich_markup_mode="rich", add_completion=False)
     help_text = f"Train {name}: {system.title}."
-    app.command(name, help=help_text, short_help=system.title, epilog=system.paper, rich_help_panel="Systems")(function)
+    panel = FINDS[system.task]
+    app.command(name, help=help_text, short_help=system.title, epilog=system.paper, rich_help_panel=panel)(function)
     return typer.main.get_command(app)
 
 
@@ -105,7 +109,11 @@ def _own_option(system: str, parameter: inspect.Parameter) -> inspect.Parameter:
     if get_origin(annotation) is Annotated:
         annotation, *notes = get_args(annotation)
         help_text = next((note.documentation for note in notes if hasattr(note, "documentation")), None)
-    option = typer.Option(help=help_text, rich_help_panel=f"Options of {system}")
+    names = ["--" + parameter.name.replace("_", "-")] * (parameter.default is False)  # else there is a --no- form too
+    metavar = None
+    if get_origin(annotation) is Literal and len("".join(get_args(annotation))) > LONGEST_CHOICES:
+        metavar, help_text = "<name>", f"{help_text or ''} One of {', '.join(get_args(annotation))}.".strip()
+    option = typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=f"Options of {system}")
     return _parameter(parameter.name, Annotated[annotation, option], parameter.default)
 
 

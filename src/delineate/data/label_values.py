@@ -57,8 +57,8 @@ class LabelValues:
         """The label map in a file; raises `InputError` naming the file and the first value that means nothing."""
         stored = read_label_map(file)
         label_map = torch.from_numpy(self.table.numpy().take(stored.numpy(), mode="clip"))
-        if label_map.min() == UNKNOWN or stored.min() < 0:
-            y, x = ((label_map == UNKNOWN) | (stored < 0)).nonzero()[0].tolist()
+        if label_map.min() == UNKNOWN:
+            y, x = (label_map == UNKNOWN).nonzero()[0].tolist()
             raise InputError(f"{file}: value {int(stored[y, x])} at row {y}, column {x} is no class: {self.rule}")
         return label_map
 

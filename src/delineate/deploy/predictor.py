@@ -14,7 +14,7 @@ from delineate.deploy.tiling import segment_tiled
 from delineate.models.contract import Model
 from delineate.models.dense import Segmenter
 from delineate.models.inference import infer
-from delineate.structures import Categories, InputError, Prediction, Preprocess, on_cpu
+from delineate.structures import Categories, Detections, InputError, Prediction, Preprocess, on_cpu
 from delineate.weights import load_checkpoint
 
 
@@ -45,19 +45,31 @@ class Predictor:
         run, no such device, or the file is no checkpoint.
         """
         checkpoint = load_checkpoint(find_checkpoint(Path(run), weights))
-        model = checkpoint.model.to(_device(device))
+        model = checkpoint.model.to(find_device(device))
         return cls(model=model, preprocess=checkpoint.preprocess, categories=checkpoint.categories)
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether it gives label maps, and not objects."""
+        return isinstance(self.model, Segmenter)
+
     def __call__(
-        self, pictures: Pictures, *, tile: tuple[int, int] | None = None, overlap: int = 64
+        self,
+        pictures: Pictures,
+        *,
+        min_score: float = 0.0,
+        tile: tuple[int, int] | None = None,
+        overlap: int = 64,
     ) -> list[Prediction]:
         """The results of some pictures, in the order given; see `predict`."""
-        return [predicted.prediction for predicted in self.predict(pictures, tile=tile, overlap=overlap)]
+        each = self.predict(pictures, min_score=min_score, tile=tile, overlap=overlap)
+        return [predicted.prediction for predicted in each]
 
     def predict(
         self,
         pictures: Pictures,
         *,
+        min_score: float = 0.0,
         tile: tuple[int, int] | None = None,
         overlap: int = 64,
         batch_size: int = 1,
@@ -65,12 +77,11 @@ class Predictor:
     ) -> Iterator[Predicted]:
         """Results one by one, in the order given, each at its picture's original size.
 
-        With `tile`, pictures larger than that `(height, width)` go through the network in tiles that overlap by
-        `overlap` pixels (dense systems only). A picture that cannot be read raises `InputError`, or is handed to
-        `unreadable` and passed over.
+        Of objects, those that score `min_score` or more are given. With `tile`, pictures larger than that
+        `(height, width)` go through the network in tiles that overlap by `overlap` pixels (dense systems only). A
+        picture that cannot be read raises `InputError`, or is handed to `unreadable` and passed over.
         """
-        if tile is not None and not isinstance(self.model, Segmenter):
-            raise InputError("tile: only dense systems can go through a picture in tiles")
+        self._check(min_score, tile)
         decoded = _decoded(pictures, unreadable)
         while batch := list(islice(decoded, batch_size)):
             images = [image for _, image in batch]
@@ -79,7 +90,14 @@ class Predictor:
             else:
                 predictions = [self._tiled(image, tile, overlap, batch_size) for image in images]
             for (file, image), prediction in zip(batch, predictions, strict=True):
-                yield Predicted(file, image, on_cpu(prediction))
+                found = on_cpu(prediction)
+                yield Predicted(file, image, found.above(min_score) if isinstance(found, Detections) else found)
+
+    def _check(self, min_score: float, tile: tuple[int, int] | None) -> None:
+        if tile is not None and not self.is_dense:
+            raise InputError("tile: only dense systems can go through a picture in tiles; leave it out for a detector")
+        if min_score and self.is_dense:
+            raise InputError("min_score: a dense system gives every pixel a class and no scores; leave it out")
 
     def _tiled(self, image: Tensor, tile: tuple[int, int], overlap: int, batch_size: int) -> Prediction:
         assert isinstance(self.model, Segmenter)
@@ -114,7 +132,8 @@ def _decoded(
             yield str(picture) if isinstance(picture, str | Path) else "", image
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """A GPU where there is one for `auto`, else torch's device of that name; raises `InputError` where it is not."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

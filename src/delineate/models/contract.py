@@ -1,8 +1,9 @@
 """The one contract of every system."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,6 +12,17 @@ from delineate.structures import Prediction, Target
 
 Outputs = TypeVar("Outputs")
 Result = TypeVar("Result", bound=Prediction, covariant=True)
+Say = Callable[[str], None]
+"""Takes a line for a person to read."""
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Normalised pictures `(b, 3, h, w)` with their targets, batch by batch, and the number of batches."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Sequence[Target]]]: ...
 
 
 class Model(nn.Module, ABC, Generic[Outputs, Result]):
@@ -30,3 +42,15 @@ class Model(nn.Module, ABC, Generic[Outputs, Result]):
     @abstractmethod
     def postprocess(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[Result]:
         """One result a picture, in the coordinates of the original picture of `(height, width)` in `sizes`."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the system has something to `fit` once its gradient descent is over."""
+        return False
+
+    def fit(self, batches: Batches, folder: Path, say: Say) -> None:
+        """What is learned by no gradient descent, after it; the weights that it gives are part of the model's.
+
+        It is called once, in evaluation mode, with the training pictures. What does not fit in memory is kept in files
+        in `folder`, which are gone when it ends; what was done is said in lines.
+        """

@@ -106,10 +106,13 @@ class TimmBackbone(Backbone):
         self.name = name
         self.body: Any = _create(name, features_only=True)
         if deepest_stride is not None:
-            kept = [i for i, stride in enumerate(self.body.feature_info.reduction()) if stride <= deepest_stride]
+            info = self.body.feature_info
+            levels = zip(info.out_indices, info.reduction(), strict=True)
+            kept = [index for index, stride in levels if stride <= deepest_stride]
             if not kept:
                 raise InputError(f"backbone: timm's {name} has no map of stride {deepest_stride} or finer")
             self.body = _create(name, features_only=True, out_indices=kept)
+            _end_at(self.body, self.body.feature_info.module_name()[-1])
         self.channels = tuple(self.body.feature_info.channels())
         self.strides = tuple(self.body.feature_info.reduction())
         self.index_channels = {}
@@ -300,6 +303,14 @@ def _pieces(body: nn.Module, levels: Sequence[str]) -> Iterator[tuple[str, nn.Mo
             yield from ((f"{name}.{key}", child) for key, child in module.named_children())
         else:
             yield name, module
+
+
+def _end_at(body: nn.Module, level: str) -> None:
+    """Remove the blocks behind the last level, which timm's EfficientNets and MobileNets would run in vain."""
+    container, _, index = level.partition(".")
+    blocks = getattr(body, container, None)
+    if isinstance(blocks, nn.Sequential) and index.isdigit():
+        del blocks[int(index) + 1 :]
 
 
 def _create(name: str, **options: Any) -> Any:

@@ -30,6 +30,8 @@ def check_boxes(boxes: Tensor, image_size: tuple[int, int], field: str = "boxes"
         raise InputError(f"{field}: shape {tuple(boxes.shape)} is not (N, 4)")
     if boxes.dtype != torch.float32:
         raise InputError(f"{field}: {boxes.dtype} is not torch.float32")
+    if not len(boxes):
+        return
     height, width = image_size
     x1, y1, x2, y2 = boxes.unbind(1)
     _first_bad(field, boxes, ~boxes.isfinite().all(1), "is not finite")
@@ -42,6 +44,8 @@ def check_labels(field: str, labels: Tensor, num_classes: int | None) -> None:
     """Int64, in `0..num_classes-1`; without `num_classes` at least 0."""
     if labels.dtype != torch.int64:
         raise InputError(f"{field}: {labels.dtype} is not torch.int64")
+    if not labels.numel():
+        return
     bad = labels < 0
     if num_classes is not None:
         bad |= labels >= num_classes

@@ -1,6 +1,10 @@
 """From settings to a system and the batches that it trains on."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import torch
+from torch import nn
 
 from delineate.catalog import build
 from delineate.data.dataset import Dataset
@@ -10,31 +14,37 @@ from delineate.models.dense import Segmenter
 from delineate.parts.backbones import Backbone, load_backbone_weights, read_weights
 from delineate.structures import InputError, Preprocess
 from delineate.training.data import median_frequency_weights, usual_size
+from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings
-from delineate.weights import Checkpoint
+from delineate.weights import Checkpoint, load_checkpoint
 
 
-def build_system(settings: TrainingSettings, dataset: Dataset, *, fresh: bool) -> Checkpoint:
-    """The system before its first step, in training mode.
+def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str], *, fresh: bool) -> Checkpoint:
+    """The system before its first step, in training mode; what there is to say of it is added to `notes`.
 
     When it is not `fresh`, other weights will take the place of these, so that none have to be read. Raises
-    `InputError` for a backbone's options where there is no backbone.
+    `InputError` for a backbone's options where there is no backbone, and for earlier weights of which none fits.
     """
     torch.manual_seed(settings.seed)
     model = build(settings.model, dataset.categories, **settings.arguments)
-    statistics = {}
-    backbone = next((module for module in model.modules() if isinstance(module, Backbone)), None)
-    if backbone is not None:
+    preprocess = Preprocess(short_side=settings.short_side, long_side=settings.long_side)
+    backbones = [module for module in model.modules() if isinstance(module, Backbone)]
+    if not backbones and (settings.pretrained or settings.backbone_weights or settings.freeze_until is not None):
+        raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
+    for backbone in backbones:
         if fresh and settings.pretrained:
             load_backbone_weights(backbone, backbone.imagenet_weights(), "pretrained")
         if settings.pretrained:
-            statistics = backbone.imagenet_statistics()
+            preprocess = replace(preprocess, **backbone.imagenet_statistics())
         if fresh and settings.backbone_weights:
             load_backbone_weights(backbone, read_weights(settings.backbone_weights), str(settings.backbone_weights))
         if settings.freeze_until is not None:
             backbone.freeze_until(settings.freeze_until)
-    elif settings.pretrained or settings.backbone_weights or settings.freeze_until is not None:
-        raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
+    if settings.weights is not None:
+        earlier = read_earlier(settings.weights)
+        preprocess = replace(preprocess, mean=earlier.preprocess.mean, std=earlier.preprocess.std)
+        if fresh:
+            notes.append(begin_with(model, earlier, str(settings.weights)))
     if settings.class_weights != "none" and not isinstance(model, Segmenter):
         raise InputError(f"class_weights: {settings.model} weighs no pixels; leave it out")
     if fresh and settings.class_weights == "median_frequency" and isinstance(model, Segmenter):
@@ -44,8 +54,27 @@ def build_system(settings: TrainingSettings, dataset: Dataset, *, fresh: bool) -
         system=settings.model,
         arguments=settings.arguments,
         categories=dataset.categories,
-        preprocess=Preprocess(short_side=settings.short_side, long_side=settings.long_side, **statistics),
+        preprocess=preprocess,
     )
+
+
+def read_earlier(run: Path) -> Checkpoint:
+    """The best weights of a run folder, or those of a .safetensors file."""
+    return load_checkpoint(Run.open(run).best if run.is_dir() else run)
+
+
+def begin_with(model: nn.Module, earlier: Checkpoint, source: str) -> str:
+    """Put what fits of an earlier system's weights into the model; the line that says what did not.
+
+    Raises `InputError` when nothing does.
+    """
+    theirs, own = earlier.model.state_dict(), model.state_dict()
+    fits = {key: value for key, value in theirs.items() if key in own and own[key].shape == value.shape}
+    if not fits:
+        raise InputError(f"weights: {source} is a {earlier.system}, no weight of which fits; name a run of this system")
+    model.load_state_dict(fits, strict=False)
+    anew = sorted({key.rpartition(".")[0] for key in own if key not in fits})
+    return f"weights: those of {source}" + (f", but for {', '.join(anew)}, which begin anew" if anew else "")
 
 
 def build_loader(

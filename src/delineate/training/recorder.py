@@ -111,6 +111,7 @@ class Recorder(Callback):
         if settings.early_stopping is not None and state.validations_since_best() >= settings.early_stopping:
             self.display.line(f"stopped early: no better validation in {settings.early_stopping}")
             trainer.should_stop = state.finished = True
+        state.fitting = state.finished and module.model.fits
         self.outputs.end_epoch(self._kept(module), state)
         if state.finished or time.monotonic() - self.saved > 20 * self.save_took:
             self._save(trainer, module)

@@ -45,9 +45,9 @@ class Run:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"out: {folder} is a file; name a folder")
         folder.mkdir(parents=True, exist_ok=True)
-        weights = settings.backbone_weights
-        places = {"data": settings.data.absolute(), "backbone_weights": weights and weights.absolute(), "out": folder}
-        values = settings.model_copy(update=places)
+        files = {name: getattr(settings, name) for name in ("data", "backbone_weights", "weights")}
+        places = {name: file and file.absolute() for name, file in files.items()}
+        values = settings.model_copy(update={**places, "out": folder})
         with written_beside(run.settings_file) as beside:
             beside.write_text(values.model_dump_json(indent=2) + "\n")
         return run

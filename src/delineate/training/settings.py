@@ -41,7 +41,9 @@ class TrainingSettings(BaseModel):
     )
 
     epochs: int | None = _field("Budget", None, f"Times through the data; {DEFAULT_EPOCHS} without --minutes.", ge=1)
-    minutes: float | None = _field("Budget", None, "Time to train for; validation and saving come on top.", gt=0)
+    minutes: float | None = _field(
+        "Budget", None, "Time to train for; validation, saving and fitting (SVMs) come on top.", gt=0
+    )
     early_stopping: int | None = _field("Budget", None, "Stop after this many validations without a better one.", ge=1)
     val_every: int | None = _field(
         "Budget",
@@ -78,6 +80,9 @@ class TrainingSettings(BaseModel):
     pretrained: bool = _field("Weights", False, "Begin with timm's ImageNet weights of the backbone; this downloads.")
     backbone_weights: Path | None = _field(
         "Weights", None, "Begin with the backbone of this .safetensors or .pth file."
+    )
+    weights: Path | None = _field(
+        "Weights", None, "Begin with this run, or .safetensors file, and its options; heads of other classes begin anew."
     )
     freeze_until: int | None = _field("Weights", None, "Keep the backbone's stages 0 to this one as they are.", ge=0)
 
@@ -121,8 +126,8 @@ class TrainingSettings(BaseModel):
             raise ValueError("epochs and minutes are both given; choose one budget")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale {self.scale} is not smallest and largest, both above 0")
-        if self.pretrained and self.backbone_weights:
-            raise ValueError("pretrained and backbone_weights are both given; choose one")
+        if sum(map(bool, (self.pretrained, self.backbone_weights, self.weights))) > 1:
+            raise ValueError("of pretrained, backbone_weights and weights, more than one is given; choose one")
         return self
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 from delineate.structures import InputError
 from delineate.training.settings import TrainingSettings
 
-TIMES = ("seconds", "pictures", "val_seconds")
+TIMES = ("seconds", "pictures", "val_seconds", "fit_seconds")
 COUNTERS = (*TIMES, "epoch", "learning_rate")
 
 
@@ -17,7 +17,8 @@ class State:
     `batch` counts the batches done of the `num_batches` of the epoch under way, `step` the optimizer's steps, `seconds`
     the time spent training: reading and computing, without validations and saving. `sums` are the losses summed over
     the `batch` batches, `skipped` is what was said of each unreadable picture, and how often. `history` has one row an
-    epoch, and `metric` is the name in it that says which epoch was best.
+    epoch, and `metric` is the name in it that says which epoch was best. Where the epochs are `finished` and the
+    system then fits something (`Model.fits`), it is `fitting` until it has `fitted`, which has a row of its own.
     """
 
     epoch: int = 0
@@ -31,6 +32,8 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
     metric: str = ""
     finished: bool = False
+    fitting: bool = False
+    fitted: bool = False
 
     def state_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,6 +61,10 @@ class State:
     def mean_losses(self) -> dict[str, float]:
         return {name: value / self.batch for name, value in self.sums.items()}
 
+    def end_fitting(self, row: dict[str, float]) -> None:
+        self.history.append(row)
+        self.fitting, self.fitted = False, True
+
     def end_epoch(self, row: dict[str, float]) -> None:
         self.history.append(row)
         self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
@@ -69,7 +76,9 @@ class State:
 
     @property
     def best(self) -> dict[str, float] | None:
-        """The row of the best epoch, the first of equals."""
+        """The row of what is kept: of what was fitted, else of the best epoch, the first of equals."""
+        if self.fitted:
+            return self.history[-1]
         return max(self.validations, key=lambda row: row[self.metric], default=None)
 
     def validations_since_best(self) -> int:

@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 
 from delineate.catalog import find_system
 from delineate.data.loading import Batch, TrainingLoader
-from delineate.training.building import build_loader, build_system
+from delineate.training.building import build_loader, build_system, read_earlier
 from delineate.training.data import training_data, with_proposals
 from delineate.training.display import Display
 from delineate.training.evaluation import find_device
@@ -23,12 +23,13 @@ from delineate.training.outputs import Outputs
 from delineate.training.recorder import Recorder
 from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings
+from delineate.training.stages import fit_after_training
 from delineate.training.state import State, measured
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a run came to: its folder, the metrics of its best epoch, and what it took (of training alone)."""
+    """What a run came to: its folder, the metrics of what is kept as best, and what it took (of training alone)."""
 
     folder: Path
     metrics: dict[str, float]
@@ -43,6 +44,10 @@ def train(settings: TrainingSettings) -> TrainingResult:
     `KeyboardInterrupt`. Raises `InputError` for what is wrong in the settings or the data, before the folder is made,
     and when the loss is no number, with the names of the pictures.
     """
+    if settings.weights is not None:
+        earlier = read_earlier(settings.weights)
+        if earlier.system == settings.model:  # else no weight may fit, which is said where they are read
+            settings = settings.model_copy(update={"arguments": {**earlier.arguments, **settings.arguments}})
     return _run(settings, None)
 
 
@@ -62,12 +67,12 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
     with _quiet():
         trainer = _trainer(settings, device, state)
     with Display(silent=not trainer.is_global_zero) as display, Interrupt() as interrupt, torch.random.fork_rng([]):
-        if run and state.finished:
+        if run and state.finished and not state.fitting:
             display.line(f"{run.folder}: this run is complete")
             return _result(run, state)
         task = find_system(settings.model).task
         train_set, val_set, notes = training_data(settings, task)
-        checkpoint = build_system(settings, train_set, fresh=saved is None)
+        checkpoint = build_system(settings, train_set, notes, fresh=saved is None)
         train_set, val_set = (with_proposals(part, checkpoint.model, settings.data) for part in (train_set, val_set))
         loader = build_loader(
             settings, train_set, checkpoint.preprocess, rank=trainer.global_rank, world_size=trainer.world_size
@@ -90,8 +95,11 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
         )
         trainer.callbacks.append(recorder)  # type: ignore[attr-defined]
         try:
-            with _quiet():
-                trainer.fit(module, train_dataloaders=_Epochs(loader, state))
+            if not state.finished:
+                with _quiet():
+                    trainer.fit(module, train_dataloaders=_Epochs(loader, state))
+            if state.fitting and trainer.is_global_zero:  # other processes' work is done
+                fit_after_training(settings, state, outputs, train_set, device, interrupt, display)
         except Interrupted:
             display.line(f"stopped; to go on: delineate train --resume {run.folder}")
             raise KeyboardInterrupt from None

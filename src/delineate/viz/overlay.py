@@ -1,5 +1,7 @@
 """Label maps and objects drawn on their picture."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import Image, ImageDraw
@@ -7,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as transforms
 
+from delineate.ops.masks import decode_rle
 from delineate.structures import IGNORE, Categories, Detections, InputError, LabelMap, Target
 from delineate.viz.objects import draw_boxes, draw_names, draw_skeletons
 from delineate.viz.palette import palette
@@ -51,9 +54,11 @@ def draw_target(
         raise InputError(
             f"keypoints: {target.keypoints.shape[1]} a row; keypoint_names has {len(categories.keypoint_names)}"
         )
-    masks = target.masks
-    if masks is not None:
-        image = _paint(image, _regions(target, masks), palette(categories.num_classes)[target.labels], alpha)
+    if isinstance(target, Detections) and target.rles is not None:
+        each = (decode_rle([rle], target.image_size)[0] for rle in target.rles)
+        image = _paint(image, _regions(target, each), palette(categories.num_classes)[target.labels], alpha)
+    elif isinstance(target, Target) and target.masks is not None:
+        image = _paint(image, _regions(target, target.masks), palette(categories.num_classes)[target.labels], alpha)
     elif isinstance(target, Target) and target.label_map is not None:
         image = draw_label_map(image, target.label_map, categories, alpha)
     if len(target) == 0:
@@ -72,12 +77,19 @@ def _check_size(image: Tensor, size: tuple[int, ...], field: str) -> None:
         raise InputError(f"{field}: (height, width) is {tuple(size)}, the picture's is {tuple(image.shape[1:])}")
 
 
-def _regions(target: Target | Detections, masks: Bool[Tensor, "n h w"]) -> Int64[Tensor, "h w"]:
-    """The object that each pixel belongs to, small objects on top of large ones."""
+def _regions(target: Target | Detections, masks: Iterable[Bool[Tensor, "h w"]]) -> Int64[Tensor, "h w"]:
+    """The object that each pixel belongs to, small objects on top of large ones.
+
+    Masks are taken one by one: those of a large picture would not fit into memory together.
+    """
     regions = torch.full(target.image_size, NOTHING)
+    areas = torch.full(target.image_size, torch.iinfo(torch.int64).max)
     crowd = target.crowd if isinstance(target, Target) else None
-    for row in masks.flatten(1).sum(1).argsort(descending=True).tolist():
-        regions[masks[row]] = HATCHED if crowd is not None and crowd[row] else row
+    for row, mask in enumerate(masks):
+        area = int(mask.sum())
+        on_top = mask & (area < areas)
+        regions[on_top] = HATCHED if crowd is not None and crowd[row] else row
+        areas[on_top] = area
     return regions
 
 

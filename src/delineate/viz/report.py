@@ -28,10 +28,11 @@ class Report:
 
     `headline` holds the metrics of the whole, the most important first. `facts` are what was run and where (system,
     data, seed, time, machine, ...), `command` is the line that does it again. `history` has one row an epoch.
-    `per_class` gives the metrics of each class, the classes in the order of their labels. `confusion[i, j]` counts
-    what is `confusion_names[i]` and was taken for `confusion_names[j]`. `precision_recall` gives the precision of each
-    class at recalls spread evenly over 0..1; `errors` what each sort of error costs in average precision, and
-    `error_counts` how many there are. `pictures` and `worst_pictures` are captions with pictures.
+    `measures` gives each metric of each thing that is measured, such as boxes and masks, and `per_class` the metrics of
+    each class, the classes in the order of their labels. `confusion[i, j]` counts what is `confusion_names[i]` and was
+    taken for `confusion_names[j]`. `precision_recall` gives the precision of each class at recalls spread evenly over
+    0..1; `errors` what each sort of error costs in average precision, and `error_counts` how many there are; both are
+    of what `detection_note` says. `pictures` and `worst_pictures` are captions with pictures.
     """
 
     title: str
@@ -40,12 +41,14 @@ class Report:
     facts: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     history: History = ()
+    measures: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     per_class: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     confusion: Int64[Tensor, "n n"] | None = None
     confusion_names: Sequence[str] = ()
     precision_recall: Mapping[str, Float[Tensor, " _r"]] = field(default_factory=dict)
     errors: Mapping[str, Number] = field(default_factory=dict)
     error_counts: Mapping[str, int] | None = None
+    detection_note: str = ""
     pictures: Sequence[tuple[str, UInt8[Tensor, "3 _h _w"]]] = ()
     worst_pictures: Sequence[tuple[str, UInt8[Tensor, "3 _h _w"]]] = ()
 
@@ -62,7 +65,7 @@ def write_report(path: Path, report: Report) -> None:
     environment.filters["number"] = _number
     environment.filters["data_uri"] = _data_uri
     page = environment.get_template("report.html.j2").render(
-        report=report, **_figures(report), columns=_columns(report), colors=_colors(report), nan=nan
+        report=report, **_figures(report), columns_of=_columns, colors=_colors(report), nan=nan
     )
     with written_beside(path) as beside:
         beside.write_text(page, encoding="utf-8")
@@ -83,10 +86,10 @@ def _figures(report: Report) -> dict[str, list[str] | str | None]:
         }
 
 
-def _columns(report: Report) -> dict[str, bool]:
-    """The metrics that some class has, and whether each is a share, all its values being in 0..1."""
+def _columns(rows: Mapping[str, Mapping[str, Number]]) -> dict[str, bool]:
+    """The metrics that some row has, and whether each is a share, all its values being in 0..1."""
     columns: dict[str, bool] = {}
-    for metrics in report.per_class.values():
+    for metrics in rows.values():
         for name, value in metrics.items():
             columns[name] = columns.get(name, True) and (isnan(value) or 0 <= value <= 1)
     return columns

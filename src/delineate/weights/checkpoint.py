@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,22 +52,30 @@ def save_checkpoint(file: Path, checkpoint: Checkpoint, weights: dict[str, Tenso
         beside.write_text(json.dumps(facts, indent=2) + "\n")
 
 
+def check_new_run(folder: Path) -> None:
+    """Raise `InputError` where `folder` has a run, or weights, in it already."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"out: {folder} is a file; name a folder")
+    for name in ("settings.json", "best.safetensors", "last.safetensors"):
+        if (folder / name).exists():
+            raise InputError(f"out: {folder} is a run already ({name}); name another folder")
+
+
+def save_run(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write weights that were not trained here as the best and the last of a run; raises as `check_new_run` does."""
+    check_new_run(folder)
+    for name in ("best", "last"):
+        save_checkpoint(folder / f"{name}.safetensors", checkpoint)
+
+
 def load_checkpoint(file: Path) -> Checkpoint:
     """Build the system that `file` holds, in evaluation mode on the CPU.
 
     Raises `InputError` naming the file when it is missing, is no checkpoint of ours, or does not fit its system.
     """
-    if not file.is_file():
-        raise InputError(f"{file}: no such checkpoint; give a run folder or a .safetensors file written by a run")
-    try:
-        with safetensors.safe_open(file, framework="pt") as opened:
-            header = opened.metadata() or {}
-            weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a dict)
-    except safetensors.SafetensorError as error:
-        raise InputError(f"{file}: not a whole safetensors file ({error})") from error
-    if "delineate" not in header:
-        raise InputError(f"{file}: not a checkpoint of delineate (weights of a backbone go to --backbone-weights)")
-    facts = json.loads(header["delineate"])
+    with _opened(file) as opened:
+        facts = _facts(file, opened)
+        weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a dict)
     categories = Categories(**{key: _tuples(value) for key, value in facts["categories"].items()})
     model = build(facts["system"], categories, **facts["arguments"])
     try:
@@ -82,6 +92,31 @@ def load_checkpoint(file: Path) -> Checkpoint:
         metrics=facts["metrics"],
         versions=facts["versions"],
     )
+
+
+def read_facts(file: Path) -> dict[str, Any]:
+    """What `file` says of its system, its weights unread: the JSON beside it. Raises as `load_checkpoint` does."""
+    with _opened(file) as opened:
+        return _facts(file, opened)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    if not file.is_file():
+        raise InputError(f"{file}: no such checkpoint; give a run folder or a .safetensors file written by a run")
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            yield opened
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{file}: not a whole safetensors file ({error})") from error
+
+
+def _facts(file: Path, opened: Any) -> dict[str, Any]:
+    header = opened.metadata() or {}
+    if "delineate" not in header:
+        raise InputError(f"{file}: not a checkpoint of delineate (weights of a backbone go to --backbone-weights)")
+    facts: dict[str, Any] = json.loads(header["delineate"])
+    return facts
 
 
 def _tuples(value: Any) -> Any:

@@ -8,6 +8,7 @@ no epsilon, which goes into the weights here.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ def import_torchvision(
     from.
     """
     if architecture not in ARCHITECTURES:
-        raise InputError(f"architecture: '{architecture}' is unknown; there are {', '.join(ARCHITECTURES)}")
+        near = get_close_matches(architecture, ARCHITECTURES, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"architecture: '{architecture}' is unknown; {hint}there are {', '.join(ARCHITECTURES)}")
     its = ARCHITECTURES[architecture]
     theirs = _download(its) if file is None else read_weights(file)
     published = file is None or _is_published(its, file)

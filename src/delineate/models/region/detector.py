@@ -8,18 +8,20 @@ B  pictures    R  RoIs of all pictures    C  classes    n  detections of a pictu
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from delineate.models.contract import Model
+from delineate.models.contract import Batches, Model, Say
 from delineate.models.region.box_head import BoxHead, Found, box_losses, select_detections
 from delineate.models.region.keypoint_head import KeypointHead, keypoint_loss
 from delineate.models.region.mask_head import MaskHead, mask_loss
 from delineate.models.region.proposers import Levels, Proposer
 from delineate.models.region.roi_features import RoIFeatures
+from delineate.models.region.svm import Described, fit_box_head
 from delineate.ops.keypoints import decode_heatmaps, keypoint_cells
 from delineate.ops.pasting import paste_masks
 from delineate.parts.matching import match, objects_of
@@ -217,6 +219,26 @@ class RegionDetector(Model[list[RegionOutputs], Detections]):
         labels = _rows(objects.labels.to(rows.device), matches.rows[rows])
         return RoIs(boxes[rows], labels.where(matches.positive[rows], self.num_classes), matches.rows[rows], objects)
 
+    @property
+    def fits(self) -> bool:
+        return self.classifier == "svm"
+
+    def fit(self, batches: Batches, folder: Path, say: Say) -> None:
+        """SVMs and a ridge regression of boxes, on the features that the box head has learned (svm.py)."""
+        fit_box_head(self.box_head, self.describe, batches, folder, say)
+
+    @torch.no_grad()
+    def describe(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> list[Described]:
+        """The features of each picture's proposals, and after them of its objects."""
+        levels = self.levels(images)
+        proposals = [target.proposals.to(images.device) for target in targets if target.proposals is not None]
+        if len(proposals) < len(targets):
+            proposals = [found.boxes for found in self.proposer(images, levels)]
+        objects = [objects_of(target).boxes.to(images.device) for target in targets]
+        boxes = [torch.cat(both) for both in zip(proposals, objects, strict=True)]
+        features = self.box_head.describe(self.roi_features(images, levels, boxes)).float()
+        return list(map(Described, proposals, torch.split(features, [len(its) for its in boxes])))
+
     def _mask_loss(self, images: Tensor, levels: Levels, objects: Sequence[RoIs]) -> Tensor:
         assert self.mask_features is not None
         assert self.mask_head is not None
@@ -230,9 +252,7 @@ class RegionDetector(Model[list[RegionOutputs], Detections]):
         assert self.keypoint_head is not None
         boxes, cells, counted = [], [], []
         for rois in objects:
-            keypoints, visibility = rois.objects.keypoints, rois.objects.visibility
-            assert keypoints is not None
-            assert visibility is not None
+            keypoints, visibility = _keypoints(rois.objects, self.keypoint_head.enlarge.out_channels)
             seen = _rows(visibility.to(rois.rows.device), rois.rows)
             having = (seen > 0).any(1)  # an object without keypoints has nothing to say
             self.keypoint_classes[rois.labels[having]] = True
@@ -258,8 +278,18 @@ def _positives(rois: RoIs, num_classes: int) -> RoIs:
 
 
 def _masks(objects: Target) -> Bool[Tensor, "n h w"]:
+    if not len(objects):  # a picture without objects may come without the fields that objects have
+        return torch.zeros(0, *objects.image_size, dtype=torch.bool)
     assert objects.masks is not None, "a system with a mask head trains on masks"
     return objects.masks
+
+
+def _keypoints(objects: Target, num_keypoints: int) -> tuple[Float[Tensor, "n k 2"], Int64[Tensor, "n k"]]:
+    if not len(objects):
+        return torch.zeros(0, num_keypoints, 2), torch.zeros(0, num_keypoints, dtype=torch.int64)
+    assert objects.keypoints is not None, "a system with a keypoint head trains on keypoints"
+    assert objects.visibility is not None
+    return objects.keypoints, objects.visibility
 
 
 def _rows(values: Tensor, rows: Tensor) -> Tensor:

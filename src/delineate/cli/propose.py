@@ -1,0 +1,131 @@
+"""`delineate propose PICTURES`: where a proposer would look."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+
+from delineate.cli.output import AsJson, Device, error_line, print_json, print_line, print_table, progress
+from delineate.cli.predict import result_names
+from delineate.cli.val import rows_table
+
+if TYPE_CHECKING:
+    from delineate.deploy.proposing import ProposalQuality, Propose
+
+NUM_DRAWN = 24
+"""How many pictures of a data set are drawn."""
+
+
+def propose(
+    pictures: Annotated[
+        Path, typer.Argument(metavar="PICTURES", help="A picture, a folder of pictures, or with --split a data set.")
+    ],
+    proposer: Annotated[
+        Literal["selective_search", "sliding_window", "rpn"] | None,
+        typer.Option(help="Where boxes come from; rpn with --run, else selective_search if not given."),
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="The run whose RPN is asked.")] = None,
+    mode: Annotated[Literal["fast", "quality"], typer.Option(help="Selective search's: fewer or more boxes.")] = "fast",
+    max_proposals: Annotated[int, typer.Option(min=1, help="The most boxes of a picture.")] = 2000,
+    split: Annotated[str | None, typer.Option(help="Measure on this split of an annotated data set.")] = None,
+    num_images: Annotated[
+        int | None, typer.Option(min=1, help="Measure on so many pictures of the split, at equal distances.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the drawn pictures.")] = Path("proposals"),
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """See and measure proposals: where a region-based detector would look.
+
+    Each picture is drawn with its 100 likeliest boxes into OUT. With --split, the share of objects that the boxes cover
+    is measured too, and objects are drawn: in green the box that covers it best, in orange one that none covers. With
+    --json one object is printed: what was measured, or without --split one a picture and line with its boxes.
+    """
+    from delineate.deploy.proposing import find_proposer
+
+    name = proposer or ("selective_search" if run is None else "rpn")
+    find = find_proposer(name, mode=mode, max_proposals=max_proposals, run=run, device=device)
+    if split is None:
+        _draw_pictures(find, pictures, out, as_json)
+        return
+    quality = _measure(find, pictures, split, num_images, max_proposals, out)
+    if as_json:
+        print_json({"proposer": name, **asdict(quality), "out": str(out)})
+        return
+    columns = {"recall at IoU 0.50": quality.recall, "average recall": quality.average_recall, "MABO": quality.mabo}
+    rows = {f"{count:,}": {column: values[count] for column, values in columns.items()} for count in quality.recall}
+    print_table(rows_table("proposals", rows))
+    print_line(
+        f"{quality.num_images} pictures, [bold green]{quality.seconds:.3f} s[/] and {quality.num_proposals:,.0f} "
+        f"proposals a picture; some are drawn in [bold]{escape(str(out))}[/]"
+    )
+
+
+def _measure(
+    find: "Propose", data: Path, split: str, num_images: int | None, max_proposals: int, out: Path
+) -> "ProposalQuality":
+    """Measure on a split of a data set, and draw some of its pictures."""
+    from delineate.data import read_dataset
+    from delineate.deploy.proposing import annotated, proposal_quality, propose
+    from delineate.structures import InputError
+    from delineate.viz import draw_proposals, write_picture
+
+    dataset = read_dataset(data, split)
+    if "boxes" not in dataset.contents:
+        raise InputError(f"{data}: split '{split}' has no boxes; leave out --split to see the proposals alone")
+    count = min(num_images or len(dataset), len(dataset))
+    boxes, targets, seconds = [], [], []
+    with progress() as bar:
+        each = propose(find, annotated(dataset, count))
+        for number, its in enumerate(bar.track(each, total=count, description="proposing")):
+            if number < NUM_DRAWN:
+                write_picture(out / f"{Path(its.file).stem}.jpg", draw_proposals(its.image, its.boxes, its.target))
+            assert its.target is not None
+            boxes.append(its.boxes)
+            targets.append(its.target)
+            seconds.append(its.seconds)
+    return proposal_quality(boxes, targets, seconds, max_proposals=max_proposals)
+
+
+def _draw_pictures(find: "Propose", pictures: Path, out: Path, as_json: bool) -> None:
+    """Draw the proposals of pictures, saying those that cannot be read."""
+    from delineate.deploy.pictures import each_picture, to_image
+    from delineate.deploy.proposing import propose
+    from delineate.structures import InputError
+    from delineate.viz import draw_proposals, write_picture
+
+    files = [Path(str(file)) for file in each_picture(pictures)]
+    if out.resolve() == (pictures if pictures.is_dir() else pictures.parent).resolve():
+        raise InputError(f"out: {out} holds the pictures themselves; name another folder")
+    files = [file for file in files if not file.resolve().is_relative_to(out.resolve())]
+    names = result_names([pictures], files)
+    num_unreadable = 0
+
+    def readable() -> Iterator[tuple[str, Any, None]]:
+        nonlocal num_unreadable
+        for file in files:
+            try:
+                yield str(file), to_image(file), None
+            except InputError as error:
+                num_unreadable += 1
+                error_line(str(error))
+
+    seconds = []
+    with progress() as bar:
+        for its in bar.track(propose(find, readable()), total=len(files), description="proposing"):
+            write_picture(out / f"{names[its.file]}.jpg", draw_proposals(its.image, its.boxes))
+            seconds.append(its.seconds)
+            if as_json:
+                height, width = its.image.shape[-2:]
+                record = {"file": its.file, "height": height, "width": width, "boxes": its.boxes.tolist()}
+                print_json({**record, "seconds": its.seconds})
+    if not as_json and seconds:
+        print_line(
+            f"{len(seconds)} pictures, [bold green]{sum(seconds) / len(seconds):.3f} s[/] a picture; "
+            f"they are drawn in [bold]{escape(str(out))}[/]"
+        )
+    if num_unreadable:
+        raise typer.Exit(2)

@@ -1,0 +1,79 @@
+"""Pictures made larger or smaller to be looked at, together with what is known or found in them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
+
+from delineate.ops.masks import RLE, decode_rle, encode_rle
+from delineate.structures import Categories, Detections, LabelMap, Target
+from delineate.viz.overlay import draw_target
+
+Drawable = TypeVar("Drawable", bound=Target | Detections | LabelMap)
+
+READABLE = 384
+"""The longer side, in pixels, from which on names leave something to be seen of the objects."""
+
+
+def fitted(
+    image: UInt8[Tensor, "3 h w"], value: Drawable, *, smallest: int = 1, largest: int | None = None
+) -> tuple[UInt8[Tensor, "3 h2 w2"], Drawable]:
+    """Picture and value with a longer side between `smallest` and `largest`, by a whole factor."""
+    height, width = image.shape[-2:]
+    longer = max(height, width)
+    step = 1 if largest is None else -(-longer // largest)
+    factor = -(-smallest // longer) if step == 1 else 1
+    return rescaled(image, value, (-(-height // step) * factor, -(-width // step) * factor))
+
+
+def rescaled(
+    image: UInt8[Tensor, "3 h w"], value: Drawable, size: tuple[int, int]
+) -> tuple[UInt8[Tensor, "3 h2 w2"], Drawable]:
+    """Picture and value in `(height, width)`; pixels of an enlarged picture, masks and label maps stay square."""
+    before = (image.shape[-2], image.shape[-1])
+    if size == before:
+        return image, value
+    larger = size[0] >= before[0] and size[1] >= before[1]
+    interpolation = InterpolationMode.NEAREST if larger else InterpolationMode.BILINEAR
+    resized: Tensor = transforms.resize(image, list(size), interpolation=interpolation, antialias=not larger)
+    rows, columns = (_nearest(old, new) for old, new in zip(before, size, strict=True))
+    changes: dict[str, Any] = {}
+    if isinstance(value, Target | LabelMap) and value.label_map is not None:
+        changes["label_map"] = value.label_map[rows[:, None], columns]
+    if isinstance(value, Target | Detections):
+        ratio = value.boxes.new_tensor([size[1] / before[1], size[0] / before[0]])
+        limit = value.boxes.new_tensor([size[1], size[0]]).repeat(2)
+        changes |= {"image_size": size, "boxes": (value.boxes * ratio.repeat(2)).minimum(limit)}
+        if value.keypoints is not None:
+            changes["keypoints"] = value.keypoints * ratio
+    if isinstance(value, Target):
+        changes["proposals"] = None
+        if value.masks is not None:
+            changes["masks"] = value.masks[:, rows[:, None], columns]
+    if isinstance(value, Detections) and value.rles is not None:
+        changes["rles"] = _resized_rles(value.rles, before, rows, columns)
+    return resized, replace(value, **changes)
+
+
+def beside_truth(
+    image: UInt8[Tensor, "3 h w"], truth: Target, prediction: Detections | LabelMap, categories: Categories
+) -> list[UInt8[Tensor, "3 _h _w"]]:
+    """A row of a `comparison_grid`: picture, truth, prediction; a small picture is enlarged for the names' sake."""
+    larger, known = fitted(image, truth, smallest=READABLE)
+    _, found = fitted(image, prediction, smallest=READABLE)
+    return [larger, *(draw_target(larger, value, categories) for value in (known, found))]
+
+
+def _nearest(before: int, after: int) -> Int64[Tensor, " {after}"]:
+    """The old row (or column) that each new one shows."""
+    return torch.arange(after) * before // after
+
+
+def _resized_rles(rles: Sequence[RLE], size: tuple[int, int], rows: Tensor, columns: Tensor) -> list[RLE]:
+    """One after another: all masks of a large picture at once would not fit into memory."""
+    return [encode_rle(decode_rle([rle], size)[:, rows[:, None], columns])[0] for rle in rles]

@@ -1,0 +1,63 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models.detection import fasterrcnn_resnet50_fpn
+
+NAME = "fasterrcnn_resnet50_fpn"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    file = tmp_path_factory.mktemp("weights") / "theirs.pth"
+    torch.save(fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=3).state_dict(), file)
+    return file
+
+
+def test_an_imported_detector_is_used_as_a_run(delineate: Callable, weights: Path, data: Path, tmp_path: Path) -> None:
+    run, classes = tmp_path / "run", tmp_path / "classes.txt"
+    classes.write_text("cat\n\n dog \n")
+    result = delineate("import", NAME, weights, "--out", run, "--classes", classes, "--json").json
+    assert result == {"run": str(run), "from": "torchvision", "system": "faster_rcnn", "class_names": ["cat", "dog"]}
+    assert sorted(file.name for file in run.iterdir()) == [
+        *("best.json", "best.safetensors", "last.json", "last.safetensors")
+    ]
+    picture = next((data / "images" / "val").iterdir())
+    predicted = delineate("predict", run, picture, "--out", tmp_path / "out", "--min-score", 0, "--json").json
+    assert set(predicted["labels"]) <= {"cat", "dog"}
+    assert "'cat'" in delineate("val", run, data, "--workers", 0).mistake, "the names differ, and nothing else"
+    assert "is a run already" in delineate("import", NAME, weights, "--out", run).mistake
+    assert json.loads((run / "best.json").read_text())["system"] == "faster_rcnn"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fastrcnn_resnet50"], f"'fastrcnn_resnet50' is unknown; did you mean {NAME}?"),
+        ([NAME, "nowhere.pth"], "nowhere.pth: no such file"),
+        ([NAME, "WORDS"], "not a file of weights"),
+        ([NAME, "WEIGHTS", "--classes", "WORDS"], "class_names: 1 names, but the weights have 2 classes"),
+        ([NAME, "WEIGHTS", "--classes", "nowhere.txt"], "nowhere.txt"),
+        ([NAME, "WEIGHTS", "--from", "detectron2"], "'detectron2' is not one of 'torchvision'"),
+        ([NAME, "WEIGHTS", "--out", "WORDS"], "is a file; name a folder"),
+        ([], "Missing argument 'ARCHITECTURE'"),
+    ],
+)
+def test_mistakes(delineate: Callable, weights: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    words = tmp_path / "words.pth"
+    words.write_text("words")
+    paths = {"WEIGHTS": weights, "WORDS": words}
+    out = [] if "--out" in arguments else ["--out", tmp_path / "run"]
+    assert message in delineate("import", *[paths.get(part, part) for part in arguments], *out).mistake
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_network_it_is_one_line(delineate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
+    assert "connect, or give the downloaded file" in delineate("import", NAME, "--out", tmp_path / "run").mistake

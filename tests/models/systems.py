@@ -1,0 +1,87 @@
+"""A tiny form of every system, and pictures for all of them: what the tests of the contract share."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from delineate.catalog import CATALOG, build
+from delineate.models.contract import Model
+from delineate.structures import IGNORE, Categories, Target
+
+REGION = {"backbone": "resnet10t", "width": 32, "anchor_size": 16, "num_rois": 64}
+CROPS = {"backbone": "resnet10t", "crop_size": 32, "num_rois": 32}
+TINY: dict[str, dict[str, Any]] = {
+    "sliding_window_segmenter": {"width": 16},
+    "fcn_full_resolution": {"width": 16, "depth": 5},
+    "fcn32s": {"backbone": "resnet10t"},
+    "fcn16s": {"backbone": "resnet10t"},
+    "fcn8s": {"backbone": "resnet10t"},
+    "segnet": {"backbone": "vgg11_bn"},
+    "segnet_basic": {"width": 16},
+    "unet": {"backbone": "resnet10t"},
+    "sliding_window_detector": {**CROPS, "anchor_size": 40},
+    "rcnn": {**CROPS, "classifier": "softmax", "max_proposals": 50},
+    "fast_rcnn": {**REGION, "max_proposals": 50},
+    "faster_rcnn": REGION,
+    "mask_rcnn": REGION,
+    "keypoint_rcnn": REGION,
+}
+"""The smallest form of each system; one without an entry here runs as its preset is."""
+
+DENSE = [name for name, system in CATALOG.items() if system.task == "segment"]
+REGIONAL = [name for name, system in CATALOG.items() if system.task != "segment"]
+
+CATEGORIES = Categories(
+    class_names=("disk", "box"),
+    label_map_names=("disk", "box", "background"),
+    keypoint_names=("centre", "top", "right"),
+)
+SIZE = (66, 91)
+
+
+def tiny(name: str) -> Model[Any, Any]:
+    return build(name, CATEGORIES, **TINY.get(name, {}))
+
+
+def pictures(count: int, size: tuple[int, int] = SIZE) -> tuple[Tensor, list[Target]]:
+    """Coloured disks and boxes on gray, large enough for the coarsest system to tell apart; disks have keypoints."""
+    height, width = size
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    images, targets = [], []
+    for i in range(count):
+        image = torch.full((3, height, width), 110) + torch.randint(-25, 25, (3, height, width))
+        label_map = torch.full(size, 2)
+        cy, cx, radius = height * (0.35 + 0.1 * (i % 3)), width * (0.3 + 0.05 * (i % 4)), height * 0.28
+        disk = (y - cy) ** 2 + (x - cx) ** 2 < radius**2
+        box = (y > height * 0.1 * i) & (y < height * (0.5 + 0.1 * i)) & (x > width * 0.62) & (x < width * 0.95)
+        for value, (shape, colour) in enumerate(((disk, (220, 60, 40)), (box, (40, 90, 220)))):
+            label_map[shape] = value
+            image[:, shape] += (torch.tensor(colour) - 110)[:, None]
+        images.append(image.clamp(0, 255).to(torch.uint8))
+        masks = torch.stack([label_map == value for value in range(2)])
+        keypoints = torch.zeros(2, 3, 2)
+        keypoints[0] = torch.tensor([[cx, cy], [cx, cy - radius], [cx + radius, cy]]) + 0.5
+        targets.append(
+            Target(
+                image_size=size,
+                boxes=torch.stack([_box(mask) for mask in masks]),
+                labels=torch.arange(2),
+                masks=masks,
+                keypoints=keypoints,
+                visibility=torch.tensor([[2, 2, 2], [0, 0, 0]]),
+                label_map=label_map,
+                categories=CATEGORIES,
+            )
+        )
+    return torch.stack(images), targets
+
+
+def nothing(size: tuple[int, int] = SIZE) -> Target:
+    """The target of a picture without objects, and without a pixel that is known."""
+    return Target(image_size=size, label_map=torch.full(size, IGNORE), categories=CATEGORIES)
+
+
+def _box(mask: Tensor) -> Tensor:
+    rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
+    return torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]).float()

@@ -1,0 +1,143 @@
+"""The stage after gradient descent, by R-CNN's SVMs."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from delineate.data import synthesise
+from delineate.models.contract import Batches, Say
+from delineate.models.region import RegionDetector
+from delineate.training import Run, TrainingSettings, evaluate_run, resume, train
+from delineate.training.outputs import Outputs
+from delineate.training.state import State
+from delineate.weights import load_checkpoint
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("shapes") / "data"
+    synthesise(root, num_images=8, image_size=(64, 80), splits={"train": 0.75, "val": 0.25})
+    return root
+
+
+@pytest.fixture
+def settings(shapes: Path, tmp_path: Path) -> TrainingSettings:
+    arguments = {"backbone": "resnet10t", "crop_size": 32, "num_rois": 16, "max_proposals": 50}
+    return TrainingSettings(
+        model="rcnn", arguments=arguments, data=shapes, out=tmp_path / "run", batch_size=3, epochs=1, workers=0
+    )
+
+
+def state_of(run: Run) -> State:
+    saved = run.load_state()
+    assert saved is not None
+    return State(**saved["state"])
+
+
+def test_svms_are_fitted_after_the_epochs_and_a_complete_run_says_so(
+    settings: TrainingSettings, shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = train(settings)
+    said = capsys.readouterr().err
+    assert "fitting to the training pictures" in said
+    assert "hard negatives added in pass 1" in said
+    run = Run.open(result.folder)
+    best, last = (load_checkpoint(file) for file in (run.best, run.last))
+    assert isinstance(best.model, RegionDetector)
+    assert best.model.box_head.one_vs_rest
+    assert all(torch.equal(value, last.model.state_dict()[name]) for name, value in best.model.state_dict().items())
+
+    before, after = run.read_metrics()
+    assert {name: value for name, value in after.items() if name in result.metrics} == pytest.approx(result.metrics)
+    assert best.metrics == result.metrics
+    assert {"AP", "AP50"} < set(result.metrics)
+    assert "fit_seconds" not in result.metrics
+    assert after["fit_seconds"] > 0
+    assert after["seconds"] == before["seconds"] == pytest.approx(result.seconds, abs=1e-3)
+    assert evaluate_run(run.folder, shapes).metrics == pytest.approx(result.metrics)
+    assert not any(path.name.startswith("tmp") for path in run.folder.iterdir())
+
+    written = run.best.stat().st_mtime_ns
+    assert resume(run.folder) == result
+    assert capsys.readouterr().err == f"{run.folder}: this run is complete\n"
+    assert run.best.stat().st_mtime_ns == written
+
+
+def test_a_run_that_was_killed_while_fitting_fits_again(
+    settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(RegionDetector, "fit", _killed)
+        with pytest.raises(KilledError):
+            train(settings)
+    assert settings.out is not None
+    run = Run.open(settings.out)
+    softmax = load_checkpoint(run.best).model
+    assert isinstance(softmax, RegionDetector)
+    assert not softmax.box_head.one_vs_rest
+    assert (state_of(run).finished, state_of(run).fitting) == (True, True)
+
+    end_epoch = Outputs.end_epoch
+
+    def written_and_killed(self: Outputs, model: Any, state: State) -> None:
+        end_epoch(self, model, state)
+        raise KilledError
+
+    with monkeypatch.context() as patched:  # the weights are written, and the state is not
+        patched.setattr(Outputs, "end_epoch", written_and_killed)
+        with pytest.raises(KilledError):
+            resume(run.folder)
+    first = run.best.read_bytes()
+    assert state_of(run).fitting
+    capsys.readouterr()
+    result = resume(run.folder)
+    said = capsys.readouterr().err
+    assert "fitting to the training pictures" in said
+    assert "epoch 1" not in said
+    assert (state_of(run).fitting, state_of(run).fitted) == (False, True)
+    assert len(run.read_metrics()) == 2
+    assert load_checkpoint(run.best).metrics == result.metrics
+    assert run.best.read_bytes() == first
+    resume(run.folder)
+    assert "this run is complete" in capsys.readouterr().err
+
+
+def test_a_request_to_stop_is_met_while_fitting(
+    settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = RegionDetector.fit
+
+    def interrupted(self: RegionDetector, batches: Batches, folder: Path, say: Say) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        fit(self, batches, folder, say)
+
+    monkeypatch.setattr(RegionDetector, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings)
+    assert f"stopped; to go on: delineate train --resume {settings.out}" in capsys.readouterr().err
+    assert settings.out is not None
+    assert state_of(Run(settings.out)).fitting
+
+
+def test_other_systems_have_no_such_stage(
+    settings: TrainingSettings, shapes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    softmax = settings.model_copy(update={"arguments": {**settings.arguments, "classifier": "softmax"}})
+    result = train(softmax)
+    assert "fitting" not in capsys.readouterr().err
+    assert len(Run(result.folder).read_metrics()) == 1
+    model = load_checkpoint(Run(result.folder).best).model
+    assert isinstance(model, RegionDetector)
+    assert not model.box_head.one_vs_rest
+
+
+def _killed(self: RegionDetector, batches: Batches, folder: Path, say: Say) -> None:
+    raise KilledError
