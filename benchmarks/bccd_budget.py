@@ -40,11 +40,11 @@ ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "rcnn": (
         "rcnn",
-        {"arguments": {"num_rois": 16, "crop_size": 64, "max_proposals": 1000}, "short_side": 320, "scale": (1.0, 1.0)},
+        {"arguments": {"num_rois": 16, "warp_size": 64, "max_proposals": 1000}, "short_side": 320, "scale": (1.0, 1.0)},
     ),
     "sliding_window_detector": (
         "sliding_window_detector",
-        {"arguments": {"num_rois": 16, "crop_size": 32, "anchor_size": 24}, "short_side": 320, "scale": (1.0, 1.0)},
+        {"arguments": {"num_rois": 16, "warp_size": 32, "anchor_size": 24}, "short_side": 320, "scale": (1.0, 1.0)},
     ),
 }
 

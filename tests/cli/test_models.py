@@ -1,6 +1,9 @@
 from collections.abc import Callable
 
+import pytest
+
 from delineate.catalog import CATALOG, options
+from delineate.cli.models import FINDS
 
 
 def test_table_and_json_list_every_system(delineate: Callable) -> None:
@@ -11,3 +14,20 @@ def test_table_and_json_list_every_system(delineate: Callable) -> None:
     for name, system in listed.items():
         assert set(system) == {"task", "title", "paper", "options"}
         assert list(system["options"]) == list(options(name))
+
+
+def test_systems_stand_below_what_they_find(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = [line.strip() for line in delineate("models").out.splitlines()]
+    assert set(FINDS) == {system.task for system in CATALOG.values()}
+    assert [line for line in lines if line in FINDS.values()] == list(FINDS.values())
+    assert lines.index("Boxes and masks") < next(row for row, line in enumerate(lines) if line.startswith("mask_rcnn"))
+
+
+def test_what_is_on_by_default_is_shown_as_it_is_turned_off(
+    delineate: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = delineate("models").out
+    assert "--backbone --no-fpn --roi" in shown
+    assert "--no-frozen-norm" not in shown

@@ -21,7 +21,7 @@ def test_every_option_of_the_system_and_of_training_is_there(name: str) -> None:
     parameters = inspect.signature(train_command(name)).parameters
     expected = {*options(name), *TrainingSettings.model_fields} - set(NOT_OPTIONS)
     assert expected <= set(parameters)
-    assert set(parameters) - expected == {"data", "as_json", "no_ema", "no_clip_gradient"}
+    assert set(parameters) - expected == {"context", "data", "as_json", "no_ema", "no_clip_gradient"}
 
 
 def test_help_says_what_options_mean(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +30,27 @@ def test_help_says_what_options_mean(delineate: Callable, monkeypatch: pytest.Mo
     assert "How maps grow again" in shown
     assert "Pictures in a step" in shown
     assert "Ronneberger" in shown
+
+
+def test_help_of_a_detector_is_not_crowded(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = delineate("train", "mask_rcnn", "--help").out
+    assert "--no-fpn" in shown
+    assert "--frozen-norm" in shown
+    assert "--no-frozen-norm" not in shown, "what is off unless asked for has one flag"
+    assert "<warp|pool|align>" in shown
+    assert "<sliding_window|" not in shown
+    words = " ".join(shown.replace("│", " ").split())
+    assert "One of sliding_window, selective_search, rpn." in words
+
+
+def test_flags_of_a_detector_reach_it(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    arguments = ["--no-fpn", "--frozen-norm", "--proposer", "sliding_window", "--backbone", "resnet10t"]
+    small = ["--width", 16, "--num-rois", 8, "--epochs", 1, "--workers", 0, "--batch-size", 4]
+    out = tmp_path / "run"
+    assert delineate("train", "mask_rcnn", data, *arguments, *small, "--out", out, "--json").code == 0
+    settings = json.loads((out / "settings.json").read_text())["arguments"]
+    assert (settings["fpn"], settings["frozen_norm"], settings["proposer"]) == (False, True, "sliding_window")
 
 
 def test_options_reach_the_settings(delineate: Callable, data: Path, tmp_path: Path) -> None:
@@ -72,6 +93,8 @@ def test_resume_needs_neither_model_nor_data(delineate: Callable, trained: Path)
         (["unet", "nowhere"], "nowhere: there is no such folder"),
         (["unet"], "Missing argument 'DATA'"),
         (["unet", "DATA", "--epoch", "3"], "No such option: --epoch (Possible options: --epochs"),
+        (["mask_rcnn", "DATA", "--proposer", "rpm"], "Invalid value for '--proposer': 'rpm' is not one of 'sliding"),
+        (["mask_rcnn", "DATA", "--roi", "warp"], "choose --roi pool or align"),
         (["unet", "DATA", "--upsampler", "cubic"], "Invalid value for '--upsampler': 'cubic' is not one of 'nearest'"),
         (["unet", "DATA", "--batch-size", "0"], "batch_size: "),
         (["unet", "DATA", "--train-split", "training"], "no split 'training'; there are: train, val"),
@@ -106,3 +129,23 @@ def test_a_truncated_picture(delineate: Callable, mask_folder: Path, tmp_path: P
         picture.write_bytes(picture.read_bytes()[:60])
     line = delineate("train", "segnet_basic", mask_folder, "--out", tmp_path / "run", "--workers", 0).mistake
     assert "images/train/" in line
+
+
+def test_a_run_begins_with_anothers_weights_and_options(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    small = ["--epochs", 1, "--workers", 0, "--batch-size", 4, "--json"]
+    first, second = tmp_path / "first", tmp_path / "second"
+    own = ["--width", 16, "--num-rois", 8, "--backbone", "resnet10t", "--no-fpn"]
+    assert delineate("train", "faster_rcnn", data, *own, *small, "--out", first).code == 0
+    ended = delineate("train", "faster_rcnn", data, "--weights", first, "--num-rois", 16, *small, "--out", second)
+    assert ended.code == 0
+    assert f"weights: those of {first}" in ended.err
+    arguments = json.loads((second / "settings.json").read_text())["arguments"]
+    assert (arguments["width"], arguments["fpn"], arguments["num_rois"]) == (16, False, 16)
+
+
+def test_weights_of_another_system_are_refused(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "first"
+    small = ["--width", 4, "--epochs", 1, "--workers", 0, "--batch-size", 4, "--json"]
+    assert delineate("train", "fcn_full_resolution", data, *small, "--out", out).code == 0
+    line = delineate("train", "faster_rcnn", data, "--backbone", "resnet10t", "--weights", out).mistake
+    assert f"{out} is a fcn_full_resolution, no weight of which fits" in line

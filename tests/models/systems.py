@@ -10,7 +10,7 @@ from delineate.models.contract import Model
 from delineate.structures import IGNORE, Categories, Target
 
 REGION = {"backbone": "resnet10t", "width": 32, "anchor_size": 16, "num_rois": 64}
-CROPS = {"backbone": "resnet10t", "crop_size": 32, "num_rois": 32}
+CROPS = {"backbone": "resnet10t", "warp_size": 32, "num_rois": 32}
 TINY: dict[str, dict[str, Any]] = {
     "sliding_window_segmenter": {"width": 16},
     "fcn_full_resolution": {"width": 16, "depth": 5},

@@ -76,11 +76,21 @@ def test_unreadable_validation_pictures_are_named_and_left_out_when_asked(
 
 def test_names_that_differ_are_named() -> None:
     mine = Categories(class_names=("car", "tree"), label_map_names=("car", "tree", "background"))
-    check_names(mine, mine, "here")
+    check_names(mine, mine, "segment", "here")
     for names, line in (
         (("car", "bush", "background"), "1 is 'tree' where trained and 'bush' in there"),
         (("car", "tree"), "2 is 'background' where trained and no class in there"),
     ):
         other = Categories(class_names=names[:2], label_map_names=names)
         with pytest.raises(InputError, match=line):
-            check_names(mine, other, "there")
+            check_names(mine, other, "segment", "there")
+
+
+def test_names_are_compared_for_what_the_task_tells_apart() -> None:
+    mine = Categories(class_names=("car", "tree"), keypoint_names=("nose", "tail"))
+    other = Categories(class_names=("car", "tree"), keypoint_names=("tail", "nose"))
+    check_names(mine, other, "detect", "there")
+    with pytest.raises(InputError, match="keypoint names: 0 is 'nose' where trained and 'tail' in there"):
+        check_names(mine, other, "pose", "there")
+    with pytest.raises(InputError, match="class names: 1 is 'tree' where trained and 'bush' in there"):
+        check_names(mine, Categories(class_names=("car", "bush")), "detect", "there")

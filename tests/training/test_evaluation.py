@@ -62,5 +62,5 @@ def test_the_confusions_of_all_ranks_add_up(data: Path) -> None:
 
 
 def test_what_is_no_run_says_so(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no run, there is no settings\.json"):
+    with pytest.raises(InputError, match=r"not a run folder with weights"):
         evaluate_run(tmp_path, data)

@@ -18,7 +18,10 @@ def test_every_field_is_described_and_has_a_panel() -> None:
         ({"epochs": 0}, "epochs: Input should be greater than or equal to 1, not 0"),
         ({"optimizer": "adam"}, "optimizer: Input should be 'adamw' or 'sgd', not 'adam'"),
         ({"scale": (2.0, 0.5)}, r"scale \(2.0, 0.5\) is not smallest and largest, both above 0"),
-        ({"pretrained": True, "backbone_weights": "x.pth"}, "pretrained and backbone_weights are both given"),
+        (
+            {"pretrained": True, "backbone_weights": "x.pth"},
+            "of pretrained, backbone_weights and weights, more than one is given",
+        ),
         ({"epoch": 3}, "epoch: Extra inputs are not permitted, not 3"),
     ],
 )

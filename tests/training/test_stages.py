@@ -30,7 +30,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(shapes: Path, tmp_path: Path) -> TrainingSettings:
-    arguments = {"backbone": "resnet10t", "crop_size": 32, "num_rois": 16, "max_proposals": 50}
+    arguments = {"backbone": "resnet10t", "warp_size": 32, "num_rois": 16, "max_proposals": 50}
     return TrainingSettings(
         model="rcnn", arguments=arguments, data=shapes, out=tmp_path / "run", batch_size=3, epochs=1, workers=0
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -94,3 +96,26 @@ def test_a_row_has_picture_truth_and_prediction_in_one_size() -> None:
     assert picture.shape == known.shape == (3, 280, 420)
     assert not torch.equal(picture, known)
     assert torch.equal(picture, nothing)
+
+
+def test_what_the_prediction_does_not_speak_of_is_not_drawn_of_the_truth() -> None:
+    masks = torch.zeros(1, 40, 60, dtype=torch.bool)
+    masks[0, 10:30, 10:30] = True
+    plain = {"image_size": (40, 60), "boxes": torch.tensor([[4.0, 2, 40, 36]]), "labels": torch.tensor([0])}
+    full = Target(
+        **plain,
+        masks=masks,
+        label_map=1 - masks[0].long(),
+        keypoints=torch.tensor([[[50.0, 20.0]]]),
+        visibility=torch.tensor([[2]]),
+    )
+    picture = image((40, 60))
+    boxes_alone = Detections(**plain, scores=torch.tensor([0.5]))
+    _, known, _ = beside_truth(picture, full, boxes_alone, NAMES)
+    _, expected, _ = beside_truth(picture, Target(**plain), boxes_alone, NAMES)
+    assert torch.equal(known, expected)
+    everything = replace(boxes_alone, rles=encode_rle(masks), keypoints=full.keypoints, visibility=full.visibility)
+    _, known, _ = beside_truth(picture, full, everything, NAMES)
+    changed = (known != expected).any(0)
+    assert changed[140, 140]
+    assert changed[140, 350]

@@ -114,8 +114,8 @@ def _detection_parts(measured: Measured) -> dict[str, Any]:
         f"matrix a detection counts from a score of {LIKELY:.2f} on.",
         "worst_pictures": [
             (
-                f"{Path(measured.dataset.files[picture.index]).name}: {picture.num_missed} objects missed, "
-                f"{picture.num_false} detections wrong",
+                f"{Path(measured.dataset.files[picture.index]).name}: {picture.num_missed} missed, "
+                f"{picture.num_false} wrong",
                 comparison_grid([measured.row(picture.index)]),
             )
             for picture in worst

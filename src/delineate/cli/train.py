@@ -85,14 +85,21 @@ def train_command(name: str) -> Callable[..., None]:
     fields = {field: info for field, info in TrainingSettings.model_fields.items() if field not in NOT_OPTIONS}
     assert not set(own) & set(fields), f"{name} and TrainingSettings share options"
 
-    def train_system(data: Path, as_json: bool, **values: Any) -> None:
+    def train_system(context: Context, data: Path, as_json: bool, **values: Any) -> None:
         arguments = {option: values[option] for option in own}
+        if values["weights"] is not None:  # the earlier run's options hold, but for those that are given
+            arguments = {
+                option: value
+                for option, value in arguments.items()
+                if context.get_parameter_source(option).name != "DEFAULT"  # type: ignore[union-attr]
+            }
         settings = {field: values[field] for field in fields}
         settings |= {field: None for field in fields if values.get(f"no_{field}")}
         _report(train_run(TrainingSettings(model=name, data=data, arguments=arguments, **settings)), as_json)
 
     data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder (or COCO .json) of labelled pictures.")]
     parameters = [
+        _parameter("context", Context, inspect.Parameter.empty),
         _parameter("data", data, inspect.Parameter.empty),
         *own.values(),
         *(parameter for field, info in fields.items() for parameter in _settings_options(field, info)),

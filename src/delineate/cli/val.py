@@ -39,10 +39,9 @@ def val(
     """Measure a run's best weights on a split of a data set, at the original size of every picture."""
     from delineate.data import read_dataset
     from delineate.deploy import Predictor
-    from delineate.deploy.predictor import find_checkpoint
     from delineate.training import evaluate_run
     from delineate.viz import write_report
-    from delineate.weights import read_facts
+    from delineate.weights import find_checkpoint, read_facts
 
     file = find_checkpoint(run, "best")
     _check(read_facts(file)["system"], protocol, report)

@@ -15,7 +15,7 @@ from delineate.models.contract import Model
 from delineate.models.dense import Segmenter
 from delineate.models.inference import infer
 from delineate.structures import Categories, Detections, InputError, Prediction, Preprocess, on_cpu
-from delineate.weights import load_checkpoint
+from delineate.weights import find_checkpoint, load_checkpoint
 
 
 class Predicted(NamedTuple):
@@ -104,18 +104,6 @@ class Predictor:
         if image.shape[-2] <= tile[0] and image.shape[-1] <= tile[1]:
             return infer(self.model, self.preprocess, [image])[0]
         return segment_tiled(self.model, self.preprocess, image, tile=tile, overlap=overlap, batch_size=batch_size)
-
-
-def find_checkpoint(run: Path, weights: str) -> Path:
-    """The file of weights that a run folder, or the file itself, stands for; raises `InputError` when there is none."""
-    if run.is_file():
-        return run
-    if not run.is_dir():
-        raise InputError(f"{run}: no such run; give the folder that `delineate train` wrote, or a .safetensors file")
-    file = run / f"{weights}.safetensors"
-    if not file.is_file():
-        raise InputError(f"{run}: not a run folder with weights (looked for {file.name}, which training writes)")
-    return file
 
 
 def _decoded(

@@ -11,13 +11,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
-from delineate.deploy.predictor import find_checkpoint, find_device
+from delineate.deploy.predictor import find_device
 from delineate.metrics import average_recall, mean_average_best_overlap, proposal_recall
 from delineate.models.region import RegionDetector
 from delineate.models.region.proposers import SelectiveSearch, SlidingWindow
 from delineate.models.region.rpn import RPN, Selection
 from delineate.structures import InputError, Preprocess, Target
-from delineate.weights import load_checkpoint
+from delineate.weights import find_checkpoint, load_checkpoint
 
 ProposerName = Literal["selective_search", "sliding_window", "rpn"]
 Propose = Callable[[UInt8[Tensor, "3 h w"]], Float[Tensor, "_p 4"]]

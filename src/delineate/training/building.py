@@ -11,12 +11,12 @@ from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
 from delineate.data.transforms import Augmentation, training_transform
 from delineate.models.dense import Segmenter
+from delineate.models.region.box_head import BoxHead
 from delineate.parts.backbones import Backbone, load_backbone_weights, read_weights
 from delineate.structures import InputError, Preprocess
 from delineate.training.data import median_frequency_weights, usual_size
-from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings
-from delineate.weights import Checkpoint, load_checkpoint
+from delineate.weights import Checkpoint, find_checkpoint, load_checkpoint
 
 
 def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str], *, fresh: bool) -> Checkpoint:
@@ -60,7 +60,7 @@ def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str],
 
 def read_earlier(run: Path) -> Checkpoint:
     """The best weights of a run folder, or those of a .safetensors file."""
-    return load_checkpoint(Run.open(run).best if run.is_dir() else run)
+    return load_checkpoint(find_checkpoint(run))
 
 
 def begin_with(model: nn.Module, earlier: Checkpoint, source: str) -> str:
@@ -70,6 +70,8 @@ def begin_with(model: nn.Module, earlier: Checkpoint, source: str) -> str:
     """
     theirs, own = earlier.model.state_dict(), model.state_dict()
     fits = {key: value for key, value in theirs.items() if key in own and own[key].shape == value.shape}
+    if earlier.model.fits:  # gradients go on from what they learned, not from what was fitted to it afterwards
+        fits = {key: value for key, value in fits.items() if not key.startswith(BoxHead.FITTED)}
     if not fits:
         raise InputError(f"weights: {source} is a {earlier.system}, no weight of which fits; name a run of this system")
     model.load_state_dict(fits, strict=False)

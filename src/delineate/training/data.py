@@ -68,7 +68,7 @@ def training_data(settings: TrainingSettings, task: Task) -> tuple[Dataset, Data
         notes += val.problems
     else:
         train, val = _hold_out(train, settings, notes)
-    return train, _readable(val, notes) if settings.skip_unreadable else val, notes
+    return train, readable(val, notes) if settings.skip_unreadable else val, notes
 
 
 def with_proposals(dataset: Dataset, model: Model[Any, Any], root: Path) -> Dataset:
@@ -91,7 +91,7 @@ def _hold_out(train: Dataset, settings: TrainingSettings, notes: list[str]) -> t
     return Part(train, sorted(order[num_held_out:])), Part(train, sorted(order[:num_held_out]))
 
 
-def _readable(dataset: Dataset, notes: list[str]) -> Dataset:
+def readable(dataset: Dataset, notes: list[str]) -> Dataset:
     """The pictures that can be read; every validation has to measure the same ones."""
     indices = []
     for index in range(len(dataset)):

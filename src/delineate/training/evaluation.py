@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -24,8 +24,7 @@ from delineate.models.inference import infer
 from delineate.structures import Categories, InputError, Preprocess, Target
 from delineate.structures.categories import BACKGROUND
 from delineate.training.data import check_names, read_split, with_proposals
-from delineate.training.runs import Run
-from delineate.weights import load_checkpoint
+from delineate.weights import find_checkpoint, load_checkpoint
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
 """Passes on what it is given, and shows how far it is."""
@@ -33,6 +32,7 @@ Watch = Callable[[Iterable[Any]], Iterable[Any]]
 Its = TypeVar("Its", bound="Tally")
 
 
+@runtime_checkable
 class Tally(Protocol):
     """Pictures gathered to be measured; those of several processes can be merged."""
 
@@ -161,8 +161,7 @@ def evaluate_run(
 
     Raises `InputError` when the run or the data are not what they should be, and when class names differ.
     """
-    file = run if run.suffix == ".safetensors" else Run.open(run).best
-    checkpoint = load_checkpoint(file)
+    checkpoint = load_checkpoint(find_checkpoint(run))
     task = find_system(checkpoint.system).task
     dataset = with_proposals(read_split(data, split, task, format), checkpoint.model, data)
     check_names(checkpoint.categories, dataset.categories, task, f"split '{split}' of {data}")

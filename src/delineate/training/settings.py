@@ -82,7 +82,7 @@ class TrainingSettings(BaseModel):
         "Weights", None, "Begin with the backbone of this .safetensors or .pth file."
     )
     weights: Path | None = _field(
-        "Weights", None, "Begin with this run, or .safetensors file, and its options; heads of other classes begin anew."
+        "Weights", None, "Begin with this run (or .safetensors file) and its options; what does not fit begins anew."
     )
     freeze_until: int | None = _field("Weights", None, "Keep the backbone's stages 0 to this one as they are.", ge=0)
 

@@ -11,7 +11,7 @@ from delineate.catalog import find_system
 from delineate.data.dataset import Dataset
 from delineate.data.loading import Batch, Loader, evaluation_loader
 from delineate.structures import Preprocess, Target
-from delineate.training.data import _readable
+from delineate.training.data import readable
 from delineate.training.display import Display
 from delineate.training.evaluation import Watch, evaluate
 from delineate.training.interrupt import Interrupt, Interrupted
@@ -47,7 +47,7 @@ def fit_after_training(
     checkpoint = load_checkpoint(run.best)
     model, preprocess = checkpoint.model.to(device).to(memory_format=torch.channels_last), checkpoint.preprocess
     if settings.skip_unreadable:
-        train = _readable(train, [])  # what cannot be read was named in training
+        train = readable(train, [])  # what cannot be read was named in training
     loader = evaluation_loader(train, preprocess, num_workers=settings.num_workers)
     pictures = _Pictures(loader, preprocess, device, _watch("describing", display, interrupt))
     model.fit(pictures, run.folder, say)

@@ -28,7 +28,7 @@ def draw_proposals(
     size = (image.shape[-2], image.shape[-1])
     found = Target(image_size=size, boxes=boxes, labels=torch.zeros(len(boxes), dtype=torch.int64))
     larger, found = fitted(image, found, smallest=READABLE, largest=LARGEST)
-    width = line_width(found.image_size)
+    width = max(1, line_width(found.image_size) // 2)  # a hundred boxes leave little to see between thicker lines
     canvas = to_pil(larger)
     canvas = Image.blend(canvas, Image.new("RGB", canvas.size, BLACK), 0.4)
     light = Image.new("L", canvas.size)

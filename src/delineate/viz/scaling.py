@@ -63,10 +63,24 @@ def rescaled(
 def beside_truth(
     image: UInt8[Tensor, "3 h w"], truth: Target, prediction: Detections | LabelMap, categories: Categories
 ) -> list[UInt8[Tensor, "3 _h _w"]]:
-    """A row of a `comparison_grid`: picture, truth, prediction; a small picture is enlarged for the names' sake."""
-    larger, known = fitted(image, truth, smallest=READABLE)
+    """A row of a `comparison_grid`: picture, truth, prediction; a small picture is enlarged for the names' sake.
+
+    Of the truth that is drawn which the prediction has too: boxes, masks, keypoints.
+    """
+    larger, known = fitted(image, _as_told(truth, prediction), smallest=READABLE)
     _, found = fitted(image, prediction, smallest=READABLE)
     return [larger, *(draw_target(larger, value, categories) for value in (known, found))]
+
+
+def _as_told(truth: Target, prediction: Detections | LabelMap) -> Target:
+    """The truth without what the prediction does not speak of."""
+    if isinstance(prediction, LabelMap):
+        return Target(image_size=truth.image_size, label_map=truth.label_map)
+    if prediction.rles is None:
+        truth = replace(truth, masks=None)
+    if prediction.keypoints is None:
+        truth = replace(truth, keypoints=None, visibility=None)
+    return replace(truth, label_map=None)
 
 
 def _nearest(before: int, after: int) -> Int64[Tensor, " {after}"]:

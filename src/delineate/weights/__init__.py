@@ -3,6 +3,7 @@
 from delineate.weights.checkpoint import (
     Checkpoint,
     check_new_run,
+    find_checkpoint,
     load_checkpoint,
     read_facts,
     save_checkpoint,
@@ -13,6 +14,7 @@ from delineate.weights.torchvision import import_torchvision
 __all__ = [
     "Checkpoint",
     "check_new_run",
+    "find_checkpoint",
     "import_torchvision",
     "load_checkpoint",
     "read_facts",

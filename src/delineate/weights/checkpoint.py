@@ -68,6 +68,18 @@ def save_run(folder: Path, checkpoint: Checkpoint) -> None:
         save_checkpoint(folder / f"{name}.safetensors", checkpoint)
 
 
+def find_checkpoint(run: Path, weights: str = "best") -> Path:
+    """The file of weights that a run folder, or the file itself, stands for; raises `InputError` when there is none."""
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise InputError(f"{run}: no such run; give the folder that `delineate train` wrote, or a .safetensors file")
+    file = run / f"{weights}.safetensors"
+    if not file.is_file():
+        raise InputError(f"{run}: not a run folder with weights (looked for {file.name}, which training writes)")
+    return file
+
+
 def load_checkpoint(file: Path) -> Checkpoint:
     """Build the system that `file` holds, in evaluation mode on the CPU.
 

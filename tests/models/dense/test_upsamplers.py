@@ -6,21 +6,22 @@ import torch
 from delineate.catalog import build
 from delineate.models.dense.options import Upsampling
 from delineate.models.dense.upsamplers import make_upsampler
-from delineate.structures import InputError
+from delineate.structures import Categories, InputError
 
 KINDS = get_args(Upsampling.__origin__)  # type: ignore[attr-defined]
+TWO = Categories(class_names=("a", "b"), label_map_names=("a", "b"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["fcn32s", "fcn8s", "unet"])
 def test_each_upsampler_in_fcn_and_unet(name: str, kind: str) -> None:
-    model = build(name, num_classes=2, backbone="vgg11" if name == "unet" else "plain", upsampler=kind).eval()
+    model = build(name, TWO, backbone="vgg11" if name == "unet" else "plain", upsampler=kind).eval()
     assert model(torch.randn(1, 3, 45, 70)).shape == (1, 2, 45, 70)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_upsampler_in_segnet(kind: str) -> None:
-    model = build("segnet_basic", num_classes=2, width=8, upsampler=kind).eval()
+    model = build("segnet_basic", TWO, width=8, upsampler=kind).eval()
     assert model(torch.randn(1, 3, 45, 70)).shape == (1, 2, 45, 70)
 
 
@@ -34,7 +35,7 @@ def test_each_upsampler_in_segnet(kind: str) -> None:
 )
 def test_max_unpool_without_indices_says_which_encoders_keep_them(name: str, options: dict[str, str]) -> None:
     with pytest.raises(InputError, match=r"max_unpool needs the indices.*plain.*vgg11"):
-        build(name, num_classes=2, upsampler="max_unpool", **options)
+        build(name, TWO, upsampler="max_unpool", **options)
 
 
 @pytest.mark.parametrize("kind", ["nearest", "bilinear", "bed_of_nails"])

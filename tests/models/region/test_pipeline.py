@@ -24,7 +24,7 @@ STAGES = [
 
 
 def detector(**stages: Any) -> Any:
-    tiny = {"backbone": "resnet10t", "width": 16, "anchor_size": 16, "max_proposals": 40, "crop_size": 32}
+    tiny = {"backbone": "resnet10t", "width": 16, "anchor_size": 16, "max_proposals": 40, "warp_size": 32}
     return region_detector(**{"num_classes": 2, "sampling": Sampling(num_rois=16), **tiny, **stages})
 
 

@@ -244,7 +244,7 @@ def test_no_pictures_and_no_boxes_fit_to_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture
 def detector() -> RegionDetector:
-    return rcnn(num_classes=2, backbone="resnet10t", proposer="sliding_window", crop_size=32).eval()
+    return rcnn(num_classes=2, backbone="resnet10t", proposer="sliding_window", warp_size=32).eval()
 
 
 def test_a_detector_says_what_its_svms_say(detector: RegionDetector, tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ class BoxHead(nn.Module, ABC):
     all. It is a buffer, and so part of the weights.
     """
 
+    FITTED = ("box_head.classify.", "box_head.regress.", "box_head.one_vs_rest")
+    """The weights of a detector that `fit` replaces."""
+
     one_vs_rest: Tensor
 
     def __init__(self, *, num_features: int, num_classes: int) -> None:

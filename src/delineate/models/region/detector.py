@@ -206,9 +206,10 @@ class RegionDetector(Model[list[RegionOutputs], Detections]):
         """The RoIs of a picture that are learned from; the objects themselves are among the candidates."""
         objects = objects_of(target)
         boxes = torch.cat([proposals, objects.boxes.to(proposals)])
-        matches = match(
-            boxes, target, positive_iou=self.sampling.positive_iou, negative_iou=self.sampling.background_iou
-        )
+        # where there is no object, no background is nearly one: any is learned from
+        low, high = self.sampling.background_iou
+        negative_iou = (low if len(objects) else 0.0, high)
+        matches = match(boxes, target, positive_iou=self.sampling.positive_iou, negative_iou=negative_iou)
         drawn = sample_balanced(
             matches.positive,
             matches.negative,

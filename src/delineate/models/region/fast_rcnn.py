@@ -10,13 +10,13 @@ from delineate.models.region.options import (
     AnchorSize,
     Backbone,
     Classifier,
-    CropSize,
     FrozenNorm,
     MaxProposals,
     NumRoIs,
     ProposerName,
     Pyramidal,
     RoIName,
+    WarpSize,
     Width,
 )
 from delineate.models.region.pipeline import region_detector
@@ -33,7 +33,7 @@ def fast_rcnn(
     width: Width = 256,
     max_proposals: MaxProposals = 2000,
     anchor_size: AnchorSize = 32,
-    crop_size: CropSize = 224,
+    warp_size: WarpSize = 224,
     num_rois: NumRoIs = 64,
     frozen_norm: FrozenNorm = False,
 ) -> RegionDetector:
@@ -48,7 +48,7 @@ def fast_rcnn(
         width=width,
         max_proposals=max_proposals,
         anchor_size=anchor_size,
-        crop_size=crop_size,
+        warp_size=warp_size,
         frozen_norm=frozen_norm,
         # section 2.3: 64 RoIs a picture, and the background that is nearly an object is the hard one
         sampling=Sampling(num_rois=num_rois, positive_share=0.25, positive_iou=0.5, background_iou=(0.1, 0.5)),

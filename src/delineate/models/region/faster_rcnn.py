@@ -12,13 +12,13 @@ from delineate.models.region.options import (
     AnchorSize,
     Backbone,
     Classifier,
-    CropSize,
     FrozenNorm,
     MaxProposals,
     NumRoIs,
     ProposerName,
     Pyramidal,
     RoIName,
+    WarpSize,
     Width,
 )
 from delineate.models.region.pipeline import region_detector
@@ -35,7 +35,7 @@ def faster_rcnn(
     width: Width = 256,
     anchor_size: AnchorSize = 32,
     max_proposals: MaxProposals = 2000,
-    crop_size: CropSize = 224,
+    warp_size: WarpSize = 224,
     num_rois: NumRoIs = 512,
     frozen_norm: FrozenNorm = False,
 ) -> RegionDetector:
@@ -50,7 +50,7 @@ def faster_rcnn(
         width=width,
         anchor_size=anchor_size,
         max_proposals=max_proposals,
-        crop_size=crop_size,
+        warp_size=warp_size,
         frozen_norm=frozen_norm,
         sampling=Sampling(num_rois=num_rois),
     )

@@ -22,7 +22,7 @@ Width = Annotated[
 AnchorSize = Annotated[int, Doc("Side of the smallest anchors in pixels; each of four more sizes is twice as large.")]
 NumRoIs = Annotated[int, Doc("Boxes of a picture that a step learns from; fewer are faster, and learn less from each.")]
 MaxProposals = Annotated[int, Doc("The most proposals of a picture that selective search gives.")]
-CropSize = Annotated[int, Doc("Side in pixels of the warped crops.")]
+WarpSize = Annotated[int, Doc("Side in pixels of the warped crops.")]
 FrozenNorm = Annotated[
     bool, Doc("Keep the backbone's batch norms as loaded: for pretrained weights and few pictures a step.")
 ]

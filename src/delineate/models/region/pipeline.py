@@ -32,7 +32,7 @@ def region_detector(
     width: int = 256,
     anchor_size: int = 32,
     max_proposals: int = 2000,
-    crop_size: int = 224,
+    warp_size: int = 224,
     frozen_norm: bool = False,
     masks: bool = False,
     num_keypoints: int = 0,
@@ -53,18 +53,18 @@ def region_detector(
         num_classes=num_classes,
         pyramid=pyramid,
         proposer=_proposer(proposer, pyramid, anchor_size, max_proposals),
-        roi_features=_roi_features(roi, pyramid, BOX_SIZE, crop_size),
+        roi_features=_roi_features(roi, pyramid, BOX_SIZE, warp_size),
         box_head=_box_head(roi, pyramid, backbone, num_classes, width, frozen_norm),
         sampling=sampling,
         classifier=classifier,
     )
     if masks:
         assert pyramid is not None
-        detector.mask_features = _roi_features(roi, pyramid, OBJECT_SIZE, crop_size)
+        detector.mask_features = _roi_features(roi, pyramid, OBJECT_SIZE, warp_size)
         detector.mask_head = MaskHead(channels=pyramid.channels, num_classes=num_classes, width=width)
     if num_keypoints:
         assert pyramid is not None
-        detector.keypoint_features = _roi_features(roi, pyramid, OBJECT_SIZE, crop_size)
+        detector.keypoint_features = _roi_features(roi, pyramid, OBJECT_SIZE, warp_size)
         detector.keypoint_head = KeypointHead(channels=pyramid.channels, num_keypoints=num_keypoints, width=2 * width)
     return detector
 
@@ -84,9 +84,9 @@ def _proposer(name: str, pyramid: Pyramid | None, anchor_size: int, max_proposal
     return RPN(channels=pyramid.channels, finest_stride=pyramid.strides[0], sizes=per_level)
 
 
-def _roi_features(roi: str, pyramid: Pyramid | None, size: int, crop_size: int) -> RoIFeatures:
+def _roi_features(roi: str, pyramid: Pyramid | None, size: int, warp_size: int) -> RoIFeatures:
     if roi == "warp":
-        return RoIWarp(size=crop_size, context=round(CONTEXT * crop_size))
+        return RoIWarp(size=warp_size, context=round(CONTEXT * warp_size))
     assert pyramid is not None
     strides = pyramid.strides[:4]  # the pyramid's level of stride 64 is for the RPN alone
     return RoIPool(size=size, strides=strides) if roi == "pool" else RoIAlign(size=size, strides=strides)

@@ -11,11 +11,11 @@ from delineate.models.region.options import (
     AnchorSize,
     Backbone,
     Classifier,
-    CropSize,
     FrozenNorm,
     MaxProposals,
     NumRoIs,
     ProposerName,
+    WarpSize,
 )
 from delineate.models.region.pipeline import region_detector
 
@@ -26,7 +26,7 @@ def rcnn(
     backbone: Backbone = "resnet18",
     proposer: ProposerName = "selective_search",
     classifier: Classifier = "svm",
-    crop_size: CropSize = 224,
+    warp_size: WarpSize = 224,
     max_proposals: MaxProposals = 2000,
     anchor_size: AnchorSize = 32,
     num_rois: NumRoIs = 64,
@@ -40,7 +40,7 @@ def rcnn(
         roi="warp",
         fpn=False,
         classifier=classifier,
-        crop_size=crop_size,
+        warp_size=warp_size,
         max_proposals=max_proposals,
         anchor_size=anchor_size,
         frozen_norm=frozen_norm,

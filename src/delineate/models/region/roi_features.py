@@ -108,7 +108,7 @@ class RoIPool(_Pooled):
     """Girshick 2015, "Fast R-CNN", section 2.1."""
 
     def pool(self, level: Tensor, rois: Float[Tensor, "r 5"], scale: float) -> Float[Tensor, "r c s s"]:
-        pooled: Tensor = roi_pool(level, rois, self.size, scale)
+        pooled: Tensor = roi_pool(level.float(), rois, self.size, scale)  # autocast leaves it alone on CPUs
         return pooled
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 from typing_extensions import Doc
 
 from delineate.models.region.detector import RegionDetector, Sampling
-from delineate.models.region.options import Backbone, CropSize, FrozenNorm, NumRoIs
+from delineate.models.region.options import Backbone, FrozenNorm, NumRoIs, WarpSize
 from delineate.models.region.pipeline import region_detector
 
 
@@ -19,7 +19,7 @@ def sliding_window_detector(
     *,
     num_classes: int,
     backbone: Backbone = "resnet18",
-    crop_size: CropSize = 64,
+    warp_size: WarpSize = 64,
     anchor_size: Annotated[
         int, Doc("Side of the smallest windows in pixels; each of three more is twice as large.")
     ] = 32,
@@ -33,7 +33,7 @@ def sliding_window_detector(
         proposer="sliding_window",
         roi="warp",
         fpn=False,
-        crop_size=crop_size,
+        warp_size=warp_size,
         anchor_size=anchor_size,
         frozen_norm=frozen_norm,
         sampling=Sampling(num_rois=num_rois),
