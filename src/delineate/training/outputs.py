@@ -13,7 +13,7 @@ from delineate.models.inference import infer
 from delineate.structures import Detections, Preprocess, on_cpu
 from delineate.training.runs import Run
 from delineate.training.state import TIMES, State, measured
-from delineate.viz import comparison_grid, draw_target, plot_curves, write_picture
+from delineate.viz import beside_truth, comparison_grid, plot_curves, write_picture
 from delineate.weights import Checkpoint, save_checkpoint
 
 DRAW_EVERY = 60.0
@@ -85,8 +85,7 @@ def predictions_beside_truth(model: Model[Any, Any], preprocess: Preprocess, dat
         prediction = on_cpu(prediction)
         if isinstance(prediction, Detections):
             prediction = prediction.above(LIKELY)
-        drawn = [draw_target(sample.image, value, dataset.categories) for value in (sample.target, prediction)]
-        rows.append([sample.image, *drawn])
+        rows.append(beside_truth(sample.image, sample.target, prediction, dataset.categories))
     return comparison_grid(rows, categories=dataset.categories)
 
 
