@@ -36,7 +36,7 @@ def pair(architecture: str) -> tuple[Any, RegionDetector]:
             module.running_var.uniform_(0.8, 1.5)
     with torch.no_grad():
         peer.rpn.head.cls_logits.weight.mul_(20)
-        peer.roi_heads.box_predictor.cls_score.weight.mul_(60)
+        peer.roi_heads.box_predictor.cls_score.weight.mul_(60 if count == 1 else 1000)
     with tempfile.TemporaryDirectory() as folder:
         torch.save(peer.state_dict(), Path(folder) / "peer.pth")
         ours = import_torchvision(architecture, Path(folder) / "peer.pth").model
