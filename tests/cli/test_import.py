@@ -31,6 +31,12 @@ def test_an_imported_detector_is_used_as_a_run(delineate: Callable, weights: Pat
     assert "'cat'" in delineate("val", run, data, "--workers", 0).mistake, "the names differ, and nothing else"
     assert "is a run already" in delineate("import", NAME, weights, "--out", run).mistake
     assert json.loads((run / "best.json").read_text())["system"] == "faster_rcnn"
+    small = ["--short-side", 64, "--crop-size", 64, 64, "--num-rois", 8, "--epochs", 1, "--workers", 0]
+    ended = delineate("train", "faster_rcnn", data, "--weights", run, *small, "--out", tmp_path / "tuned", "--json")
+    assert ended.code == 0
+    assert f"weights: those of {run}, but for box_head.classify, box_head.regress, which begin anew" in ended.err
+    arguments = json.loads((tmp_path / "tuned" / "settings.json").read_text())["arguments"]
+    assert arguments == {"backbone": "resnet50", "frozen_norm": True, "num_rois": 8}
 
 
 @pytest.mark.parametrize(

@@ -135,12 +135,14 @@ def test_a_run_begins_with_anothers_weights_and_options(delineate: Callable, dat
     small = ["--epochs", 1, "--workers", 0, "--batch-size", 4, "--json"]
     first, second = tmp_path / "first", tmp_path / "second"
     own = ["--width", 16, "--num-rois", 8, "--backbone", "resnet10t", "--no-fpn"]
-    assert delineate("train", "faster_rcnn", data, *own, *small, "--out", first).code == 0
+    assert delineate("train", "faster_rcnn", data, *own, "--short-side", 40, *small, "--out", first).code == 0
     ended = delineate("train", "faster_rcnn", data, "--weights", first, "--num-rois", 16, *small, "--out", second)
     assert ended.code == 0
     assert f"weights: those of {first}" in ended.err
-    arguments = json.loads((second / "settings.json").read_text())["arguments"]
+    settings = json.loads((second / "settings.json").read_text())
+    arguments = settings["arguments"]
     assert (arguments["width"], arguments["fpn"], arguments["num_rois"]) == (16, False, 16)
+    assert settings["short_side"] == 40
 
 
 def test_weights_of_another_system_are_refused(delineate: Callable, data: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.models.detection._utils import BoxCoder
 
-from delineate.ops.boxes import Weights, coverage, decode_boxes, encode_boxes
+from delineate.ops.boxes import Weights, coverage, decode_boxes, encode_boxes, scale_boxes
 
 ONES = (1.0, 1.0, 1.0, 1.0)
 FAST_RCNN = (10.0, 10.0, 5.0, 5.0)
@@ -60,6 +60,14 @@ def test_coverage_is_the_share_in_the_one_region_that_covers_most() -> None:
 def test_coverage_of_nothing_or_by_nothing() -> None:
     assert coverage(some_boxes(3), torch.zeros(0, 4)).tolist() == [0, 0, 0]
     assert coverage(torch.zeros(0, 4), some_boxes(3)).shape == (0,)
+
+
+def test_boxes_move_with_a_resized_picture_and_stay_in_it() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 90.0, 30.0], [30.0, 10.0, 45.0, 20.0]])
+    assert scale_boxes(boxes, (30, 90), (60, 45)).tolist() == [[0, 0, 45, 60], [15, 20, 22.5, 40]]
+    odd = torch.tensor([[0.0, 0.0, 641.0, 427.0]])
+    assert bool((scale_boxes(odd, (427, 641), (133, 199))[0, 2:] <= torch.tensor([199.0, 133.0])).all())
+    assert scale_boxes(torch.zeros(0, 4), (30, 90), (60, 45)).shape == (0, 4)
 
 
 def some_boxes(count: int) -> Tensor:

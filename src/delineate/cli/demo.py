@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from delineate.cli.output import AsJson, number, print_json, print_line, progress, stderr
-from delineate.cli.reporting import Measured, curves, machine_facts, report_parts, system_fact
+from delineate.cli.reporting import Measured, machine_facts, report_parts, system_fact
 
 if TYPE_CHECKING:
     from delineate.training import TrainingResult, TrainingSettings
@@ -105,7 +105,7 @@ def _write_report(
     start: float,
 ) -> None:
     """The report, and the predictions in it as files; `start` is when the demo began."""
-    from delineate.training import Run
+    from delineate.training import Run, curves
     from delineate.viz import Report, write_picture, write_report
 
     rows = measured.rows()

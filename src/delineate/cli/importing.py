@@ -25,7 +25,7 @@ def import_weights(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a published detector, to be used by `predict`, `val` and `propose` as a run of one's own."""
+    """Import a published detector as a run: for `predict`, `val`, `propose`, and to begin from: `train --weights`."""
     from delineate.data.files import read_text
     from delineate.weights import check_new_run, import_torchvision, save_run
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -18,8 +17,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout, for 
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute; auto takes CUDA where there is one.")
 ]
-
-PARTIAL = re.compile(r"(^|_)AR\d*($|_)|_(small|medium|large)$")
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -65,14 +62,11 @@ def progress() -> Progress:
 
 def headline(metrics: Mapping[str, float]) -> str:
     """The main metrics in one line, the first one emphasised."""
+    from delineate.metrics import main_metrics
+
     (first, value), *others = main_metrics(metrics).items()
     line = f"[bold green]{first} {number(value)}[/]"
     return line + "".join(f"   {name} {number(value)}" for name, value in others)
-
-
-def main_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics of the whole: not those of single classes, `IoU/NAME`, nor COCO's of one size and of recall."""
-    return {name: value for name, value in metrics.items() if "/" not in name and not PARTIAL.search(name)}
 
 
 def number(value: float | None) -> str:

@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from delineate.cli.output import main_metrics
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -57,7 +55,7 @@ class Measured:
 
 def run_report(file: Path, measured: Measured, data: str, command: str) -> "Report":
     """The report of the system in `file` on `data`; `command` is what measured it."""
-    from delineate.training import Run
+    from delineate.training import Run, curves
     from delineate.viz import Report
     from delineate.weights import read_facts
 
@@ -79,6 +77,7 @@ def run_report(file: Path, measured: Measured, data: str, command: str) -> "Repo
 
 def report_parts(measured: Measured, rows: "Mapping[str, Sequence[Tensor]]") -> dict[str, Any]:
     """The parts of a `Report` that an evaluation gives, with these pictures."""
+    from delineate.metrics import main_metrics
     from delineate.viz import comparison_grid
 
     evaluation = measured.evaluation
@@ -132,15 +131,6 @@ def by_shape(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
         if "/" not in name and metric.startswith(("AP", "AR")):
             rows.setdefault(metric, {})[column] = value
     return rows
-
-
-def curves(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """The history without times, learning rate, and metrics of single classes and sizes: too many to tell apart."""
-    no_curve = ("seconds", "val_seconds", "pictures", "learning_rate")
-    return [
-        {name: value for name, value in row.items() if name.startswith("loss") or name in main_metrics(row)}
-        for row in ({name: value for name, value in row.items() if name not in no_curve} for row in history)
-    ]
 
 
 def machine_facts() -> dict[str, str]:

@@ -43,7 +43,7 @@ def val(
     from delineate.viz import write_report
     from delineate.weights import find_checkpoint, read_facts
 
-    file = find_checkpoint(run, "best")
+    file = find_checkpoint(run)
     _check(read_facts(file)["system"], protocol, report)
     with progress() as bar:
         evaluation = evaluate_run(
@@ -67,23 +67,21 @@ def val(
         command = shlex.join(["delineate", "val", str(run), str(data), *options])
         write_report(report, run_report(file, measured, f"{data}, split {split}", command))
     if as_json:
-        written = {} if report is None else {"report": str(report)}
-        print_json(
-            {
-                "metrics": evaluation.metrics,
-                "protocol": evaluation.protocol,
-                "num_images": evaluation.num_images,
-                **written,
-            }
-        )
+        found = {name: getattr(evaluation, name) for name in ("metrics", "protocol", "num_images")}
+        print_json(found if report is None else {**found, "report": str(report)})
         return
+    _print(evaluation)
+    if report is not None:
+        print_line(f"open [bold]{escape(str(report))}[/]")
+
+
+def _print(evaluation: "Evaluation") -> None:
+    """The classes, the shapes where there are several, and the line that counts."""
     print_table(rows_table("class", evaluation.per_class))
     if evaluation.objects is not None:
         print_table(rows_table("", by_shape(evaluation.metrics)))
     print_line(headline(evaluation.metrics))
     print_line(f"[dim]{evaluation.num_images} pictures; {evaluation.protocol}[/]")
-    if report is not None:
-        print_line(f"open [bold]{escape(str(report))}[/]")
 
 
 def rows_table(kind: str, rows_of: Mapping[str, Mapping[str, float]]) -> Table:

@@ -5,7 +5,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from delineate.deploy.pictures import Pictures, each_picture, to_image
 from delineate.deploy.tiling import segment_tiled
 from delineate.models.contract import Model
 from delineate.models.dense import Segmenter
-from delineate.models.inference import infer
+from delineate.models.inference import find_device, infer
 from delineate.structures import Categories, Detections, InputError, Prediction, Preprocess, on_cpu
 from delineate.weights import find_checkpoint, load_checkpoint
 
@@ -118,15 +117,3 @@ def _decoded(
             unreadable(error)
         else:
             yield str(picture) if isinstance(picture, str | Path) else "", image
-
-
-def find_device(name: str) -> torch.device:
-    """A GPU where there is one for `auto`, else torch's device of that name; raises `InputError` where it is not."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device: '{name}' is not to be had ({str(error).splitlines()[0]}); try auto or cpu"
-        ) from error

@@ -11,11 +11,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
-from delineate.deploy.predictor import find_device
 from delineate.metrics import average_recall, mean_average_best_overlap, proposal_recall
+from delineate.models.inference import find_device
 from delineate.models.region import RegionDetector
 from delineate.models.region.proposers import SelectiveSearch, SlidingWindow
 from delineate.models.region.rpn import RPN, Selection
+from delineate.ops.boxes import scale_boxes
 from delineate.structures import InputError, Preprocess, Target
 from delineate.weights import find_checkpoint, load_checkpoint
 
@@ -124,7 +125,7 @@ def _windows(image_size: tuple[int, int], max_proposals: int) -> Float[Tensor, "
 
 
 def _rpn(run: Path, max_proposals: int, device: str) -> Propose:
-    checkpoint = load_checkpoint(find_checkpoint(run, "best"))
+    checkpoint = load_checkpoint(find_checkpoint(run))
     model = checkpoint.model
     if not isinstance(model, RegionDetector) or not isinstance(model.proposer, RPN):
         raise InputError(f"run: {run} holds a {checkpoint.system} without RPN; name a run of one that has it")
@@ -139,10 +140,7 @@ def _rpn_boxes(model: RegionDetector, preprocess: Preprocess, image: UInt8[Tenso
     resized = preprocess.resize(image)[None].to(next(model.parameters()).device)
     batch = preprocess.normalise(resized).contiguous(memory_format=torch.channels_last)
     (found,) = model.proposer(batch, model.levels(batch))
-    ratio = found.boxes.new_tensor([width / batch.shape[-1], height / batch.shape[-2]]).repeat(2)
-    limit = found.boxes.new_tensor([width, height]).repeat(2)
-    boxes: Tensor = (found.boxes * ratio).minimum(limit)
-    return boxes.cpu()
+    return scale_boxes(found.boxes, found.image_size, (height, width)).cpu()
 
 
 def _boxes_alone(target: Target) -> Target:

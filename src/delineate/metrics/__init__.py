@@ -13,6 +13,7 @@ from delineate.metrics.errors import ErrorBreakdown, error_breakdown
 from delineate.metrics.proposals import average_recall, mean_average_best_overlap, proposal_recall
 from delineate.metrics.segmentation import PROTOCOL as SEGMENTATION_PROTOCOL
 from delineate.metrics.segmentation import SegmentationEvaluation, confusion_matrix, segmentation_metrics
+from delineate.metrics.summary import main_metrics
 from delineate.metrics.voc import PROTOCOL as VOC_PROTOCOL
 from delineate.metrics.voc import voc_metrics
 
@@ -29,6 +30,7 @@ __all__ = [
     "confusion_matrix",
     "detection_confusion",
     "error_breakdown",
+    "main_metrics",
     "mean_average_best_overlap",
     "precision_recall",
     "proposal_recall",

@@ -9,7 +9,7 @@ import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval.core import mask as coco_masks
 
-from delineate.metrics.matching import ignored_objects, xywh
+from delineate.metrics.matching import xywh
 from delineate.ops.masks import RLE
 from delineate.structures import Detections, Target
 
@@ -76,7 +76,7 @@ def _numbered(pictures: Iterable[Iterator[Row]]) -> list[Row]:
 def _object_rows(picture: Picture) -> Iterator[Row]:
     target = picture.target
     assert target.crowd is not None
-    boxes, ignored, regions = xywh(target.boxes), ignored_objects(target).tolist(), target.crowd.tolist()
+    boxes, ignored, regions = xywh(target.boxes), target.ignored.tolist(), target.crowd.tolist()
     areas = coco_masks.area(picture.rles) if picture.rles else boxes[:, 2] * boxes[:, 3]
     points = _flat_points(target)
     for row, (box, area, label) in enumerate(zip(boxes.tolist(), areas.tolist(), target.labels.tolist(), strict=True)):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from delineate.metrics.matching import Kind, Ranking, ignored_objects, match, overlaps, rank_detections, same_class
+from delineate.metrics.matching import Kind, Ranking, match, overlaps, rank_detections, same_class
 from delineate.structures import Detections, Target
 
 LIKELY = 0.5
@@ -91,7 +91,7 @@ def detection_confusion(
         own = match(overlap * (same & likely), target, iou)
         seen = torch.zeros(len(target) + 1, dtype=torch.bool)
         seen[own.objects] = True
-        lost = ignored_objects(target) | seen[:-1]
+        lost = target.ignored | seen[:-1]
         left = (own.objects < 0) & ~own.neutral & likely[:, 0]
         other = match(overlap * left[:, None] * ~lost, target, iou)
         objects = own.objects.maximum(other.objects)
@@ -100,7 +100,7 @@ def detection_confusion(
         truth = torch.cat([target.labels, torch.tensor([num_classes])])[objects]
         counted = likely[:, 0] & ~own.neutral
         cells = truth[counted] * len(matrix) + found.labels[counted]
-        missed = target.labels[~(seen[:-1] | ignored_objects(target))] * len(matrix) + num_classes
+        missed = target.labels[~(seen[:-1] | target.ignored)] * len(matrix) + num_classes
         matrix += torch.cat([cells, missed]).bincount(minlength=matrix.numel()).view_as(matrix)
     return matrix
 
@@ -134,7 +134,7 @@ def worst_pictures(
         likely = found.scores >= score
         matches = match(overlaps(found, target, kind) * same_class(found, target) * likely[:, None], target, iou)
         num_found = int((matches.objects >= 0).sum())
-        num_missed = int((~ignored_objects(target)).sum()) - num_found
+        num_missed = int((~target.ignored).sum()) - num_found
         num_false = int((likely & ~matches.neutral).sum()) - num_found
         if num_missed or num_false:
             mistakes.append(PictureMistakes(index=index, num_missed=num_missed, num_false=num_false))

@@ -17,7 +17,6 @@ from delineate.metrics.detection import interpolated_curve
 from delineate.metrics.matching import (
     Kind,
     count_objects,
-    ignored_objects,
     match,
     overlaps,
     same_class,
@@ -98,7 +97,7 @@ def _judge(
     num_objects = 0
     for found, target in zip(detections, targets, strict=True):
         overlap, same = overlaps(found, target, kind), same_class(found, target)
-        matches, counted = match(overlap * same, target, foreground), ~ignored_objects(target)
+        matches, counted = match(overlap * same, target, foreground), ~target.ignored
         errors, objects = _errors(overlap[:, counted], same[:, counted], foreground, background)
         object_found = torch.zeros(len(target), dtype=torch.bool)
         object_found[matches.objects[matches.objects >= 0]] = True

@@ -40,13 +40,6 @@ class Ranking:
     num_objects: int
 
 
-def ignored_objects(target: Target) -> Bool[Tensor, " t"]:
-    """The objects that are no miss and no hit: crowds (COCO) and difficult ones (VOC)."""
-    assert target.crowd is not None
-    assert target.difficult is not None
-    return target.crowd | target.difficult
-
-
 def box_overlaps(
     boxes: Float[Tensor, "n 4"], others: Float[Tensor, "t 4"], crowd: Bool[Tensor, " t"] | None = None
 ) -> Float64[Tensor, "n t"]:
@@ -81,7 +74,7 @@ def match(overlap: Float64[Tensor, "n t"], target: Target, threshold: float = 0.
     so where it is overlapped most. Where classes matter, the overlap with objects of another class is given as 0.
     """
     assert 0 < threshold <= 1, threshold
-    values, ignored = overlap.cpu().numpy(), ignored_objects(target).cpu().numpy()
+    values, ignored = overlap.cpu().numpy(), target.ignored.cpu().numpy()
     if rule == "voc" and len(target):
         assert target.crowd is not None
         values = _largest_only(values, target.crowd.cpu().numpy(), threshold)
@@ -128,7 +121,7 @@ def rank_detections(
 
 def count_objects(targets: Sequence[Target], num_classes: int) -> Int64[Tensor, " {num_classes}"]:
     """How many objects of each class count; raises `InputError` where there are none at all."""
-    labels = [target.labels[~ignored_objects(target)] for target in targets]
+    labels = [target.labels[~target.ignored] for target in targets]
     if not sum(len(picture) for picture in labels):
         raise InputError(NOTHING)
     return torch.cat(labels).bincount(minlength=num_classes)

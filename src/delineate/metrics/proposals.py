@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from delineate.metrics.matching import NOTHING, box_overlaps, ignored_objects
+from delineate.metrics.matching import NOTHING, box_overlaps
 from delineate.structures import InputError, Target
 
 THRESHOLDS = tuple((50 + 5 * step) / 100 for step in range(10))
@@ -62,7 +62,7 @@ def _best_overlaps(
     assert min(num_proposals) > 0, num_proposals
     best, labels = [], []
     for boxes, target in zip(proposals, targets, strict=True):
-        counted = ~ignored_objects(target)
+        counted = ~target.ignored
         overlap = box_overlaps(boxes, target.boxes[counted])
         if len(boxes):
             rows = torch.tensor(num_proposals).clamp(max=len(boxes)) - 1

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from delineate.models.contract import Model
-from delineate.structures import Prediction, Preprocess
+from delineate.models.region import RegionDetector
+from delineate.ops.boxes import scale_boxes
+from delineate.structures import InputError, Prediction, Preprocess
 
 
 @torch.inference_mode()
@@ -23,9 +25,11 @@ def infer(
 
     Pictures are resized here. Those of one resized size run together, others apart: none is padded to another's size.
     `sizes` are the original sizes where the pictures were resized before; `proposals` are boxes in the resized pictures
-    for a system that looks for none itself where they are given.
+    for a system that looks for none itself where they are given; of original pictures they are searched here,
+    as they were for the training.
     """
     if sizes is None:
+        proposals = _searched(model, preprocess, images) if proposals is None else proposals
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
         images = [preprocess.resize(image) for image in images]
     groups: dict[tuple[int, ...], list[int]] = {}
@@ -39,3 +43,24 @@ def infer(
         outputs = model(batch) if proposals is None else model(batch, [proposals[index].to(device) for index in group])
         results.update(zip(group, model.postprocess(outputs, [sizes[index] for index in group]), strict=True))
     return [results[index] for index in range(len(images))]
+
+
+def _searched(model: Model[Any, Any], preprocess: Preprocess, images: Sequence[Tensor]) -> list[Tensor] | None:
+    """What selective search finds in the original pictures, in the resized ones; `None` for a system without it."""
+    if not isinstance(model, RegionDetector) or model.search is None:
+        return None
+    sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+    found = [model.search.boxes(image) for image in images]
+    return [scale_boxes(boxes, size, preprocess.resized(size)) for boxes, size in zip(found, sizes, strict=True)]
+
+
+def find_device(name: str) -> torch.device:
+    """A GPU where there is one for `auto`, else torch's device of that name; raises `InputError` where it is not."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device: '{name}' is not to be had ({str(error).splitlines()[0]}); try auto or cpu"
+        ) from error

@@ -51,3 +51,10 @@ def coverage(boxes: Float[Tensor, "n 4"], regions: Float[Tensor, "m 4"]) -> Floa
     shared = (bottom_right - top_left).clamp(min=0).prod(2)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
     return shared.amax(1) / areas.clamp(min=1e-9)
+
+
+def scale_boxes(boxes: Float[Tensor, "n 4"], before: tuple[int, int], after: tuple[int, int]) -> Float[Tensor, "n 4"]:
+    """The boxes of a picture of `(height, width)` before, in the same picture resized to that after."""
+    height, width = after
+    ratio = boxes.new_tensor([width / before[1], height / before[0]]).repeat(2)
+    return (boxes * ratio).minimum(boxes.new_tensor([width, height]).repeat(2))

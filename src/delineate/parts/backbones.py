@@ -288,7 +288,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             return dict(safetensors.torch.load_file(file))
         weights = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise InputError(f"{file}: not a file of weights ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{file}: not a file of weights that can be read without running code from it") from error
     if not isinstance(weights, dict):
         raise InputError(f"{file}: holds a {type(weights).__name__}, not a dictionary of weights")
     weights = weights.get("state_dict", weights)

@@ -27,9 +27,7 @@ class Matches(NamedTuple):
 
 def objects_of(target: Target) -> Target:
     """The objects that are learned: neither crowds nor difficult ones."""
-    assert target.crowd is not None
-    assert target.difficult is not None
-    return target[~(target.crowd | target.difficult)]
+    return target[~target.ignored]
 
 
 def match(
@@ -59,9 +57,5 @@ def match(
         highest = iou.amax(1, keepdim=True)
         positive |= ((iou == highest) & (highest > 0)).any(0)
     negative &= ~positive
-    assert target.crowd is not None
-    assert target.difficult is not None
-    ignored = target.boxes[target.crowd | target.difficult].to(boxes.device)
-    if len(ignored):
-        negative &= coverage(boxes, ignored) <= IGNORED_COVER
+    negative &= coverage(boxes, target.boxes[target.ignored].to(boxes.device)) <= IGNORED_COVER
     return Matches(positive, negative, rows)

@@ -22,9 +22,11 @@ class Pyramid(nn.Module, ABC):
     strides: tuple[int, ...]
 
     @abstractmethod
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]: ...
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
+        """The maps of normalised pictures, that of stride s of `ceil(side of the padded picture / s)`."""
 
     def padded(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
+        """The pictures with zeros at right and bottom, their sides multiples of the coarsest stride."""
         coarsest = self.backbone.strides[-1]
         height, width = images.shape[-2:]
         return F.pad(images, (0, -width % coarsest, 0, -height % coarsest))

@@ -71,6 +71,13 @@ class Target:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    @property
+    def ignored(self) -> Bool[Tensor, " n"]:
+        """The rows that are neither learned nor measured: crowds and difficult objects."""
+        assert self.crowd is not None
+        assert self.difficult is not None
+        return self.crowd | self.difficult
+
     def __getitem__(self, rows: Tensor) -> "Target":
         """The target with some of its objects: `rows` is a mask `(N,)` or indices."""
 

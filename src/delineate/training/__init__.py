@@ -3,6 +3,17 @@
 from delineate.training.evaluation import Evaluation, evaluate, evaluate_run
 from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings
+from delineate.training.state import curves
 from delineate.training.train import TrainingResult, resume, train
 
-__all__ = ["Evaluation", "Run", "TrainingResult", "TrainingSettings", "evaluate", "evaluate_run", "resume", "train"]
+__all__ = [
+    "Evaluation",
+    "Run",
+    "TrainingResult",
+    "TrainingSettings",
+    "curves",
+    "evaluate",
+    "evaluate_run",
+    "resume",
+    "train",
+]

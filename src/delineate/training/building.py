@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -58,6 +59,19 @@ def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str],
     )
 
 
+def as_earlier(settings: TrainingSettings) -> TrainingSettings:
+    """The settings with the options and the picture size of the run begun with, where they say nothing themselves."""
+    if settings.weights is None:
+        return settings
+    earlier = read_earlier(settings.weights)
+    if earlier.system != settings.model:  # whether any weight fits is said where they are read
+        return settings
+    changes: dict[str, Any] = {"arguments": {**earlier.arguments, **settings.arguments}}
+    if settings.short_side is None and settings.long_side is None:
+        changes |= {"short_side": earlier.preprocess.short_side, "long_side": earlier.preprocess.long_side}
+    return settings.model_copy(update=changes)
+
+
 def read_earlier(run: Path) -> Checkpoint:
     """The best weights of a run folder, or those of a .safetensors file."""
     return load_checkpoint(find_checkpoint(run))
@@ -75,7 +89,7 @@ def begin_with(model: nn.Module, earlier: Checkpoint, source: str) -> str:
     if not fits:
         raise InputError(f"weights: {source} is a {earlier.system}, no weight of which fits; name a run of this system")
     model.load_state_dict(fits, strict=False)
-    anew = sorted({key.rpartition(".")[0] for key in own if key not in fits})
+    anew = sorted({key.rpartition(".")[0] for key, _ in model.named_parameters() if key not in fits})
     return f"weights: those of {source}" + (f", but for {', '.join(anew)}, which begin anew" if anew else "")
 
 

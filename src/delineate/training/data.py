@@ -15,7 +15,6 @@ from delineate.data.formats import read_dataset, splits
 from delineate.data.proposals import WithProposals, proposals_folder
 from delineate.models.contract import Model
 from delineate.models.region import RegionDetector
-from delineate.models.region.proposers import SelectiveSearch
 from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
 from delineate.training.settings import TrainingSettings
 
@@ -73,9 +72,9 @@ def training_data(settings: TrainingSettings, task: Task) -> tuple[Dataset, Data
 
 def with_proposals(dataset: Dataset, model: Model[Any, Any], root: Path) -> Dataset:
     """The data set, with the proposals of a system that takes them from selective search; they are kept in `root`."""
-    if not isinstance(model, RegionDetector) or not isinstance(model.proposer, SelectiveSearch):
+    search = model.search if isinstance(model, RegionDetector) else None
+    if search is None:
         return dataset
-    search = model.proposer
     return WithProposals(dataset, search.boxes, settings=search.settings, folder=proposals_folder(root))
 
 

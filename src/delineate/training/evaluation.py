@@ -20,8 +20,8 @@ from delineate.metrics import (
     detection_confusion,
 )
 from delineate.models.contract import Model
-from delineate.models.inference import infer
-from delineate.structures import Categories, InputError, Preprocess, Target
+from delineate.models.inference import find_device, infer
+from delineate.structures import Categories, Preprocess, Target
 from delineate.structures.categories import BACKGROUND
 from delineate.training.data import check_names, read_split, with_proposals
 from delineate.weights import find_checkpoint, load_checkpoint
@@ -167,10 +167,3 @@ def evaluate_run(
     check_names(checkpoint.categories, dataset.categories, task, f"split '{split}' of {data}")
     model = checkpoint.model.to(find_device(device)).to(memory_format=torch.channels_last)
     return evaluate(model, checkpoint.preprocess, dataset, task, num_workers=num_workers, watch=watch)
-
-
-def find_device(name: str) -> torch.device:
-    """The device called `auto`, `cpu` or `cuda`; raises `InputError` when there is no CUDA device."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: torch finds no CUDA device here; leave --device out, or choose cpu")
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu"))

@@ -12,7 +12,7 @@ from delineate.models.contract import Model
 from delineate.models.inference import infer
 from delineate.structures import Detections, Preprocess, on_cpu
 from delineate.training.runs import Run
-from delineate.training.state import TIMES, State, measured
+from delineate.training.state import TIMES, State, curves, measured
 from delineate.viz import beside_truth, comparison_grid, plot_curves, write_picture
 from delineate.weights import Checkpoint, save_checkpoint
 
@@ -55,7 +55,7 @@ class Outputs:
             self.drawn = time.monotonic()
 
     def draw(self, model: Model[Any, Any], state: State) -> None:
-        plot_curves(_curves(state.history), self.run.folder / "curves.png")
+        plot_curves(curves(state.history), self.run.folder / "curves.png")
         picture = predictions_beside_truth(model, self.checkpoint.preprocess, self.val)
         write_picture(self.run.folder / "predictions.png", picture)
 
@@ -87,11 +87,3 @@ def predictions_beside_truth(model: Model[Any, Any], preprocess: Preprocess, dat
             prediction = prediction.above(LIKELY)
         rows.append(beside_truth(sample.image, sample.target, prediction, dataset.categories))
     return comparison_grid(rows, categories=dataset.categories)
-
-
-def _curves(history: list[dict[str, float]]) -> list[dict[str, float]]:
-    """The rows without times and without the single classes, which are too many to tell apart."""
-    return [
-        {name: value for name, value in row.items() if name not in TIMES and ("/" not in name or "loss" in name)}
-        for row in history
-    ]

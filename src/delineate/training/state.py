@@ -1,8 +1,10 @@
 """How far a run has come."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from delineate.metrics import main_metrics
 from delineate.structures import InputError
 from delineate.training.settings import TrainingSettings
 
@@ -86,6 +88,16 @@ class State:
         return len(rows) - 1 - rows.index(self.best) if self.best is not None else 0
 
 
-def measured(row: dict[str, float]) -> dict[str, float]:
+def curves(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """The history as it is drawn: without times, and of the metrics the main ones, as more cannot be told apart."""
+    rows = []
+    for row in history:
+        metrics = main_metrics(measured(row))
+        drawn = [name for name in row if name not in TIMES and (name in COUNTERS or name.startswith("loss"))]
+        rows.append({name: row[name] for name in (*drawn, *metrics)})
+    return rows
+
+
+def measured(row: Mapping[str, float]) -> dict[str, float]:
     """The metrics among the numbers of an epoch."""
     return {name: value for name, value in row.items() if name not in COUNTERS and not name.startswith("loss")}

@@ -12,10 +12,10 @@ from lightning.pytorch import Trainer
 
 from delineate.catalog import find_system
 from delineate.data.loading import Batch, TrainingLoader
-from delineate.training.building import build_loader, build_system, read_earlier
+from delineate.models.inference import find_device
+from delineate.training.building import as_earlier, build_loader, build_system
 from delineate.training.data import training_data, with_proposals
 from delineate.training.display import Display
-from delineate.training.evaluation import find_device
 from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.module import TrainingModule
 from delineate.training.optimisation import MovingAverage
@@ -44,11 +44,7 @@ def train(settings: TrainingSettings) -> TrainingResult:
     `KeyboardInterrupt`. Raises `InputError` for what is wrong in the settings or the data, before the folder is made,
     and when the loss is no number, with the names of the pictures.
     """
-    if settings.weights is not None:
-        earlier = read_earlier(settings.weights)
-        if earlier.system == settings.model:  # else no weight may fit, which is said where they are read
-            settings = settings.model_copy(update={"arguments": {**earlier.arguments, **settings.arguments}})
-    return _run(settings, None)
+    return _run(as_earlier(settings), None)
 
 
 def resume(folder: Path) -> TrainingResult:

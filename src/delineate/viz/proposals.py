@@ -47,9 +47,7 @@ def draw_proposals(
 
 def _covers(boxes: Float[Tensor, "p 4"], target: Target) -> list[tuple[list[float], RGB]]:
     """For each object that counts the box that covers it, or its own where there is none."""
-    assert target.crowd is not None
-    assert target.difficult is not None
-    objects = target.boxes[~(target.crowd | target.difficult)]
+    objects = target.boxes[~target.ignored]
     # the object itself comes last, at an overlap that any box which covers it surpasses
     overlap = torch.cat([box_iou(boxes, objects), torch.full((1, len(objects)), 0.5 - 1e-6)])
     rows = overlap.argmax(0)

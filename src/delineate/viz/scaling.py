@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
+from delineate.ops.boxes import scale_boxes
 from delineate.ops.masks import RLE, decode_rle, encode_rle
 from delineate.structures import Categories, Detections, LabelMap, Target
 from delineate.viz.overlay import draw_target
@@ -46,10 +47,9 @@ def rescaled(
     if isinstance(value, Target | LabelMap) and value.label_map is not None:
         changes["label_map"] = value.label_map[rows[:, None], columns]
     if isinstance(value, Target | Detections):
-        ratio = value.boxes.new_tensor([size[1] / before[1], size[0] / before[0]])
-        limit = value.boxes.new_tensor([size[1], size[0]]).repeat(2)
-        changes |= {"image_size": size, "boxes": (value.boxes * ratio.repeat(2)).minimum(limit)}
+        changes |= {"image_size": size, "boxes": scale_boxes(value.boxes, before, size)}
         if value.keypoints is not None:
+            ratio = value.keypoints.new_tensor([size[1] / before[1], size[0] / before[0]])
             changes["keypoints"] = value.keypoints * ratio
     if isinstance(value, Target):
         changes["proposals"] = None

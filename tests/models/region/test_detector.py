@@ -155,3 +155,37 @@ def test_proposals_of_a_learned_proposer_are_learned_from_but_not_through() -> N
     losses = model.loss(Preprocess().normalise(images), targets)
     (losses["class"] + losses["box"]).backward()
     assert all(parameter.grad is None for parameter in model.proposer.parameters())
+
+
+def test_an_empty_picture_has_background_to_learn_from_whatever_its_lowest_iou() -> None:
+    model = detector(sampling=Sampling(num_rois=8, background_iou=(0.1, 0.5)))
+    assert len(model.sample(ELSEWHERE.repeat(20, 1), Target(image_size=SIZE)).boxes) == 8
+    rois = model.sample(ELSEWHERE.repeat(20, 1), target())
+    assert torch.equal(rois.boxes, OBJECTS), "beside objects, what touches none of them is too easy"
+
+
+def test_selective_search_sees_the_original_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = detector(proposer="selective_search", masks=False, num_keypoints=0).eval()
+    assert model.search is not None
+    seen, given = [], []
+
+    def boxes(image: Tensor) -> Tensor:
+        seen.append(image)
+        return torch.tensor([[0.0, 0.0, 40.0, 30.0]])
+
+    forward = model.forward
+
+    def forwarded(images: Tensor, proposals: list[Tensor]) -> list[RegionOutputs]:
+        given.append(proposals)
+        return forward(images, proposals)
+
+    monkeypatch.setattr(model.search, "boxes", boxes)
+    monkeypatch.setattr(model, "forward", forwarded)
+    image = torch.randint(0, 255, (3, 60, 80), dtype=torch.uint8)
+    infer(model, Preprocess(short_side=30, mean=(0.5, 0.5, 0.5)), [image])
+    assert torch.equal(seen[0], image)
+    assert given[0][0].tolist() == [[0, 0, 20, 15]]
+
+
+def test_a_proposer_that_needs_features_is_no_search() -> None:
+    assert detector().search is None

@@ -61,6 +61,15 @@ def test_what_lies_outside_the_picture_is_zero_and_moves_nothing() -> None:
     torch.testing.assert_close(together[2:], warp(image[None], (), [overhanging[2:]]))
 
 
+def test_a_warp_depends_on_no_other_box() -> None:
+    image = smooth(200, 260)
+    boxes = torch.tensor([[100.0, 90.0, 112.0, 104.0], [30.0, 20.0, 230.0, 180.0], [60.0, 50.0, 110.0, 150.0]])
+    warp = RoIWarp(size=32, context=2)
+    together = warp(image[None], (), [boxes])
+    alone = torch.cat([warp(image[None], (), [boxes[row : row + 1]]) for row in range(len(boxes))])
+    assert torch.equal(together, alone)
+
+
 def test_each_box_is_cut_from_its_own_picture() -> None:
     images = torch.stack([torch.full((3, 50, 50), 1.0), torch.full((3, 50, 50), 2.0), torch.full((3, 50, 50), 3.0)])
     boxes = [torch.tensor([[10.0, 10.0, 30.0, 30.0]]), torch.zeros(0, 4), torch.tensor([[10.0, 10.0, 20.0, 30.0]] * 2)]

@@ -19,9 +19,10 @@ from delineate.models.contract import Batches, Model, Say
 from delineate.models.region.box_head import BoxHead, Found, box_losses, select_detections
 from delineate.models.region.keypoint_head import KeypointHead, keypoint_loss
 from delineate.models.region.mask_head import MaskHead, mask_loss
-from delineate.models.region.proposers import Levels, Proposer
+from delineate.models.region.proposers import Levels, Proposer, SelectiveSearch
 from delineate.models.region.roi_features import RoIFeatures
 from delineate.models.region.svm import Described, fit_box_head
+from delineate.ops.boxes import scale_boxes
 from delineate.ops.keypoints import decode_heatmaps, keypoint_cells
 from delineate.ops.pasting import paste_masks
 from delineate.parts.matching import match, objects_of
@@ -101,6 +102,11 @@ class RegionDetector(Model[list[RegionOutputs], Detections]):
         # the classes that have had keypoints in training: of the others none are said
         self.register_buffer("keypoint_classes", torch.zeros(num_classes, dtype=torch.bool))
 
+    @property
+    def search(self) -> SelectiveSearch | None:
+        """The proposer, where it looks at the decoded picture and can be run before the network."""
+        return self.proposer if isinstance(self.proposer, SelectiveSearch) else None
+
     def levels(self, images: Float[Tensor, "b 3 h w"]) -> Levels:
         """The feature maps that proposer and heads share."""
         return () if self.pyramid is None else self.pyramid(images)
@@ -165,15 +171,14 @@ class RegionDetector(Model[list[RegionOutputs], Detections]):
         return [self._original(found, size) for found, size in zip(outputs, sizes, strict=True)]
 
     def _original(self, found: RegionOutputs, size: tuple[int, int]) -> Detections:
-        ratio = found.boxes.new_tensor([size[1] / found.image_size[1], size[0] / found.image_size[0]])
-        limit = found.boxes.new_tensor([size[1], size[0]]).repeat(2)
-        boxes = (found.boxes * ratio.repeat(2)).minimum(limit)
+        boxes = scale_boxes(found.boxes, found.image_size, size)
         keypoints = visibility = None
         if found.heatmaps is not None:
             places, _ = decode_heatmaps(found.heatmaps, found.boxes)
             having = self.keypoint_classes[found.labels]
             # a heatmap says where a keypoint is, not whether it can be seen
             visibility = (2 * having[:, None]).expand(places.shape[:2]).long()
+            ratio = places.new_tensor([size[1] / found.image_size[1], size[0] / found.image_size[0]])
             keypoints = (places * ratio).where(having[:, None, None], 0.0)
         return Detections(
             image_size=size,
@@ -186,6 +191,7 @@ class RegionDetector(Model[list[RegionOutputs], Detections]):
         )
 
     def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
+        """The proposer's losses, `class` and `box` of sampled RoIs, and `mask` and `keypoint` of those of objects."""
         levels = self.levels(images)
         proposals, losses = self.proposer.loss(images, levels, targets)
         sampled = [self.sample(boxes, target) for boxes, target in zip(proposals, targets, strict=True)]

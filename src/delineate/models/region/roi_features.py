@@ -18,6 +18,9 @@ from torchvision.ops import roi_align, roi_pool
 
 from delineate.models.region.proposers import Levels
 
+MOST_SAMPLES = 4
+"""The most samples a side that are averaged for a pixel of a warped crop."""
+
 
 class RoIFeatures(nn.Module, ABC):
     """Pictures, their feature maps and the boxes of each picture to `(R, C, S, S)`."""
@@ -49,11 +52,17 @@ class RoIWarp(RoIFeatures):
     def _crops(self, image: Tensor, boxes: Tensor) -> Tensor:
         inner = self.size - 2 * self.context
         centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * self.size / inner
-        # a warped pixel is the mean of samples in it, as many a side as an ordinary box needs not to alias
-        per_pixel = min(4, max(1, round(float((2 * half).mean()) / self.size))) if len(boxes) else 1
         window = torch.cat([centre - half, centre + half], 1)
         padded, offset = _surround(image, window)
-        crops: Tensor = roi_align(padded[None], [window + offset], self.size, sampling_ratio=per_pixel, aligned=True)
+        crops = image.new_empty(len(boxes), len(image), self.size, self.size)
+        # a warped pixel is the mean of samples in it, as many a side as the box needs not to alias
+        per_pixel = (2 * half.amax(1) / self.size).round().clamp(1, MOST_SAMPLES).long()
+        for count in range(1, MOST_SAMPLES + 1):
+            here = per_pixel == count
+            if not here.any():
+                continue
+            rois = [(window + offset)[here]]
+            crops[here] = roi_align(padded[None], rois, self.size, sampling_ratio=count, aligned=True).to(crops)
         return crops
 
 

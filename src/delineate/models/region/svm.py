@@ -188,10 +188,7 @@ def svm_roles(proposals: Float[Tensor, "p 4"], target: Target, num_classes: int)
     labels = objects.labels.expand(len(boxes), -1)
     overlaps.scatter_reduce_(1, labels, box_iou(boxes, objects.boxes), "amax")
     negative = overlaps < NEGATIVE_IOU
-    assert target.crowd is not None
-    assert target.difficult is not None
-    ignored = target.boxes[target.crowd | target.difficult]
-    negative &= (coverage(boxes, ignored) <= IGNORED_COVER)[:, None]
+    negative &= (coverage(boxes, target.boxes[target.ignored]) <= IGNORED_COVER)[:, None]
     roles = torch.where(negative, NEGATIVE, NEITHER).to(torch.int8)
     roles[len(proposals) + torch.arange(len(objects)), objects.labels] = POSITIVE
     return roles
