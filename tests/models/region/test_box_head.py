@@ -96,3 +96,13 @@ def test_crops_are_described_in_chunks_as_at_once() -> None:
     torch.testing.assert_close(found, torch.cat([head.describe(crop[None]) for crop in crops]), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(found, head.backbone(crops).levels[-1].mean((2, 3)), atol=1e-4, rtol=1e-4)
     assert head.describe(crops[:0]).shape == (0, head.num_features)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_network_of_crops_learns_from_a_lone_crop_and_from_none(count: int) -> None:
+    head = CropHead(backbone=timm_backbone("resnet10t"), num_classes=2).train()
+    outputs = head(torch.rand(count, 3, 32, 32))
+    assert outputs.logits.shape == (count, 3)
+    assert outputs.logits.isfinite().all()
+    (outputs.logits.sum() + outputs.deltas.sum()).backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())

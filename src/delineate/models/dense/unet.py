@@ -1,7 +1,8 @@
 """U-Net: Ronneberger, Fischer, Brox 2015, "U-Net: convolutional networks for biomedical image segmentation".
 
 Where it deviates: convolutions are padded, so the output has the picture's size and no tile of context is lost; each
-is followed by batch normalisation; other encoders and upsamplers can take the places of the paper's.
+is followed by batch normalisation; other encoders and upsamplers can take the places of the paper's, and behind those
+encoders the decoder is narrower and the classifier 3x3.
 
     stride 1   enc ────────────────► cat ─► conv conv ─► 1x1 ─► logits
     stride 2     └► enc ───────► cat ─► conv conv ─┘ up
@@ -25,11 +26,25 @@ from delineate.parts.backbones import Backbone
 LIGHT_WIDTHS = (16, 32, 64, 128, 256)
 """The decoder's widths at strides 1, 2, 4 ... for an encoder of `timm`; with the plain one it mirrors the encoder."""
 
+LIGHT_CLASSIFIER_SIZE = 3
+"""The classifier's kernel behind those widths, where the paper's is 1x1 over 64 channels.
+
+Adam moves each weight by about the learning rate, so the scores of 16 weights a class move slowly; those of 144 do not.
+"""
+
 
 class UNet(nn.Module):
     """Pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`, of any size."""
 
-    def __init__(self, *, encoder: Backbone, widths: Sequence[int], upsampler: Upsampling, num_classes: int) -> None:
+    def __init__(
+        self,
+        *,
+        encoder: Backbone,
+        widths: Sequence[int],
+        upsampler: Upsampling,
+        classifier_size: int,
+        num_classes: int,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.steps = nn.ModuleList()
@@ -46,7 +61,7 @@ class UNet(nn.Module):
             )
             stride, channels = stride // 2, width
             self.steps.append(UpStep(up, skip_channels=skips.get(stride, 0), width=width))
-        self.classify = nn.Conv2d(channels, num_classes, 1)
+        self.classify = nn.Conv2d(channels, num_classes, classifier_size, padding=classifier_size // 2)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
         features = self.encoder(images)
@@ -92,6 +107,7 @@ def unet(
         encoder=encoder,
         widths=widths if backbone == "plain" else LIGHT_WIDTHS,
         upsampler=upsampler,
+        classifier_size=1 if backbone == "plain" else LIGHT_CLASSIFIER_SIZE,
         num_classes=num_classes,
     )
     return Segmenter(network=network, num_classes=num_classes, dice_weight=dice)

@@ -100,11 +100,18 @@ class CropHead(BoxHead):
         self.chunk = chunk
 
     def describe(self, rois: Float[Tensor, "r c s s2"]) -> Float[Tensor, "r d"]:
+        if self.training:
+            # all crops at once: batch statistics are those of the whole sample; where there are not two, blank ones
+            # join them, for a variance and so that every parameter has a gradient
+            blank = rois.new_zeros(max(0, 2 - len(rois)), *rois.shape[1:])
+            return self._means(torch.cat([rois, blank]))[: len(rois)]
         if not len(rois):
             return rois.new_zeros(0, self.num_features)
-        # training mode sees all crops at once: batch statistics are those of the whole sample
-        parts = [rois] if self.training else torch.split(rois, self.chunk)
-        return torch.cat([self.backbone(part).levels[-1].mean((2, 3)) for part in parts])
+        return torch.cat([self._means(part) for part in torch.split(rois, self.chunk)])
+
+    def _means(self, crops: Tensor) -> Tensor:
+        means: Tensor = self.backbone(crops).levels[-1].mean((2, 3))
+        return means
 
 
 def box_losses(

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor
+from torch import Tensor, distributed
 
 from delineate.models.contract import Batches, Model, Say
 from delineate.models.region.box_head import BoxHead, Found, box_losses, select_detections
@@ -258,16 +258,20 @@ class RegionDetector(Model[list[RegionOutputs], Detections]):
         assert self.keypoint_features is not None
         assert self.keypoint_head is not None
         boxes, cells, counted = [], [], []
+        classes = self.keypoint_classes.to(torch.uint8)
         for rois in objects:
             keypoints, visibility = _keypoints(rois.objects, self.keypoint_head.enlarge.out_channels)
             seen = _rows(visibility.to(rois.rows.device), rois.rows)
             having = (seen > 0).any(1)  # an object without keypoints has nothing to say
-            self.keypoint_classes[rois.labels[having]] = True
+            classes[rois.labels[having]] = 1
             places = _rows(keypoints.to(images.device), rois.rows)
             boxes.append(rois.boxes[having])
             cell, count = keypoint_cells(places[having], seen[having], rois.boxes[having], self.heatmap_size)
             cells.append(cell)
             counted.append(count)
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(classes, distributed.ReduceOp.MAX)
+        self.keypoint_classes.copy_(classes)
         heatmaps = self.keypoint_head(self.keypoint_features(images, levels, boxes))
         return keypoint_loss(heatmaps, torch.cat(cells), torch.cat(counted))
 
