@@ -2,8 +2,8 @@
 
 import difflib
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from delineate.models.contract import Model
@@ -12,12 +12,14 @@ from delineate.models.dense.full_resolution import fcn_full_resolution
 from delineate.models.dense.segnet import segnet, segnet_basic
 from delineate.models.dense.sliding_window import sliding_window_segmenter
 from delineate.models.dense.unet import unet
+from delineate.models.grid.ssd import ssd, ssd300, ssd512
 from delineate.models.region.fast_rcnn import fast_rcnn
 from delineate.models.region.faster_rcnn import faster_rcnn
 from delineate.models.region.keypoint_rcnn import keypoint_rcnn
 from delineate.models.region.mask_rcnn import mask_rcnn
 from delineate.models.region.rcnn import rcnn
 from delineate.models.region.sliding_window import sliding_window_detector
+from delineate.models.sets.detr import detr
 from delineate.structures import Categories, InputError
 
 Task = Literal["segment", "detect", "mask", "pose"]
@@ -32,7 +34,11 @@ class System:
     task: Task
     title: str
     paper: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of its training (`TrainingSettings`) that are not everyone's defaults."""
 
+
+SSD_RECIPE = {"augment": "ssd"}
 
 CATALOG: dict[str, System] = {
     "sliding_window_segmenter": System(
@@ -97,6 +103,26 @@ CATALOG: dict[str, System] = {
     ),
     "keypoint_rcnn": System(
         keypoint_rcnn, "pose", "Faster R-CNN with a pose for each box", "He et al. 2017, Mask R-CNN, section 5"
+    ),
+    "ssd": System(
+        ssd,
+        "detect",
+        "default boxes over six levels of any backbone, classified and moved at once",
+        "Liu et al. 2016, SSD, section 2",
+        SSD_RECIPE,
+    ),
+    "ssd300": System(
+        ssd300, "detect", "the paper's SSD of 300 x 300 pictures, on VGG-16", "Liu et al. 2016, SSD", SSD_RECIPE
+    ),
+    "ssd512": System(
+        ssd512, "detect", "the paper's SSD of 512 x 512 pictures, on VGG-16", "Liu et al. 2016, SSD", SSD_RECIPE
+    ),
+    "detr": System(
+        detr,
+        "detect",
+        "a transformer whose queries answer for the objects one to one",
+        "Carion et al. 2020, DETR, section 3",
+        {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1},
     ),
 }
 

@@ -151,3 +151,14 @@ def test_weights_of_another_system_are_refused(delineate: Callable, data: Path, 
     assert delineate("train", "fcn_full_resolution", data, *small, "--out", out).code == 0
     line = delineate("train", "faster_rcnn", data, "--backbone", "resnet10t", "--weights", out).mistake
     assert f"{out} is a fcn_full_resolution, no weight of which fits" in line
+
+
+def test_a_system_of_one_size_trains_with_its_recipe(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    own = ["--backbone", "resnet10t", "--image-size", 64, "--epochs", 1, "--workers", 0, "--batch-size", 4]
+    assert delineate("train", "ssd", data, *own, "--out", out, "--json").code == 0
+    assert json.loads((out / "settings.json").read_text())["augment"] == "ssd"
+    assert json.loads((out / "best.json").read_text())["preprocess"]["size"] == [64, 64]
+    assert "AP50" in json.loads(delineate("val", out, data, "--json").out)["metrics"]
+    line = delineate("train", "ssd", data, *own, "--short-side", 100, "--out", tmp_path / "other").mistake
+    assert line.endswith("short_side: ssd resizes every picture to 64 x 64; leave short_side out")

@@ -11,9 +11,11 @@ from delineate.data.transforms import (
     Augmentation,
     evaluation_transform,
     horizontal_flip,
+    overlapping_crop,
     pad,
     resized_crop,
     training_transform,
+    zoomed_out,
 )
 from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
 
@@ -289,3 +291,38 @@ def test_objects_come_and_go_without_their_proposals() -> None:
     assert len(cut) == 0
     assert cut.proposals is not None
     assert cut.proposals.tolist() == [[0, 0, 8, 40]]
+
+
+def test_a_picture_anywhere_on_a_canvas_takes_everything_along() -> None:
+    sample = drawn((20, 30), (5, 10, 15, 20))
+    padded = pad(sample, (50, 60), (7, 9)).target
+    assert padded.boxes.tolist() == [[14, 17, 24, 27]]
+    assert padded.keypoints is not None
+    assert sample.target.keypoints is not None
+    assert torch.equal(padded.keypoints, sample.target.keypoints + torch.tensor([9, 7]))
+    assert padded.masks is not None
+    assert padded.masks[0, 17:27, 14:24].all()
+    assert padded.masks.sum() == 100
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_zoomed_out_and_cropped_as_in_ssd_boxes_stay_on_their_objects(seed: int) -> None:
+    torch.manual_seed(seed)
+    sample = drawn((60, 80), (10, 10, 40, 40), (50, 5, 75, 55))
+    canvas = zoomed_out(sample)
+    assert len(canvas.target) == 2
+    ratios = [ours / theirs for ours, theirs in zip(canvas.target.image_size, (60, 80), strict=True)]
+    assert 1 <= min(ratios) <= max(ratios) <= 4.05
+    moved = overlapping_crop(canvas, (300, 300))
+    assert moved.target.image_size == moved.image.shape[-2:] == (300, 300)
+    assert 1 <= len(moved.target) <= 2
+    white = (moved.image > 200).all(0)
+    for x1, y1, x2, y2 in moved.target.boxes.round().int().tolist():
+        inner = white[y1 + 3 : y2 - 3, x1 + 3 : x2 - 3]
+        assert inner.numel() == 0 or inner.float().mean() > 0.9
+
+
+def test_a_picture_without_objects_is_cropped_whole() -> None:
+    moved = overlapping_crop(drawn((60, 80)), (30, 30))
+    assert moved.image.shape == (3, 30, 30)
+    assert len(moved.target) == 0

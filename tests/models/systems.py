@@ -26,11 +26,20 @@ TINY: dict[str, dict[str, Any]] = {
     "faster_rcnn": REGION,
     "mask_rcnn": REGION,
     "keypoint_rcnn": REGION,
+    "ssd": {"backbone": "resnet10t", "image_size": 96, "smallest_scale": 0.2},
+    "ssd300": {"backbone": "vgg11_bn"},
+    "ssd512": {"backbone": "vgg11_bn"},
+    "detr": {"backbone": "resnet10t", "num_queries": 12, "width": 64, "num_layers": 2},
 }
 """The smallest form of each system; one without an entry here runs as its preset is."""
 
-DENSE = [name for name, system in CATALOG.items() if system.task == "segment"]
-REGIONAL = [name for name, system in CATALOG.items() if system.task != "segment"]
+
+def family(room: str) -> list[str]:
+    """The systems whose preset is in `models/ROOM`."""
+    return [name for name, system in CATALOG.items() if f".models.{room}." in system.preset.__module__]
+
+
+DENSE, REGIONAL, GRID, SETS = family("dense"), family("region"), family("grid"), family("sets")
 
 CATEGORIES = Categories(
     class_names=("disk", "box"),
@@ -42,6 +51,11 @@ SIZE = (66, 91)
 
 def tiny(name: str) -> Model[Any, Any]:
     return build(name, CATEGORIES, **TINY.get(name, {}))
+
+
+def size_for(model: Model[Any, Any]) -> tuple[int, int]:
+    """The size of pictures that the tests give it: an odd one, where it takes any."""
+    return model.input_size or SIZE
 
 
 def pictures(count: int, size: tuple[int, int] = SIZE) -> tuple[Tensor, list[Target]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, TINY, nothing, pictures, tiny
+from tests.models.systems import CATEGORIES, TINY, nothing, pictures, size_for, tiny
 from torch import Tensor, nn
 
 from delineate.catalog import CATALOG
@@ -23,14 +23,15 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def test_results_have_the_original_sizes(name: str) -> None:
     model = tiny(name).eval()
-    outputs = model(Preprocess().normalise(pictures(2)[0]))
+    outputs = model(Preprocess().normalise(pictures(2, size_for(model))[0]))
     results = model.postprocess(outputs, [(40, 33), (100, 120)])
     assert [result.image_size for result in results] == [(40, 33), (100, 120)]
 
 
 def test_losses_are_named_finite_scalars(name: str) -> None:
-    images, targets = pictures(2)
-    losses = tiny(name).loss(Preprocess().normalise(images), targets)
+    model = tiny(name)
+    images, targets = pictures(2, size_for(model))
+    losses = model.loss(Preprocess().normalise(images), targets)
     assert losses
     assert all(loss.shape == () and loss.isfinite() and loss > 0 for loss in losses.values())
 
@@ -40,7 +41,7 @@ def test_gradients_reach_all_parameters(name: str) -> None:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)  # residual branches begin at zero, and nothing passes what is before them
-    images, targets = pictures(2)
+    images, targets = pictures(2, size_for(model))
     sum(model.loss(Preprocess().normalise(images), targets).values()).backward()
     assert_finite_gradients(model)
     weights = {key: parameter.grad for key, parameter in model.named_parameters() if parameter.ndim > 1}
@@ -50,8 +51,9 @@ def test_gradients_reach_all_parameters(name: str) -> None:
 @pytest.mark.parametrize("empty", ["one", "all"])
 def test_pictures_without_objects_are_ordinary(name: str, empty: str) -> None:
     model = tiny(name)
-    images, (full, _) = pictures(2)
-    targets = [full, nothing()] if empty == "one" else [nothing(), nothing()]
+    images, (full, _) = pictures(2, size_for(model))
+    empty_ones = [nothing(size_for(model)) for _ in range(2)]
+    targets = [full, empty_ones[0]] if empty == "one" else empty_ones
     losses = model.loss(Preprocess().normalise(images), targets)
     assert all(loss.shape == () and loss.isfinite() for loss in losses.values())
     sum(losses.values()).backward()
@@ -67,7 +69,7 @@ def assert_finite_gradients(model: nn.Module) -> None:
 
 def test_returns_do_not_depend_on_the_mode(name: str) -> None:
     model = tiny(name)
-    images, targets = pictures(2)
+    images, targets = pictures(2, size_for(model))
     inputs = Preprocess().normalise(images)
     training, testing = model.train()(inputs), model.eval()(inputs)
     assert form(training) == form(testing)
@@ -85,7 +87,7 @@ def form(outputs: Any) -> Any:
 
 def test_saved_and_loaded_gives_identical_outputs(name: str, tmp_path: Path) -> None:
     model = tiny(name)
-    images, targets = pictures(2)
+    images, targets = pictures(2, size_for(model))
     inputs = Preprocess().normalise(images)
     model.loss(inputs, targets)  # what training leaves in buffers is saved, too
     checkpoint = Checkpoint(

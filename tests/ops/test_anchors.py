@@ -3,7 +3,7 @@ import torch
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
-from delineate.ops.anchors import base_anchors, grid_anchors
+from delineate.ops.anchors import base_anchors, default_boxes, grid_anchors
 
 
 def test_an_aspect_ratio_is_height_by_width_and_a_size_the_root_of_the_area() -> None:
@@ -41,3 +41,10 @@ def test_anchors_are_torchvisions(sizes: tuple[tuple[float, ...], ...]) -> None:
         for level, grid in zip(sizes, grids, strict=True)
     ]
     assert torch.equal(torch.cat(found), expected)
+
+
+def test_default_boxes_lie_around_the_centres_of_cells() -> None:
+    found = default_boxes(torch.tensor([[4.0, 2.0], [10.0, 10.0]]), (2, 3), (8.0, 6.0))
+    centres = [[3 + 6 * column, 4 + 8 * row] for row in range(2) for column in range(3)]
+    assert found[0::2].tolist() == [[x - 2, y - 1, x + 2, y + 1] for x, y in centres]
+    assert found[1::2].tolist() == [[x - 5, y - 5, x + 5, y + 5] for x, y in centres]

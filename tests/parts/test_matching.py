@@ -35,6 +35,16 @@ def test_a_box_answers_for_the_object_that_it_overlaps_most() -> None:
     assert found.rows.tolist() == [1, 0, 2]
 
 
+def test_one_box_answers_for_each_object_even_if_it_overlaps_another_more() -> None:
+    objects = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 4.0], [70.0, 70.0, 90.0, 90.0]])
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 8.0], [60.0, 60.0, 80.0, 72.0], [30.0, 30.0, 40.0, 40.0]])
+    found = match(boxes, target(objects), positive_iou=0.5, negative_iou=(0.0, 0.5), one_for_each=True)
+    # the first box overlaps the first object most, but is the best that the second one has
+    assert found.positive.tolist() == [True, True, False]
+    assert found.rows[:2].tolist() == [1, 2]
+    assert found.negative.tolist() == [False, False, True]
+
+
 def test_rows_count_ordinary_objects_only() -> None:
     objects = torch.tensor([[0.0, 0.0, 90.0, 90.0], [0.0, 0.0, 10.0, 10.0], [40.0, 40.0, 50.0, 50.0]])
     given = target(objects, crowd=[True, False, False])

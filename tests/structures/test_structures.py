@@ -119,6 +119,10 @@ def test_left_and_right_change_places_in_a_mirror() -> None:
     assert Categories(class_names=(), keypoint_names=names).flip_order == (0, 2, 1, 4, 3, 6, 5)
 
 
+def test_a_fixed_size_does_not_keep_the_aspect() -> None:
+    assert Preprocess(size=(30, 20)).resized((300, 400)) == (30, 20)
+
+
 @pytest.mark.parametrize(
     ("preprocess", "expected"),
     [

@@ -37,3 +37,9 @@ def test_defaults_depend_on_each_other() -> None:
     assert (plain.num_epochs, timed.num_epochs) == (50, None)
     assert (plain.peak_learning_rate, sgd.peak_learning_rate) == (1e-3, 0.03)
     assert TrainingSettings(model="unet", data=".", learning_rate=0.5).peak_learning_rate == 0.5
+
+
+def test_a_systems_recipe_holds_where_nothing_is_given() -> None:
+    assert TrainingSettings(model="ssd", data=".").augment == "ssd"
+    assert TrainingSettings(model="ssd", data=".", augment="scale").augment == "scale"
+    assert TrainingSettings(model="faster_rcnn", data=".").augment == "scale"

@@ -11,13 +11,19 @@ from delineate.cli.output import AsJson, print_json, print_line
 
 def import_weights(
     architecture: Annotated[
-        str, typer.Argument(metavar="ARCHITECTURE", help="What the project calls it: maskrcnn_resnet50_fpn, ...")
+        str,
+        typer.Argument(
+            metavar="ARCHITECTURE|FILE",
+            help="What torchvision calls it: maskrcnn_resnet50_fpn, ...; of Transformers, a file of DETR's weights.",
+        ),
     ],
     file: Annotated[
         Path | None,
         typer.Argument(metavar="[FILE]", help="Its weights; if not given the published ones, which are downloaded."),
     ] = None,
-    source: Annotated[Literal["torchvision"], typer.Option("--from", help="The project.")] = "torchvision",
+    source: Annotated[
+        Literal["torchvision", "transformers"], typer.Option("--from", help="The project.")
+    ] = "torchvision",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ARCHITECTURE if not given.")] = None,
     classes: Annotated[
         Path | None,
@@ -27,13 +33,16 @@ def import_weights(
 ) -> None:
     """Import a published detector as a run: for `predict`, `val`, `propose`, and to begin from: `train --weights`."""
     from delineate.data.files import read_text
-    from delineate.weights import check_new_run, import_torchvision, save_run
+    from delineate.weights import check_new_run, import_torchvision, import_transformers, save_run
 
-    folder = out or Path("runs") / architecture
+    folder = out or Path("runs") / Path(architecture).stem
     check_new_run(folder)
     lines = None if classes is None else read_text(classes).splitlines()
     names = None if lines is None else [line.strip() for line in lines if line.strip()]
-    checkpoint = import_torchvision(architecture, file, class_names=names)
+    if source == "torchvision":
+        checkpoint = import_torchvision(architecture, file, class_names=names)
+    else:
+        checkpoint = import_transformers(file or Path(architecture), class_names=names)
     save_run(folder, checkpoint)
     found = checkpoint.categories.class_names
     if as_json:

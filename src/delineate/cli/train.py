@@ -77,12 +77,13 @@ def _command(name: str, function: Callable[..., None]) -> Any:
 
 def train_command(name: str) -> Callable[..., None]:
     """The function behind `delineate train NAME`, whose signature typer reads."""
-    from delineate.catalog import options
+    from delineate.catalog import find_system, options
     from delineate.training import TrainingSettings
     from delineate.training import train as train_run
 
     own = {option: _own_option(name, parameter) for option, parameter in options(name).items()}
     fields = {field: info for field, info in TrainingSettings.model_fields.items() if field not in NOT_OPTIONS}
+    recipe = find_system(name).recipe
     assert not set(own) & set(fields), f"{name} and TrainingSettings share options"
 
     def train_system(context: Context, data: Path, as_json: bool, **values: Any) -> None:
@@ -102,7 +103,11 @@ def train_command(name: str) -> Callable[..., None]:
         _parameter("context", Context, inspect.Parameter.empty),
         _parameter("data", data, inspect.Parameter.empty),
         *own.values(),
-        *(parameter for field, info in fields.items() for parameter in _settings_options(field, info)),
+        *(
+            parameter
+            for field, info in fields.items()
+            for parameter in _settings_options(field, info, recipe.get(field, info.default))
+        ),
         _parameter("as_json", AsJson, False),
     ]
     train_system.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -124,13 +129,13 @@ def _own_option(system: str, parameter: inspect.Parameter) -> inspect.Parameter:
     return _parameter(parameter.name, Annotated[annotation, option], parameter.default)
 
 
-def _settings_options(name: str, info: Any) -> list[inspect.Parameter]:
+def _settings_options(name: str, info: Any, default: Any) -> list[inspect.Parameter]:
     """A field of `TrainingSettings` as an option; one that can be off but is not by default has a `--no-` form too."""
     flag = "--" + name.replace("_", "-")
     panel = info.json_schema_extra["panel"]
     option = typer.Option(flag, help=info.description, rich_help_panel=panel)
-    options = [_parameter(name, Annotated[info.annotation, option], info.default)]
-    if info.default is not None and types.NoneType in get_args(info.annotation):
+    options = [_parameter(name, Annotated[info.annotation, option], default)]
+    if default is not None and types.NoneType in get_args(info.annotation):
         off = typer.Option(f"--no-{flag[2:]}", help=f"Do without {flag}.", rich_help_panel=panel)
         options.append(_parameter(f"no_{name}", Annotated[bool, off], False))
     return options

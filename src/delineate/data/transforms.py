@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
@@ -32,7 +33,8 @@ class Augmentation:
 
     `scale` is the range of a uniform random factor of both sides, `crop_size` the `(height, width)` cut out at a random
     place (`None`: the whole picture), `flip` the probability of a mirrored picture, and `colour` the largest relative
-    change of brightness, contrast and saturation.
+    change of brightness, contrast and saturation. `ssd` puts that paper's distortion of colours, zoom-out and crops
+    that overlap objects in the place of scale, crop and colour.
 
     Raises `InputError` for values out of range.
     """
@@ -41,6 +43,7 @@ class Augmentation:
     crop_size: tuple[int, int] | None = None
     flip: float = 0.5
     colour: float = 0.0
+    ssd: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
@@ -72,6 +75,10 @@ def _resized(sample: Sample, preprocess: Preprocess) -> Sample:
 
 
 def _augmented(sample: Sample, augmentation: Augmentation, preprocess: Preprocess, flip_order: Sequence[int]) -> Sample:
+    if augmentation.ssd:
+        sample = zoomed_out(replace(sample, image=v2.RandomPhotometricDistort()(sample.image)))
+        sample = overlapping_crop(sample, augmentation.crop_size or preprocess.resized(sample.target.image_size))
+        return horizontal_flip(sample, flip_order) if _uniform(0.0, 1.0) < augmentation.flip else sample
     factor = _uniform(*augmentation.scale)
     height, width = (max(1, round(side * factor)) for side in preprocess.resized(sample.target.image_size))
     crop = augmentation.crop_size or (height, width)
@@ -97,6 +104,35 @@ def _window(side: int, share: float) -> tuple[int, int]:
     """The start and the length of a random stretch, whole pixels, that is `share` of the side."""
     length = max(1, round(side * share))
     return int(torch.randint(side - length + 1, ())), length
+
+
+def zoomed_out(sample: Sample) -> Sample:
+    """Every second picture somewhere on a canvas of up to four times its sides (Liu et al. 2016, SSD, section 3.6)."""
+    if _uniform(0.0, 1.0) < 0.5:
+        return sample
+    factor = _uniform(1.0, 4.0)
+    height, width = (round(side * factor) for side in sample.target.image_size)
+    top, left = (
+        int(torch.randint(side - its + 1, ()))
+        for side, its in zip((height, width), sample.target.image_size, strict=True)
+    )
+    return pad(sample, (height, width), (top, left))
+
+
+def overlapping_crop(sample: Sample, size: tuple[int, int]) -> Sample:
+    """A window that overlaps an object by a random IoU, or the whole, resized to `size`, whatever its aspect ratio.
+
+    Objects whose centre lies outside of it go (Liu et al. 2016, SSD, section 2.2).
+    """
+    target = sample.target
+    if len(target):
+        boxes = tv_tensors.BoundingBoxes(target.boxes, format="XYXY", canvas_size=target.image_size)
+        found = v2.RandomIoUCrop().make_params([tv_tensors.Image(sample.image), boxes])
+        if found:
+            window = (found["top"], found["left"], found["height"], found["width"])
+            inside = replace(sample, target=target[found["is_within_crop_area"]])
+            return resized_crop(inside, window, size)
+    return resized_crop(sample, (0, 0, *target.image_size), size)
 
 
 def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[int, int]) -> Sample:
@@ -186,23 +222,31 @@ def _mirrored(boxes: Shaped[Tensor, "n 4"], width: int) -> Shaped[Tensor, "n 4"]
     return torch.stack([width - x2, y1, width - x1, y2], 1)
 
 
-def pad(sample: Sample, size: tuple[int, int]) -> Sample:
-    """The sample on a canvas of `size`, which is no smaller, at the top left.
+def pad(sample: Sample, size: tuple[int, int], place: tuple[int, int] = (0, 0)) -> Sample:
+    """The sample on a canvas of `size`, which is no smaller, its top left corner at `place` `(y, x)`.
 
     The rest is the mean colour, and ignored in the label map.
     """
     target = sample.target
     if size == target.image_size:
         return sample
-    right, bottom = size[1] - target.image_size[1], size[0] - target.image_size[0]
-    rest = (0, right, 0, bottom)
+    top, left = place
+    right, bottom = size[1] - target.image_size[1] - left, size[0] - target.image_size[0] - top
+    rest = (left, right, top, bottom)
+    offset = torch.tensor([left, top])
+    keypoints, visibility = target.keypoints, target.visibility
+    if keypoints is not None and visibility is not None:
+        keypoints = keypoints + offset * (visibility > 0)[..., None]
     padded = changed(
         target,
         image_size=size,
+        boxes=target.boxes + offset.repeat(2),
+        keypoints=keypoints,
+        proposals=None if target.proposals is None else target.proposals + offset.repeat(2),
         masks=None if target.masks is None else F.pad(target.masks, rest),
         label_map=None if target.label_map is None else F.pad(target.label_map, rest, value=IGNORE),
     )
-    image = v2.functional.pad(sample.image, [0, 0, right, bottom], fill=list(MEAN_COLOUR))
+    image = v2.functional.pad(sample.image, [left, top, right, bottom], fill=list(MEAN_COLOUR))
     return replace(sample, image=image, target=padded)
 
 

@@ -29,7 +29,10 @@ class Model(nn.Module, ABC, Generic[Outputs, Result]):
     """A network, its criterion and its post-processing.
 
     A model never logs, draws, reads files or resizes pictures; what it returns does not depend on `.training`.
+    `input_size` is the `(height, width)` of the pictures that it is made for, `None` where any will do.
     """
+
+    input_size: tuple[int, int] | None = None
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Outputs:

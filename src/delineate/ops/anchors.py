@@ -19,6 +19,17 @@ def base_anchors(sizes: Sequence[float], aspect_ratios: Sequence[float]) -> Floa
     return (torch.stack([-width, -height, width, height], 1) / 2).round()
 
 
+def default_boxes(
+    sizes: Float[Tensor, "a 2"], grid: tuple[int, int], stride: tuple[float, float]
+) -> Float[Tensor, "n 4"]:
+    """Boxes of all `(width, height)` around the centre of every cell of the grid, ordered as `grid_anchors` are.
+
+    Liu et al. 2016, SSD, section 2.2.
+    """
+    cell = sizes.new_tensor([stride[1], stride[0]])
+    return grid_anchors(torch.cat([cell - sizes, cell + sizes], 1) / 2, grid, stride)
+
+
 def grid_anchors(
     base: Float[Tensor, "a 4"], grid: tuple[int, int], stride: tuple[float, float]
 ) -> Float[Tensor, "n 4"]:

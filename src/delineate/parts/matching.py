@@ -37,12 +37,14 @@ def match(
     positive_iou: float,
     negative_iou: tuple[float, float],
     best_for_each: bool = False,
+    one_for_each: bool = False,
 ) -> Matches:
     """Match boxes with the target's objects by IoU.
 
     A box is a positive of its best object from `positive_iou` on, a negative where its best IoU is in `negative_iou`
     `[low, high)`. With `best_for_each` the boxes with the highest IoU of an object are its positives however low that
-    is (Ren et al. 2015, Faster R-CNN, section 3.1.2). Crowds and difficult objects make no positives, and what they
+    is (Ren et al. 2015, Faster R-CNN, section 3.1.2); with `one_for_each` one such box answers for that object and for
+    no other (Liu et al. 2016, SSD, section 2.2). Crowds and difficult objects make no positives, and what they
     cover no negatives.
     """
     objects = objects_of(target).boxes.to(boxes.device)
@@ -56,6 +58,10 @@ def match(
     if best_for_each and len(objects):
         highest = iou.amax(1, keepdim=True)
         positive |= ((iou == highest) & (highest > 0)).any(0)
+    if one_for_each and len(objects):
+        claimed = iou.argmax(1)
+        positive[claimed] = True
+        rows[claimed] = torch.arange(len(objects), device=boxes.device)
     negative &= ~positive
     negative &= coverage(boxes, target.boxes[target.ignored].to(boxes.device)) <= IGNORED_COVER
     return Matches(positive, negative, rows)

@@ -10,19 +10,23 @@ from torchvision.transforms.v2 import functional as transforms
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocess:
-    """Resize (keeping the aspect) and normalise.
+    """Resize and normalise.
 
     The shorter side becomes `short_side` pixels unless the longer one would pass `long_side`; `None` leaves the size.
+    With `size`, `(height, width)`, every picture gets that size, and loses its aspect ratio.
     `mean` and `std` are per RGB channel, of values in 0..1 (ImageNet's by default).
     """
 
     short_side: int | None = None
     long_side: int | None = None
+    size: tuple[int, int] | None = None
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     def resized(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """The `(height, width)` that a picture of `image_size` is given to the network in."""
+        if self.size is not None:
+            return self.size
         height, width = image_size
         scale = 1.0
         if self.short_side is not None:

@@ -28,7 +28,7 @@ def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str],
     """
     torch.manual_seed(settings.seed)
     model = build(settings.model, dataset.categories, **settings.arguments)
-    preprocess = Preprocess(short_side=settings.short_side, long_side=settings.long_side)
+    preprocess = _preprocess(settings, model.input_size)
     backbones = [module for module in model.modules() if isinstance(module, Backbone)]
     if not backbones and (settings.pretrained or settings.backbone_weights or settings.freeze_until is not None):
         raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
@@ -57,6 +57,14 @@ def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str],
         categories=dataset.categories,
         preprocess=preprocess,
     )
+
+
+def _preprocess(settings: TrainingSettings, input_size: tuple[int, int] | None) -> Preprocess:
+    given = [name for name in ("short_side", "long_side", "crop_size") if getattr(settings, name) is not None]
+    if input_size is not None and given:
+        size = " x ".join(map(str, input_size))
+        raise InputError(f"{given[0]}: {settings.model} resizes every picture to {size}; leave {', '.join(given)} out")
+    return Preprocess(short_side=settings.short_side, long_side=settings.long_side, size=input_size)
 
 
 def as_earlier(settings: TrainingSettings) -> TrainingSettings:
@@ -97,8 +105,16 @@ def build_loader(
     settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess, *, rank: int, world_size: int
 ) -> TrainingLoader:
     """The batches of this process."""
-    crop_size = settings.crop_size or usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
-    augmentation = Augmentation(scale=settings.scale, crop_size=crop_size, flip=settings.flip, colour=settings.colour)
+    crop_size = settings.crop_size or preprocess.size
+    if crop_size is None:
+        crop_size = usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
+    augmentation = Augmentation(
+        scale=settings.scale,
+        crop_size=crop_size,
+        flip=settings.flip,
+        colour=settings.colour,
+        ssd=settings.augment == "ssd",
+    )
     return training_loader(
         dataset,
         training_transform(augmentation, preprocess, dataset.categories),

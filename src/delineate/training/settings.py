@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from delineate.catalog import CATALOG
 from delineate.structures import InputError
 
 Panel = Literal["Data", "Budget", "Optimisation", "Weights", "Augmentation", "Machine", "Run"]
@@ -22,6 +23,8 @@ def _field(panel: Panel, default: Any, description: str, **limits: Any) -> Any:
 
 class TrainingSettings(BaseModel):
     """What is trained on what, for how long, and how. `settings.json` of a run holds all of it.
+
+    What is not given is the recipe of the system in the catalog, or else the default here.
 
     Raises `InputError` for a value that is out of range or unknown, one line that names each.
     """
@@ -93,6 +96,11 @@ class TrainingSettings(BaseModel):
     crop_size: tuple[int, int] | None = _field(
         "Augmentation", None, "Height and width to train on; the usual picture's, at most 512, if not given."
     )
+    augment: Literal["scale", "ssd"] = _field(
+        "Augmentation",
+        "scale",
+        "scale: windows of --crop-size at --scale; ssd: distorted colours, zoom-out, crops that overlap objects.",
+    )
     scale: tuple[float, float] = _field("Augmentation", (0.5, 2.0), "Smallest and largest factor of the random resize.")
     flip: float = _field("Augmentation", 0.5, "Probability of a mirrored picture.", ge=0, le=1)
     colour: float = _field(
@@ -115,8 +123,9 @@ class TrainingSettings(BaseModel):
     seed: int = _field("Run", 0, "Of weights, order and augmentation.", ge=0)
 
     def __init__(self, **values: Any) -> None:
+        system = CATALOG.get(values.get("model", ""))
         try:
-            super().__init__(**values)
+            super().__init__(**{**(system.recipe if system else {}), **values})
         except ValidationError as error:
             raise InputError("; ".join(_line(problem) for problem in error.errors())) from None
 

@@ -10,12 +10,14 @@ from delineate.weights.checkpoint import (
     save_run,
 )
 from delineate.weights.torchvision import import_torchvision
+from delineate.weights.transformers import import_transformers
 
 __all__ = [
     "Checkpoint",
     "check_new_run",
     "find_checkpoint",
     "import_torchvision",
+    "import_transformers",
     "load_checkpoint",
     "read_facts",
     "save_checkpoint",

@@ -7,12 +7,11 @@ no epsilon, which goes into the weights here.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torchvision.models import detection
 
@@ -20,9 +19,10 @@ from delineate.catalog import build
 from delineate.parts.backbones import read_weights
 from delineate.structures import Categories, InputError, Preprocess
 from delineate.weights.checkpoint import Checkpoint
+from delineate.weights.torchvision_region import translate_region
+from delineate.weights.torchvision_ssd import translate_ssd300
 
 BACKBONE = {"backbone": "resnet50", "frozen_norm": True}
-EPSILON = 1e-5
 NO_CLASS = "N/A"
 SKELETON = (
     *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8)),
@@ -33,11 +33,24 @@ SKELETON = (
 
 @dataclass(frozen=True)
 class Architecture:
-    """One of torchvision's detectors: what makes it, its published weights, and our system in its place."""
+    """One of torchvision's detectors: what makes it, its published weights, and our system in its place.
+
+    `scores` is the bias of its class scores, of which there is one for background and each class at `places` boxes;
+    `translate(weights, rows of the classes that are kept, published=)` names its weights as ours are.
+    """
 
     make: Callable[..., nn.Module]
     published: Any
     system: str
+    arguments: Mapping[str, Any] = field(default_factory=lambda: BACKBONE)
+    preprocess: Preprocess = field(default_factory=lambda: Preprocess(short_side=800, long_side=1333))
+    scores: str = "roi_heads.box_predictor.cls_score.bias"
+    places: int = 1
+    translate: Callable[..., dict[str, Tensor]] = translate_region
+
+    def num_classes(self, weights: Mapping[str, Tensor]) -> int:
+        """That of the file, background included."""
+        return len(weights[self.scores]) // self.places
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
@@ -49,6 +62,16 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
     "keypointrcnn_resnet50_fpn": Architecture(
         detection.keypointrcnn_resnet50_fpn, detection.KeypointRCNN_ResNet50_FPN_Weights.COCO_V1, "keypoint_rcnn"
+    ),
+    "ssd300_vgg16": Architecture(
+        detection.ssd300_vgg16,
+        detection.SSD300_VGG16_Weights.COCO_V1,
+        "ssd300",
+        arguments={},
+        preprocess=Preprocess(size=(300, 300), mean=(0.48235, 0.45882, 0.40784), std=(1 / 255, 1 / 255, 1 / 255)),
+        scores="head.classification_head.module_list.0.bias",
+        places=4,
+        translate=translate_ssd300,
     ),
 }
 
@@ -71,22 +94,17 @@ def import_torchvision(
     theirs = _download(its) if file is None else read_weights(file)
     published = file is None or _is_published(its, file)
     theirs = _current_names(its, theirs, file or Path(architecture))
-    names = _class_names(its, len(theirs["roi_heads.box_predictor.cls_score.bias"]) - 1, class_names)
+    names = _class_names(its, its.num_classes(theirs) - 1, class_names)
     kept = [row for row, name in enumerate(names) if name != NO_CLASS]
     categories = Categories(class_names=tuple(names[row] for row in kept), **_keypoints(its, theirs))
-    model = build(its.system, categories, **BACKBONE)
-    weights = _translated(theirs, kept)
-    if published:
-        _without_epsilon(weights)
-    weights["keypoint_classes"] = torch.full((len(kept),), bool(categories.keypoint_names))
-    weights["box_head.one_vs_rest"] = torch.tensor(False)
-    model.load_state_dict(weights)
+    model = build(its.system, categories, **its.arguments)
+    model.load_state_dict(its.translate(theirs, kept, published=published))
     return Checkpoint(
         model=model.eval(),
         system=its.system,
-        arguments=dict(BACKBONE),
+        arguments=dict(its.arguments),
         categories=categories,
-        preprocess=Preprocess(short_side=800, long_side=1333),
+        preprocess=its.preprocess,
     )
 
 
@@ -109,9 +127,9 @@ def _is_published(its: Architecture, file: Path) -> bool:
 
 def _current_names(its: Architecture, weights: dict[str, Tensor], source: Path) -> dict[str, Tensor]:
     """The weights as the installed torchvision names them: older files have other names, which it translates."""
-    if "roi_heads.box_predictor.cls_score.bias" not in weights:
-        raise InputError(f"{source}: no weight 'roi_heads.box_predictor.cls_score.bias'; not a detector of torchvision")
-    options: dict[str, Any] = {"num_classes": len(weights["roi_heads.box_predictor.cls_score.bias"])}
+    if its.scores not in weights:
+        raise InputError(f"{source}: no weight '{its.scores}'; not torchvision's detector for {its.system}")
+    options: dict[str, Any] = {"num_classes": its.num_classes(weights)}
     heatmaps = weights.get("roi_heads.keypoint_predictor.kps_score_lowres.bias")
     if heatmaps is not None:
         options["num_keypoints"] = len(heatmaps)
@@ -125,25 +143,6 @@ def _current_names(its: Architecture, weights: dict[str, Tensor], source: Path) 
         raise InputError(f"{source}: does not fit {its.system} ({reason})") from error
     state: dict[str, Tensor] = model.state_dict()
     return state
-
-
-RENAMED = {
-    "backbone.body.": "pyramid.backbone.body.",
-    **{f"backbone.fpn.inner_blocks.{i}.0.": f"pyramid.laterals.{i}." for i in range(4)},
-    **{f"backbone.fpn.layer_blocks.{i}.0.": f"pyramid.outputs.{i}." for i in range(4)},
-    "rpn.head.conv.0.0.": "proposer.conv.",
-    "rpn.head.cls_logits.": "proposer.objectness.",
-    "rpn.head.bbox_pred.": "proposer.deltas.",
-    "roi_heads.box_head.fc6.": "box_head.hidden.0.",
-    "roi_heads.box_head.fc7.": "box_head.hidden.1.",
-    "roi_heads.box_predictor.cls_score.": "box_head.classify.",
-    "roi_heads.box_predictor.bbox_pred.": "box_head.regress.",
-    **{f"roi_heads.mask_head.{i}.0.": f"mask_head.convs.{i}." for i in range(4)},
-    "roi_heads.mask_predictor.conv5_mask.": "mask_head.enlarge.",
-    "roi_heads.mask_predictor.mask_fcn_logits.": "mask_head.classify.",
-    **{f"roi_heads.keypoint_head.{2 * i}.": f"keypoint_head.convs.{i}." for i in range(8)},
-    "roi_heads.keypoint_predictor.kps_score_lowres.": "keypoint_head.enlarge.",
-}
 
 
 def _class_names(its: Architecture, count: int, given: Sequence[str] | None) -> list[str]:
@@ -165,27 +164,3 @@ def _keypoints(its: Architecture, theirs: Mapping[str, Tensor]) -> dict[str, Any
     if len(heatmaps) == len(published):
         return {"keypoint_names": tuple(published), "skeleton": SKELETON}
     return {"keypoint_names": tuple(f"keypoint_{number}" for number in range(1, len(heatmaps) + 1))}
-
-
-def _translated(theirs: Mapping[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:
-    """Their weights under our names, of the classes that are kept; background moves from the first to the last."""
-    weights = {}
-    for key, value in theirs.items():
-        old = next(name for name in RENAMED if key.startswith(name))
-        weights[RENAMED[old] + key.removeprefix(old)] = value.clone()
-    rows = torch.tensor(kept) + 1
-    for kind in ("weight", "bias"):
-        scores, boxes = weights[f"box_head.classify.{kind}"], weights[f"box_head.regress.{kind}"]
-        weights[f"box_head.classify.{kind}"] = torch.cat([scores[rows], scores[:1]])
-        weights[f"box_head.regress.{kind}"] = boxes.view(len(scores), 4, *boxes.shape[1:])[rows].flatten(0, 1)
-        if f"mask_head.classify.{kind}" in weights:
-            weights[f"mask_head.classify.{kind}"] = weights[f"mask_head.classify.{kind}"][rows]
-    return weights
-
-
-def _without_epsilon(weights: dict[str, Tensor]) -> None:
-    """Scale the batch norms such that ours, which add an epsilon to the variance, give what theirs give without."""
-    for key in [key for key in weights if key.endswith("running_var")]:
-        variance = weights[key].double()
-        scale = weights[key.replace("running_var", "weight")]
-        scale.mul_(((variance + EPSILON) / variance).sqrt().to(scale))

@@ -9,12 +9,12 @@ from delineate.models.region.box_head import (
     BoxOutputs,
     CropHead,
     FeatureHead,
-    Found,
     box_losses,
     select_detections,
 )
 from delineate.ops.boxes import encode_boxes
 from delineate.parts.backbones import timm_backbone
+from delineate.parts.selection import Found
 
 SIZE = (60, 80)
 ROIS = torch.tensor([[10.0, 10.0, 30.0, 30.0], [40.0, 20.0, 70.0, 50.0], [0.0, 0.0, 10.0, 10.0]])

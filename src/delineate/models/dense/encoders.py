@@ -8,20 +8,12 @@ from torch import Tensor, nn
 
 from delineate.models.dense.options import Downsampling
 from delineate.parts.backbones import Backbone, Features, Tap, pool_between, timm_backbone
+from delineate.parts.convolutions import conv_bn_relu
 from delineate.structures import InputError
 
 VGG16_WIDTHS = (64, 128, 256, 512, 512)
 VGG16_DEPTHS = (2, 2, 3, 3, 3)
 """The channels and the convolutions of VGG-16's five stages (Simonyan & Zisserman 2015, table 1, column D)."""
-
-
-def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
-    """A padded convolution, batch normalisation and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
 
 
 class PlainEncoder(Backbone):

@@ -9,9 +9,9 @@ from typing import Annotated
 from torch import nn
 from typing_extensions import Doc
 
-from delineate.models.dense.encoders import conv_bn_relu
 from delineate.models.dense.options import Dice
 from delineate.models.dense.segmenter import Segmenter
+from delineate.parts.convolutions import conv_bn_relu
 
 
 def fcn_full_resolution(

@@ -12,11 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from delineate.models.dense.encoders import VGG16_DEPTHS, VGG16_WIDTHS, PlainEncoder, conv_bn_relu, dense_encoder
+from delineate.models.dense.encoders import VGG16_DEPTHS, VGG16_WIDTHS, PlainEncoder, dense_encoder
 from delineate.models.dense.options import BackboneName, Dice, Downsampling, Upsampling
 from delineate.models.dense.segmenter import Segmenter
 from delineate.models.dense.upsamplers import make_upsampler
 from delineate.parts.backbones import VGGBackbone
+from delineate.parts.convolutions import conv_bn_relu
 from delineate.structures import InputError
 
 

@@ -17,11 +17,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import Doc
 
-from delineate.models.dense.encoders import conv_bn_relu, dense_encoder
+from delineate.models.dense.encoders import dense_encoder
 from delineate.models.dense.options import BackboneName, Dice, Downsampling, Upsampling
 from delineate.models.dense.segmenter import Segmenter
 from delineate.models.dense.upsamplers import Upsampler, make_upsampler
 from delineate.parts.backbones import Backbone
+from delineate.parts.convolutions import conv_bn_relu
 
 LIGHT_WIDTHS = (16, 32, 64, 128, 256)
 """The decoder's widths at strides 1, 2, 4 ... for an encoder of `timm`; with the plain one it mirrors the encoder."""

@@ -10,14 +10,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from delineate.ops.boxes import decode_boxes, encode_boxes
 from delineate.parts.backbones import Backbone
+from delineate.parts.selection import Found, select
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 SMOOTHNESS = 1 / 9
-SMALLEST_SIDE = 1e-2
 
 
 class BoxOutputs(NamedTuple):
@@ -25,14 +24,6 @@ class BoxOutputs(NamedTuple):
 
     logits: Float[Tensor, "r c1"]
     deltas: Float[Tensor, "r c 4"]
-
-
-class Found(NamedTuple):
-    """The detections of one picture, best first."""
-
-    boxes: Float[Tensor, "n 4"]
-    scores: Float[Tensor, " n"]
-    labels: Int64[Tensor, " n"]
 
 
 class BoxHead(nn.Module, ABC):
@@ -135,7 +126,6 @@ def box_losses(
     }
 
 
-@torch.no_grad()
 def select_detections(
     scores: Float[Tensor, "r c"],
     deltas: Float[Tensor, "r c 4"],
@@ -146,14 +136,12 @@ def select_detections(
     nms_threshold: float,
     max_detections: int,
 ) -> Found:
-    """Every class of every RoI that scores above the threshold, moved, and thinned out by NMS class by class.
-
-    Only what scores is decoded: of a thousand RoIs and eighty classes, that is a small part.
-    """
-    rows, labels = (scores > score_threshold).nonzero().unbind(1)
-    found = scores[rows, labels]
-    boxes = clip_boxes_to_image(decode_boxes(deltas[rows, labels], rois[rows], WEIGHTS), image_size)
-    large = ((boxes[:, 2:] - boxes[:, :2]) >= SMALLEST_SIDE).all(1)
-    boxes, found, labels = boxes[large], found[large], labels[large]
-    kept = batched_nms(boxes, found, labels, nms_threshold)[:max_detections]
-    return Found(boxes[kept], found[kept], labels[kept])
+    """Every class of every RoI that scores above the threshold, moved, and thinned out by NMS class by class."""
+    return select(
+        scores,
+        lambda rows, labels: decode_boxes(deltas[rows, labels], rois[rows], WEIGHTS),
+        image_size,
+        score_threshold=score_threshold,
+        nms_threshold=nms_threshold,
+        max_detections=max_detections,
+    )

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, distributed
 
 from delineate.models.contract import Batches, Model, Say
-from delineate.models.region.box_head import BoxHead, Found, box_losses, select_detections
+from delineate.models.region.box_head import BoxHead, box_losses, select_detections
 from delineate.models.region.keypoint_head import KeypointHead, keypoint_loss
 from delineate.models.region.mask_head import MaskHead, mask_loss
 from delineate.models.region.proposers import Levels, Proposer, SelectiveSearch
@@ -28,6 +28,7 @@ from delineate.ops.pasting import paste_masks
 from delineate.parts.matching import match, objects_of
 from delineate.parts.pyramid import Pyramid
 from delineate.parts.sampling import sample_balanced
+from delineate.parts.selection import Found
 from delineate.structures import Detections, Target
 
 

@@ -1,0 +1,5 @@
+"""Set prediction: queries that answer for objects one to one, without anchors and without NMS."""
+
+from delineate.models.sets.detr import DETR, detr
+
+__all__ = ["DETR", "detr"]

@@ -1,0 +1,15 @@
+"""The options of set prediction, as types; the command line prints their documentation."""
+
+from typing import Annotated
+
+from typing_extensions import Doc
+
+Backbone = Annotated[str, Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny ...).")]
+NumQueries = Annotated[int, Doc("Queries, and so the most objects of a picture; some more than there ever are.")]
+Width = Annotated[
+    int, Doc("Channels of the transformer, a multiple of 8; its feed-forward layers have eight times as many.")
+]
+NumLayers = Annotated[int, Doc("Layers of the encoder, and as many of the decoder.")]
+FrozenNorm = Annotated[
+    bool, Doc("Keep the backbone's batch norms as loaded: for pretrained weights and few pictures a step.")
+]

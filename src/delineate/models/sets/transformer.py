@@ -1,0 +1,147 @@
+"""DETR's transformer: Carion et al. 2020, "End-to-end object detection with transformers", appendix A.3, figure 10.
+
+B  pictures    S  places of the feature map    Q  queries    D  width
+
+Normalisation comes after each residual sum (Vaswani et al. 2017). Where something stands is added to queries and keys
+of every attention, and never to its values.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose queries, keys and values are given apart."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+        for layer in (self.query, self.key, self.value):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.xavier_uniform_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(
+        self, query: Float[Tensor, "b q d"], key: Float[Tensor, "b s d"], value: Float[Tensor, "b s d"]
+    ) -> Float[Tensor, "b q d"]:
+        heads = (self._split(self.query(query)), self._split(self.key(key)), self._split(self.value(value)))
+        attended = F.scaled_dot_product_attention(*heads)
+        out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
+        return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:-1], self.num_heads, -1).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.enlarge, self.shrink = nn.Linear(width, hidden), nn.Linear(hidden, width)
+        for layer in (self.enlarge, self.shrink):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
+        out: Tensor = self.shrink(F.relu(self.enlarge(x)))
+        return out
+
+
+class EncoderLayer(nn.Module):
+    """Every place of the picture looks at every other."""
+
+    def __init__(self, *, width: int, num_heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.attention, self.attention_norm = Attention(width, num_heads), nn.LayerNorm(width)
+        self.feed_forward, self.feed_forward_norm = FeedForward(width, hidden), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "b s d"], places: Float[Tensor, "1 s d"]) -> Float[Tensor, "b s d"]:
+        there = x + places
+        x = self.attention_norm(x + self.dropout(self.attention(there, there, x)))
+        out: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        return out
+
+
+class DecoderLayer(nn.Module):
+    """Queries look at each other, then at the picture."""
+
+    def __init__(self, *, width: int, num_heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.attention, self.attention_norm = Attention(width, num_heads), nn.LayerNorm(width)
+        self.cross_attention, self.cross_attention_norm = Attention(width, num_heads), nn.LayerNorm(width)
+        self.feed_forward, self.feed_forward_norm = FeedForward(width, hidden), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b q d"],
+        queries: Float[Tensor, "1 q d"],
+        memory: Float[Tensor, "b s d"],
+        places: Float[Tensor, "1 s d"],
+    ) -> Float[Tensor, "b q d"]:
+        there = x + queries
+        x = self.attention_norm(x + self.dropout(self.attention(there, there, x)))
+        x = self.cross_attention_norm(x + self.dropout(self.cross_attention(x + queries, memory + places, memory)))
+        out: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        return out
+
+
+class Transformer(nn.Module):
+    """Feature maps and queries to what each decoder layer makes of each query."""
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        num_heads: int,
+        hidden: int,
+        num_encoder_layers: int,
+        num_decoder_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        options = {"width": width, "num_heads": num_heads, "hidden": hidden, "dropout": dropout}
+        self.encoder = nn.ModuleList(EncoderLayer(**options) for _ in range(num_encoder_layers))  # type: ignore[arg-type]
+        self.decoder = nn.ModuleList(DecoderLayer(**options) for _ in range(num_decoder_layers))  # type: ignore[arg-type]
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, features: Float[Tensor, "b d h w"], queries: Float[Tensor, "q d"]) -> Float[Tensor, "l b q d"]:
+        grid = (features.shape[-2], features.shape[-1])
+        places = sine_places(grid, self.width).to(features)[None]
+        memory = features.flatten(2).transpose(1, 2)
+        for layer in self.encoder:
+            memory = layer(memory, places)
+        x = features.new_zeros(len(features), *queries.shape)
+        states = []
+        for layer in self.decoder:
+            x = layer(x, queries[None], memory, places)
+            states.append(self.norm(x))
+        return torch.stack(states)
+
+
+def sine_places(grid: Sequence[int], width: int) -> Float[Tensor, "s d"]:
+    """What tells the places of a `(rows, columns)` grid apart: sines and cosines of y, then of x.
+
+    Wavelengths rise from channel to channel (appendix A.4); positions go from 0 to 2π over the picture, whatever its
+    size.
+    """
+    half = width // 2
+    wavelengths = 10000 ** (2 * (torch.arange(half) // 2) / half)
+    parts = []
+    for side in grid:
+        positions = torch.arange(1, side + 1) / (side + 1e-6) * 2 * math.pi
+        angles = positions[:, None] / wavelengths
+        parts.append(torch.stack([angles[:, 0::2].sin(), angles[:, 1::2].cos()], 2).flatten(1))
+    y, x = parts
+    rows, columns = grid
+    return torch.cat([y[:, None].expand(-1, columns, -1), x[None].expand(rows, -1, -1)], 2).flatten(0, 1)

@@ -1,0 +1,64 @@
+"""What every system that finds boxes without proposals must do, beside what all systems must (`test_contract.py`)."""
+
+from typing import Any
+
+import pytest
+import torch
+from tests.models.systems import CATEGORIES, GRID, SETS, pictures, size_for, tiny
+from torch import Tensor
+
+from delineate.metrics import CocoEvaluation
+from delineate.models.contract import Model
+from delineate.models.inference import infer
+from delineate.structures import Detections, Preprocess, Target
+
+
+@pytest.fixture(params=[*GRID, *SETS])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def preprocess(model: Model[Any, Any]) -> Preprocess:
+    return Preprocess(size=model.input_size)
+
+
+def test_a_prediction_never_depends_on_its_batch_mates(name: str) -> None:
+    model = tiny(name).eval()
+    small, large = pictures(2)[0], pictures(2, (80, 120))[0]
+    images = [small[0], large[0], small[1], large[1]]
+    together = infer(model, preprocess(model), images)
+    for image, result in zip(images, together, strict=True):
+        (alone,) = infer(model, preprocess(model), [image])
+        assert isinstance(alone, Detections)
+        assert isinstance(result, Detections)
+        assert len(alone) == len(result) > 0
+        assert result.image_size == tuple(image.shape[-2:])
+        torch.testing.assert_close(alone.boxes, result.boxes, atol=1e-2, rtol=0)
+        torch.testing.assert_close(alone.scores, result.scores, atol=1e-4, rtol=0)
+        assert torch.equal(alone.labels, result.labels)
+
+
+def test_overfits_four_pictures(name: str) -> None:
+    model = tiny(name)
+    images, targets = pictures(4, size_for(model))
+    inputs = Preprocess().normalise(images)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0)
+    metrics: dict[str, float] = {}
+    for step in range(300):
+        optimizer.zero_grad()
+        sum(model.train().loss(inputs, targets).values()).backward()
+        optimizer.step()
+        if step % 20 == 19:
+            metrics = measured(model.eval(), images, targets)
+            if metrics["AP50"] >= 0.95 and metrics["AP75"] >= 0.7:
+                break
+    assert metrics["AP50"] >= 0.95, metrics
+    assert metrics["AP75"] >= 0.7, metrics
+
+
+def measured(model: Model[Any, Any], images: Tensor, targets: list[Target]) -> dict[str, float]:
+    evaluation = CocoEvaluation()
+    for result, target in zip(infer(model, preprocess(model), list(images)), targets, strict=True):
+        assert isinstance(result, Detections)
+        evaluation.add(result, target)
+    return evaluation.metrics(CATEGORIES.class_names)
