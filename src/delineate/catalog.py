@@ -98,12 +98,6 @@ CATALOG: dict[str, System] = {
         "Fast R-CNN whose proposals come from a network on the same features",
         "Ren et al. 2015, Faster R-CNN, section 3; Lin et al. 2017, FPN",
     ),
-    "mask_rcnn": System(
-        mask_rcnn, "mask", "Faster R-CNN with a mask for each box", "He et al. 2017, Mask R-CNN, section 3"
-    ),
-    "keypoint_rcnn": System(
-        keypoint_rcnn, "pose", "Faster R-CNN with a pose for each box", "He et al. 2017, Mask R-CNN, section 5"
-    ),
     "ssd": System(
         ssd,
         "detect",
@@ -123,6 +117,12 @@ CATALOG: dict[str, System] = {
         "a transformer whose queries answer for the objects one to one",
         "Carion et al. 2020, DETR, section 3",
         {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1},
+    ),
+    "mask_rcnn": System(
+        mask_rcnn, "mask", "Faster R-CNN with a mask for each box", "He et al. 2017, Mask R-CNN, section 3"
+    ),
+    "keypoint_rcnn": System(
+        keypoint_rcnn, "pose", "Faster R-CNN with a pose for each box", "He et al. 2017, Mask R-CNN, section 5"
     ),
 }
 

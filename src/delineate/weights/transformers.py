@@ -46,7 +46,7 @@ def import_transformers(file: Path, *, class_names: Sequence[str] | None = None)
     `class_names` are those of the file without "no object"; if not given, COCO's where there are 91 of them, else
     `class_0`, `class_1` and so on. Raises `InputError` for a file or names that do not fit.
     """
-    theirs = read_weights(file)
+    theirs = {_published_name(key): value for key, value in read_weights(file).items()}
     needed = (QUERIES, "class_labels_classifier.bias", f"{BODY}conv1.weight")
     for key in needed:
         if key not in theirs:
@@ -67,6 +67,13 @@ def import_transformers(file: Path, *, class_names: Sequence[str] | None = None)
         categories=categories,
         preprocess=Preprocess(short_side=800, long_side=1333),
     )
+
+
+def _published_name(key: str) -> str:
+    """What the published files call a weight, which Transformers has renamed since its version 5."""
+    if key.startswith("model.backbone.model."):
+        return BODY + key.removeprefix("model.backbone.model.")
+    return key.replace(".o_proj.", ".out_proj.").replace(".mlp.fc", ".fc")
 
 
 def _arguments(file: Path, theirs: Mapping[str, Tensor]) -> dict[str, Any]:

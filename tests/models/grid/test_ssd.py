@@ -2,11 +2,14 @@ import math
 
 import pytest
 import torch
+from tests.models.systems import CATEGORIES, pictures
 from torch import nn
 
 from delineate.data.transforms import changed
-from delineate.models.grid.ssd import SSD, hardest, ssd, ssd300, ssd512
-from delineate.structures import Target
+from delineate.metrics import CocoEvaluation
+from delineate.models.dense.encoders import PlainEncoder
+from delineate.models.grid.ssd import SSD, VGGLevels, hardest, ssd, ssd300, ssd512
+from delineate.structures import Preprocess, Target
 
 
 @pytest.mark.parametrize(("make", "count"), [(ssd300, 8732), (ssd512, 24564)])
@@ -68,3 +71,34 @@ def test_a_picture_without_objects_teaches_by_its_hardest_boxes() -> None:
     losses = small().loss(torch.randn(2, 3, 96, 96), [Target(image_size=(96, 96))] * 2)
     assert losses["class"] > 0
     assert losses["box"] == 0
+
+
+def test_the_levels_of_ssd300_overfit_four_pictures() -> None:
+    paper = ssd300(num_classes=2)
+    encoder = PlainEncoder(widths=(8, 16, 16, 32, 32), depths=(1,) * 5, tap="conv")
+    model = SSD(
+        levels=VGGLevels(encoder, [(64, 3, 2, 1), (64, 3, 2, 1), (64, 3, 1, 0), (64, 3, 1, 0)]),
+        num_classes=2,
+        scales=paper.scales,
+        aspect_ratios=paper.aspect_ratios,
+        strides=paper.strides,
+        input_size=(300, 300),
+    )
+    images, targets = pictures(4, (300, 300))
+    inputs = Preprocess().normalise(images)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0)
+    metrics: dict[str, float] = {}
+    for step in range(240):
+        optimizer.zero_grad()
+        sum(model.train().loss(inputs, targets).values()).backward()
+        optimizer.step()
+        if step % 20 == 19:
+            evaluation = CocoEvaluation()
+            with torch.inference_mode():
+                results = model.eval().postprocess(model(inputs), [(300, 300)] * 4)
+            for result, target in zip(results, targets, strict=True):
+                evaluation.add(result, target)
+            metrics = evaluation.metrics(CATEGORIES.class_names)
+            if metrics["AP50"] >= 0.95:
+                break
+    assert metrics["AP50"] >= 0.95, metrics

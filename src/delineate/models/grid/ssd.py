@@ -59,11 +59,12 @@ class Levels(nn.Module, ABC):
 class VGGLevels(Levels):
     """VGG to conv5_3, fc6 as a dilated and fc7 as a 1x1 convolution, and the extra levels of the paper's figure 2.
 
+    `backbone` gives what its five stages make before each is pooled (tap `conv`).
     `extras` are `(width, kernel, stride, padding)` of the 3x3 (in SSD512 also 4x4) convolution of each extra level; the
     1x1 convolution before it has half the width.
     """
 
-    def __init__(self, backbone: backbones.VGGBackbone, extras: Sequence[tuple[int, int, int, int]]) -> None:
+    def __init__(self, backbone: backbones.Backbone, extras: Sequence[tuple[int, int, int, int]]) -> None:
         super().__init__()
         self.backbone = backbone
         self.scale = nn.Parameter(torch.full((backbone.channels[3],), 20.0))  # section 3.1, after ParseNet
