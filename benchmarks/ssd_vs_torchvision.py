@@ -1,8 +1,8 @@
 """SSD300 with VGG-16: ours against torchvision's, the same weights in both.
 
-Inference from a decoded 480 x 640 picture to detections in its coordinates, and a training step of `--batch` pictures of
-300 x 300; eager fp32. Post-processing by itself: decoding and NMS of `--post-batch` pictures' 8,732 boxes of 80 classes.
-The weights are random, scaled so that a few hundred boxes score.
+Inference from a decoded 480 x 640 picture to detections in its coordinates, and a training step of `--batch` pictures
+of 300 x 300; eager fp32. Post-processing by itself: decoding and NMS of `--post-batch` pictures' 8,732 boxes of 80
+classes. The weights are random, scaled so that a few hundred boxes score.
 """
 
 import argparse

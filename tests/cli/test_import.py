@@ -49,7 +49,7 @@ def test_an_imported_detector_is_used_as_a_run(delineate: Callable, weights: Pat
         ([NAME, "WEIGHTS", "--classes", "nowhere.txt"], "nowhere.txt"),
         ([NAME, "WEIGHTS", "--from", "detectron2"], "'detectron2' is not one of 'torchvision'"),
         ([NAME, "WEIGHTS", "--out", "WORDS"], "is a file; name a folder"),
-        ([], "Missing argument 'ARCHITECTURE'"),
+        ([], "Missing argument 'ARCHITECTURE|FILE'"),
     ],
 )
 def test_mistakes(delineate: Callable, weights: Path, tmp_path: Path, arguments: list[str], message: str) -> None:

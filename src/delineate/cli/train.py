@@ -135,7 +135,7 @@ def _settings_options(name: str, info: Any, default: Any) -> list[inspect.Parame
     panel = info.json_schema_extra["panel"]
     option = typer.Option(flag, help=info.description, rich_help_panel=panel)
     options = [_parameter(name, Annotated[info.annotation, option], default)]
-    if default is not None and types.NoneType in get_args(info.annotation):
+    if info.default is not None and types.NoneType in get_args(info.annotation):
         off = typer.Option(f"--no-{flag[2:]}", help=f"Do without {flag}.", rich_help_panel=panel)
         options.append(_parameter(f"no_{name}", Annotated[bool, off], False))
     return options

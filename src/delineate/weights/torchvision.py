@@ -128,7 +128,7 @@ def _is_published(its: Architecture, file: Path) -> bool:
 def _current_names(its: Architecture, weights: dict[str, Tensor], source: Path) -> dict[str, Tensor]:
     """The weights as the installed torchvision names them: older files have other names, which it translates."""
     if its.scores not in weights:
-        raise InputError(f"{source}: no weight '{its.scores}'; not torchvision's detector for {its.system}")
+        raise InputError(f"{source}: no weight '{its.scores}'; not a detector of torchvision")
     options: dict[str, Any] = {"num_classes": its.num_classes(weights)}
     heatmaps = weights.get("roi_heads.keypoint_predictor.kps_score_lowres.bias")
     if heatmaps is not None:
