@@ -47,6 +47,19 @@ def test_any_size_of_pictures_goes_through() -> None:
     assert len(outputs.boxes) == 6 * sum(rows * columns for rows, columns in grids)
 
 
+@pytest.mark.parametrize("size", [64, 96])
+def test_gradients_in_bfloat16_do_not_depend_on_what_was_in_memory(size: int) -> None:
+    model = ssd(num_classes=2, backbone="resnet10t", image_size=size)
+    images, targets = pictures(2, (size, size))
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = model.loss(Preprocess().normalise(images), targets)
+    for _ in range(3):  # what is freed is given out again
+        litter = [torch.full((int(2 ** (power / 2)),), math.nan) for power in range(4, 40) for _ in range(6)]
+        del litter
+    sum(losses.values()).backward()
+    assert [key for key, weight in model.named_parameters() if not weight.grad.isfinite().all()] == []
+
+
 def test_the_hardest_negatives_are_counted_picture_by_picture() -> None:
     losses = torch.tensor([[3.0, 1.0, 2.0, 5.0], [1.0, 2.0, 3.0, 4.0]])
     negative = torch.tensor([[True, True, True, False], [False, False, True, False]])

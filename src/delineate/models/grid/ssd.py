@@ -82,12 +82,8 @@ class VGGLevels(Levels):
         *_, conv4, conv5 = self.backbone(images).levels
         levels = [F.normalize(conv4) * self.scale[:, None, None]]
         x = F.max_pool2d(conv5, 3, stride=1, padding=1)
-        x = F.relu(self.fc7(F.relu(self.fc6(x))))
-        levels.append(x)
-        for extra in self.extras:
-            x = extra(x)
-            levels.append(x)
-        return tuple(levels)
+        levels.append(F.relu(self.fc7(F.relu(self.fc6(x)))))
+        return (*levels, *_further(levels[-1], self.extras))
 
 
 class BackboneLevels(Levels):
@@ -108,10 +104,8 @@ class BackboneLevels(Levels):
             self.extras.append(_extra(before, width, 3, 2, 1))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
-        levels = list(self.backbone(images).levels[-self.num_own :])
-        for extra in self.extras:
-            levels.append(extra(levels[-1]))
-        return tuple(levels)
+        levels = self.backbone(images).levels[-self.num_own :]
+        return (*levels, *_further(levels[-1], self.extras))
 
 
 class SSD(Model[SSDOutputs, Detections]):
@@ -287,6 +281,21 @@ def _extra(before: int, width: int, kernel: int, stride: int, padding: int) -> n
     for module in (squeeze, conv):
         _initialise(module)
     return nn.Sequential(squeeze, nn.ReLU(inplace=True), conv, nn.ReLU(inplace=True))
+
+
+def _further(x: Tensor, extras: nn.ModuleList) -> list[Tensor]:
+    """The extra levels, in float32.
+
+    They are small, and oneDNN's gradient of a 3x3 convolution of stride 2 over a single pixel is, in bfloat16, whatever
+    was in memory.
+    """
+    levels = []
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.float()
+        for extra in extras:
+            x = extra(x)
+            levels.append(x)
+    return levels
 
 
 def _by_box(x: Float[Tensor, "b _ak h w"], values: int) -> Float[Tensor, "b _n k"]:
