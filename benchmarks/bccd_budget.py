@@ -31,7 +31,7 @@ from delineate.training import TrainingSettings, evaluate_run, train
 BCCD = Path(__file__).resolve().parents[2] / "shared" / "data" / "bccd"
 
 AS_THE_PEERS = {"scale": (1.0, 1.0), "colour": 0.0}
-"""Flips alone: in so little time, jitter costs more than it brings."""
+"""Flips alone, as the peers have."""
 
 ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "faster_rcnn": (

@@ -58,7 +58,7 @@ OURS: dict[str, Any] = {
     "scale": (1.0, 1.0),
     "colour": 0.0,
 }
-"""What differs from the defaults of `delineate train unet`: in so little time, jitter costs more than it brings."""
+"""What differs from the defaults of `delineate train unet`: the peer's learning rate, and its crops and flips alone."""
 
 NORMALISE = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
 
