@@ -67,3 +67,19 @@ def test_without_a_network_it_is_one_line(delineate: Callable, tmp_path: Path, m
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
     assert "connect, or give the downloaded file" in delineate("import", NAME, "--out", tmp_path / "run").mistake
+
+
+def test_a_file_of_transformers_is_used_as_a_run(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    size = {"d_model": 16, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128, "num_queries": 5}
+    backbone = {"use_timm_backbone": True, "backbone": "resnet50", "use_pretrained_backbone": False}
+    config = transformers.DetrConfig(
+        **size, **backbone, backbone_config=None, encoder_layers=1, decoder_layers=1, num_labels=2
+    )
+    torch.save(transformers.DetrForObjectDetection(config).state_dict(), tmp_path / "theirs.pth")
+    run = tmp_path / "run"
+    result = delineate("import", "--from", "transformers", tmp_path / "theirs.pth", "--out", run, "--json").json
+    assert (result["system"], result["class_names"]) == ("detr", ["class_1", "class_2"])
+    picture = next((data / "images" / "val").iterdir())
+    predicted = delineate("predict", run, picture, "--out", tmp_path / "out", "--min-score", 0, "--json").json
+    assert 0 < len(predicted["labels"]) <= 5

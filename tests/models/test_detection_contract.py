@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, GRID, SETS, pictures, tiny
-from torch import Tensor
+from tests.models.systems import GRID, SETS, overfit_boxes, pictures, tiny
 
-from delineate.metrics import CocoEvaluation
 from delineate.models.contract import Model
 from delineate.models.inference import infer
-from delineate.structures import Detections, Preprocess, Target
+from delineate.structures import Detections, Preprocess
 
 LARGE = ("ssd300", "ssd512")
 """Too large to learn here; `ssd` learns by the same loss, and `grid/test_ssd.py` has their levels at a tiny width."""
@@ -44,26 +42,7 @@ def test_a_prediction_never_depends_on_its_batch_mates(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in (*GRID, *SETS) if name not in LARGE])
 def test_overfits_four_pictures(name: str) -> None:
     model = tiny(name)
-    images, targets = pictures(4, model.input_size or (96, 128))
-    inputs = Preprocess().normalise(images)
     # a transformer takes no large steps
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4 if name in SETS else 1e-3, weight_decay=0)
-    metrics: dict[str, float] = {}
-    for step in range(300):
-        optimizer.zero_grad()
-        sum(model.train().loss(inputs, targets).values()).backward()
-        optimizer.step()
-        if step % 20 == 19:
-            metrics = measured(model.eval(), images, targets)
-            if metrics["AP50"] >= 0.95 and metrics["AP75"] >= 0.7:
-                break
+    metrics = overfit_boxes(model, model.input_size or (96, 128), 3e-4 if name in SETS else 1e-3)
     assert metrics["AP50"] >= 0.95, metrics
     assert metrics["AP75"] >= 0.7, metrics
-
-
-def measured(model: Model[Any, Any], images: Tensor, targets: list[Target]) -> dict[str, float]:
-    evaluation = CocoEvaluation()
-    for result, target in zip(infer(model, preprocess(model), list(images)), targets, strict=True):
-        assert isinstance(result, Detections)
-        evaluation.add(result, target)
-    return evaluation.metrics(CATEGORIES.class_names)

@@ -19,11 +19,12 @@ from delineate.catalog import build
 from delineate.parts.backbones import read_weights
 from delineate.structures import Categories, InputError, Preprocess
 from delineate.weights.checkpoint import Checkpoint
+from delineate.weights.class_names import NO_CLASS
+from delineate.weights.class_names import class_names as names_of_classes
 from delineate.weights.torchvision_region import translate_region
 from delineate.weights.torchvision_ssd import translate_ssd300
 
 BACKBONE = {"backbone": "resnet50", "frozen_norm": True}
-NO_CLASS = "N/A"
 SKELETON = (
     *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8)),
     *((7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
@@ -94,7 +95,7 @@ def import_torchvision(
     theirs = _download(its) if file is None else read_weights(file)
     published = file is None or _is_published(its, file)
     theirs = _current_names(its, theirs, file or Path(architecture))
-    names = _class_names(its, its.num_classes(theirs) - 1, class_names)
+    names = names_of_classes(its.num_classes(theirs) - 1, its.published.meta["categories"][1:], class_names)
     kept = [row for row, name in enumerate(names) if name != NO_CLASS]
     categories = Categories(class_names=tuple(names[row] for row in kept), **_keypoints(its, theirs))
     model = build(its.system, categories, **its.arguments)
@@ -143,16 +144,6 @@ def _current_names(its: Architecture, weights: dict[str, Tensor], source: Path) 
         raise InputError(f"{source}: does not fit {its.system} ({reason})") from error
     state: dict[str, Tensor] = model.state_dict()
     return state
-
-
-def _class_names(its: Architecture, count: int, given: Sequence[str] | None) -> list[str]:
-    """The names of all classes of a file but background; `NO_CLASS` for an id that COCO does not use."""
-    published: list[str] = its.published.meta["categories"][1:]
-    if given is not None:
-        if len(given) != count:
-            raise InputError(f"class_names: {len(given)} names, but the weights have {count} classes and background")
-        return list(given)
-    return published if len(published) == count else [f"class_{number}" for number in range(1, count + 1)]
 
 
 def _keypoints(its: Architecture, theirs: Mapping[str, Tensor]) -> dict[str, Any]:

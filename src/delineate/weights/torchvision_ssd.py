@@ -11,7 +11,10 @@ NUM_LEVELS, NUM_EXTRAS = 6, 4
 
 
 def translate_ssd300(theirs: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
-    """Their weights under our names, of the classes that are kept; background moves from the first to the last."""
+    """Their weights under our names, of the classes that are kept; background moves from the first to the last.
+
+    Without batch norms, the published ones are as any others.
+    """
     weights = {}
     for old, new in _layers().items():
         for kind in ("weight", "bias"):

@@ -16,7 +16,11 @@ from delineate.catalog import build
 from delineate.parts.backbones import read_weights
 from delineate.structures import Categories, InputError, Preprocess
 from delineate.weights.checkpoint import Checkpoint
+from delineate.weights.class_names import NO_CLASS
+from delineate.weights.class_names import class_names as names_of_classes
 
+COCO = [NO_CLASS, *FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"][1:]]
+"""By id; the ids of COCO begin at 1."""
 BLOCKS = {6: "resnet50", 23: "resnet101"}
 """The blocks of the third stage tell which ResNet it is."""
 BODY = "model.backbone.conv_encoder.model."
@@ -44,16 +48,16 @@ def import_transformers(file: Path, *, class_names: Sequence[str] | None = None)
     """Our DETR with the weights of Transformers' `DetrForObjectDetection` in `file` (.safetensors or .bin).
 
     `class_names` are those of the file without "no object"; if not given, COCO's where there are 91 of them, else
-    `class_0`, `class_1` and so on. Raises `InputError` for a file or names that do not fit.
+    `class_1`, `class_2` and so on. Raises `InputError` for a file or names that do not fit.
     """
     theirs = {_published_name(key): value for key, value in read_weights(file).items()}
     needed = (QUERIES, "class_labels_classifier.bias", f"{BODY}conv1.weight")
     for key in needed:
         if key not in theirs:
             raise InputError(f"{file}: no weight '{key}'; not Transformers' DETR with a ResNet of timm")
-    names = _class_names(len(theirs["class_labels_classifier.bias"]) - 1, class_names)
-    kept = [row for row, name in enumerate(names) if name is not None]
-    categories = Categories(class_names=tuple(name for name in names if name is not None))
+    names = names_of_classes(len(theirs["class_labels_classifier.bias"]) - 1, COCO, class_names)
+    kept = [row for row, name in enumerate(names) if name != NO_CLASS]
+    categories = Categories(class_names=tuple(names[row] for row in kept))
     arguments = _arguments(file, theirs)
     model = build("detr", categories, **arguments)
     try:
@@ -90,18 +94,6 @@ def _arguments(file: Path, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
         "num_layers": len(layers),
         "frozen_norm": True,
     }
-
-
-def _class_names(count: int, given: Sequence[str] | None) -> list[str | None]:
-    """The names of the file's classes; `None` for an id that COCO does not use."""
-    if given is not None:
-        if len(given) != count:
-            raise InputError(f'class_names: {len(given)} names, but the weights have {count} classes and "no object"')
-        return list(given)
-    coco = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
-    if count == len(coco):
-        return [None if name in ("__background__", "N/A") else name for name in coco]
-    return [f"class_{number}" for number in range(count)]
 
 
 def _translated(theirs: Mapping[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:

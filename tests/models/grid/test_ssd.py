@@ -1,20 +1,20 @@
 import math
+from typing import Any
 
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, pictures
+from tests.models.systems import overfit_boxes, pictures
 from torch import nn
 
 from delineate.data.transforms import changed
-from delineate.metrics import CocoEvaluation
 from delineate.models.dense.encoders import PlainEncoder
 from delineate.models.grid.ssd import SSD, VGGLevels, hardest, ssd, ssd300, ssd512
 from delineate.structures import Preprocess, Target
 
 
 @pytest.mark.parametrize(("make", "count"), [(ssd300, 8732), (ssd512, 24564)])
-def test_the_papers_networks_have_as_many_default_boxes(make: object, count: int) -> None:
-    model = make(num_classes=20).eval()  # type: ignore[operator]
+def test_the_papers_networks_have_as_many_default_boxes(make: Any, count: int) -> None:
+    model = make(num_classes=20).eval()
     with torch.inference_mode():
         outputs = model(torch.zeros(1, 3, *model.input_size))
     assert outputs.boxes.shape == (count, 4)
@@ -86,32 +86,18 @@ def test_a_picture_without_objects_teaches_by_its_hardest_boxes() -> None:
     assert losses["box"] == 0
 
 
-def test_the_levels_of_ssd300_overfit_four_pictures() -> None:
-    paper = ssd300(num_classes=2)
-    encoder = PlainEncoder(widths=(8, 16, 16, 32, 32), depths=(1,) * 5, tap="conv")
+@pytest.mark.parametrize("make", [ssd300, ssd512])
+def test_the_papers_levels_overfit_four_pictures_at_a_tiny_width(make: Any) -> None:
+    paper = make(num_classes=2)
+    convs = [extra[2] for extra in paper.levels.extras]
+    extras = [(64, conv.kernel_size[0], conv.stride[0], conv.padding[0]) for conv in convs]
     model = SSD(
-        levels=VGGLevels(encoder, [(64, 3, 2, 1), (64, 3, 2, 1), (64, 3, 1, 0), (64, 3, 1, 0)]),
+        levels=VGGLevels(PlainEncoder(widths=(8, 16, 16, 32, 32), depths=(1,) * 5, tap="conv"), extras),
         num_classes=2,
         scales=paper.scales,
         aspect_ratios=paper.aspect_ratios,
         strides=paper.strides,
-        input_size=(300, 300),
+        input_size=paper.input_size,
     )
-    images, targets = pictures(4, (300, 300))
-    inputs = Preprocess().normalise(images)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0)
-    metrics: dict[str, float] = {}
-    for step in range(240):
-        optimizer.zero_grad()
-        sum(model.train().loss(inputs, targets).values()).backward()
-        optimizer.step()
-        if step % 20 == 19:
-            evaluation = CocoEvaluation()
-            with torch.inference_mode():
-                results = model.eval().postprocess(model(inputs), [(300, 300)] * 4)
-            for result, target in zip(results, targets, strict=True):
-                evaluation.add(result, target)
-            metrics = evaluation.metrics(CATEGORIES.class_names)
-            if metrics["AP50"] >= 0.95:
-                break
+    metrics = overfit_boxes(model, paper.input_size, 1e-3)
     assert metrics["AP50"] >= 0.95, metrics

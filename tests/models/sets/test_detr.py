@@ -7,7 +7,7 @@ from torchvision.ops import box_convert, generalized_box_iou
 
 from delineate.models.sets.detr import Objects, assign, detr, set_losses
 from delineate.models.sets.transformer import sine_places
-from delineate.structures import Target
+from delineate.structures import InputError, Target
 
 NONE = torch.zeros(0, 4)
 
@@ -63,3 +63,8 @@ def test_every_layer_learns() -> None:
     assert outputs.logits.shape == (3, 1, 6, 3)
     assert outputs.boxes.shape == (3, 1, 6, 4)
     assert model.eval().loss(images, [target])["class"] > 0
+
+
+def test_a_width_that_the_heads_cannot_share_is_refused() -> None:
+    with pytest.raises(InputError, match="width: 100 is no multiple of 8, the number of attention heads"):
+        detr(num_classes=2, backbone="resnet10t", width=100)

@@ -53,7 +53,8 @@ class Levels(nn.Module, ABC):
     channels: tuple[int, ...]
 
     @abstractmethod
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]: ...
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
+        """The maps of normalised pictures, level `i` of shape `(B, channels[i], h, w)`."""
 
 
 class VGGLevels(Levels):
@@ -94,7 +95,8 @@ class BackboneLevels(Levels):
     def __init__(self, backbone: backbones.Backbone, widths: Sequence[int]) -> None:
         super().__init__()
         self.backbone = backbone
-        there = [width for stride, width in zip(backbone.strides, backbone.channels, strict=True) if stride >= 8]
+        levels = zip(backbone.strides, backbone.channels, strict=True)
+        there = [width for stride, width in levels if stride >= self.FINEST_STRIDE]
         if not there:
             raise InputError(f"backbone: {backbone.name} has no map of stride {self.FINEST_STRIDE} or coarser")
         self.num_own = len(there)

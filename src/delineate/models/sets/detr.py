@@ -25,12 +25,13 @@ from delineate.models.sets.transformer import Transformer
 from delineate.ops.boxes import coverage
 from delineate.parts import backbones
 from delineate.parts.matching import IGNORED_COVER, objects_of
-from delineate.structures import Detections, Target
+from delineate.structures import Detections, InputError, Target
 
 CLASS_COST, BOX_COST, GIOU_COST = 1.0, 5.0, 2.0
 """Appendix A.4: the weights of matching and of the losses."""
 NO_OBJECT_WEIGHT = 0.1
 """Section 3.1: "no object" is what most queries say."""
+NUM_HEADS = 8
 IGNORED = -100
 SMALLEST_SIDE = 1e-2
 
@@ -162,13 +163,18 @@ def detr(
     num_layers: NumLayers = 6,
     frozen_norm: FrozenNorm = False,
 ) -> DETR:
-    """DETR; its network is the paper's, which learns from pretrained weights over hundreds of epochs."""
+    """DETR; its network is the paper's, which learns from pretrained weights over hundreds of epochs.
+
+    Raises `InputError` for a width that the heads cannot share.
+    """
+    if width % NUM_HEADS:
+        raise InputError(f"width: {width} is no multiple of {NUM_HEADS}, the number of attention heads")
     body = backbones.timm_backbone(backbone)
     if frozen_norm:
         body.freeze_norms()
     transformer = Transformer(
         width=width,
-        num_heads=8,
+        num_heads=NUM_HEADS,
         hidden=8 * width,
         num_encoder_layers=num_layers,
         num_decoder_layers=num_layers,

@@ -21,12 +21,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
-        for layer in (self.query, self.key, self.value):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.query, self.key, self.value, self.out = (_linear(width, width) for _ in range(4))
 
     def forward(
         self, query: Float[Tensor, "b q d"], key: Float[Tensor, "b s d"], value: Float[Tensor, "b s d"]
@@ -45,10 +40,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.enlarge, self.shrink = nn.Linear(width, hidden), nn.Linear(hidden, width)
-        for layer in (self.enlarge, self.shrink):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.enlarge, self.shrink = _linear(width, hidden), _linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
         out: Tensor = self.shrink(F.relu(self.enlarge(x)))
@@ -127,6 +119,13 @@ class Transformer(nn.Module):
             x = layer(x, queries[None], memory, places)
             states.append(self.norm(x))
         return torch.stack(states)
+
+
+def _linear(in_features: int, out_features: int) -> nn.Linear:
+    layer = nn.Linear(in_features, out_features)
+    nn.init.xavier_uniform_(layer.weight)  # section 4, technical details
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def sine_places(grid: Sequence[int], width: int) -> Float[Tensor, "s d"]:
