@@ -50,15 +50,11 @@ ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
         "sliding_window_detector",
         {"arguments": {"num_rois": 16, "warp_size": 32, "anchor_size": 40}, "short_side": 320, **AS_THE_PEERS},
     ),
+    "yolov1": ("yolov1", {"arguments": {"num_cells": 13, "width": 128, "image_size": 416}, **AS_THE_PEERS}),
+    "yolov2": ("yolov2", {"arguments": {}, "multi_scale": False, **AS_THE_PEERS}),
     "ssd": ("ssd", {"arguments": {"smallest_scale": 0.08}, "augment": "scale", **AS_THE_PEERS}),
-    "detr": (
-        "detr",
-        {
-            "arguments": {"backbone": "resnet18", "width": 128, "num_layers": 3, "num_queries": 50},
-            "short_side": 320,
-            **AS_THE_PEERS,
-        },
-    ),
+    "detr": ("detr", {"arguments": {"backbone": "resnet18"}, "short_side": 320, **AS_THE_PEERS}),
+    "detr_small": ("detr_small", {"arguments": {}, "short_side": 320, **AS_THE_PEERS}),
 }
 
 PEERS: dict[str, Callable[..., torch.nn.Module]] = {

@@ -58,7 +58,7 @@ def our_epoch(root: Path, batch_size: int, num_workers: int) -> Callable[[], Non
     dataset, preprocess = read_dataset(root, "train"), Preprocess()
     augmentation = Augmentation(scale=(0.5, 2.0), crop_size=CROP, flip=0.5)
     transform = training_transform(augmentation, preprocess, dataset.categories)
-    loader = training_loader(dataset, transform, batch_size=batch_size, seed=0, num_workers=num_workers)
+    loader = training_loader(dataset, [transform], batch_size=batch_size, seed=0, num_workers=num_workers)
     epochs = count()
 
     def run() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 # structures check themselves, and say more than a shape checker can
-ROOMS = ("ops", "parts", "data", "metrics", "viz", "models", "catalog", "weights", "training", "deploy", "cli")
+ROOMS = ("ops", "parts", "data", "metrics", "viz", "models", "catalog", "weights", "training", "deploy", "study", "cli")
 jaxtyping.install_import_hook([f"delineate.{room}" for room in ROOMS], "beartype.beartype")
 
 

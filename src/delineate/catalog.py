@@ -13,17 +13,22 @@ from delineate.models.dense.segnet import segnet, segnet_basic
 from delineate.models.dense.sliding_window import sliding_window_segmenter
 from delineate.models.dense.unet import unet
 from delineate.models.grid.ssd import ssd, ssd300, ssd512
+from delineate.models.grid.yolov1 import yolov1
+from delineate.models.grid.yolov2 import yolov2
 from delineate.models.region.fast_rcnn import fast_rcnn
 from delineate.models.region.faster_rcnn import faster_rcnn
 from delineate.models.region.keypoint_rcnn import keypoint_rcnn
 from delineate.models.region.mask_rcnn import mask_rcnn
 from delineate.models.region.rcnn import rcnn
 from delineate.models.region.sliding_window import sliding_window_detector
-from delineate.models.sets.detr import detr
+from delineate.models.sets.detr import detr, detr_small
+from delineate.models.whole.localizer import localizer
+from delineate.models.whole.pose import pose_regressor
 from delineate.structures import Categories, InputError
 
-Task = Literal["segment", "detect", "mask", "pose"]
-"""What is found: the class of each pixel; boxes; boxes and masks; boxes and keypoints."""
+Task = Literal["segment", "localize", "joints", "detect", "mask", "pose"]
+"""What is found: the class of each pixel; the one object; the joints of one body; boxes; boxes and masks; boxes and
+keypoints."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,20 @@ CATALOG: dict[str, System] = {
         "contracting and expanding path joined by concatenated skips",
         "Ronneberger et al. 2015, U-Net, section 2",
     ),
+    "localizer": System(
+        localizer,
+        "localize",
+        "the class and the box of the one object, or of the largest, by regression",
+        "Sermanet et al. 2014, OverFeat, section 4",
+        {"scale": (0.75, 1.33)},
+    ),
+    "pose_regressor": System(
+        pose_regressor,
+        "joints",
+        "the joints of one body in its crop, by regression",
+        "Toshev & Szegedy 2014, DeepPose, section 3",
+        {"scale": (0.8, 1.25)},
+    ),
     "sliding_window_detector": System(
         sliding_window_detector,
         "detect",
@@ -98,6 +117,19 @@ CATALOG: dict[str, System] = {
         "Fast R-CNN whose proposals come from a network on the same features",
         "Ren et al. 2015, Faster R-CNN, section 3; Lin et al. 2017, FPN",
     ),
+    "yolov1": System(
+        yolov1,
+        "detect",
+        "one look at the whole picture: every cell of a grid says which class it holds, and where",
+        "Redmon et al. 2016, YOLO, section 2",
+    ),
+    "yolov2": System(
+        yolov2,
+        "detect",
+        "a fully convolutional grid whose anchors are clustered from the training boxes",
+        "Redmon & Farhadi 2017, YOLO9000, section 2",
+        {"multi_scale": True},
+    ),
     "ssd": System(
         ssd,
         "detect",
@@ -117,6 +149,13 @@ CATALOG: dict[str, System] = {
         "a transformer whose queries answer for the objects one to one",
         "Carion et al. 2020, DETR, section 3",
         {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1},
+    ),
+    "detr_small": System(
+        detr_small,
+        "detect",
+        "DETR for few pictures, from scratch: three narrow layers, without dropout",
+        "Carion et al. 2020, DETR, section 3",
+        {"learning_rate": 4e-4, "weight_decay": 1e-4, "clip_gradient": 1.0},
     ),
     "mask_rcnn": System(
         mask_rcnn, "mask", "Faster R-CNN with a mask for each box", "He et al. 2017, Mask R-CNN, section 3"

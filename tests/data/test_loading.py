@@ -47,7 +47,7 @@ def with_every_randomness(sample: Sample) -> Sample:
 
 
 def loader(num_images: int = 11, *, seed: int = 5, **arguments: Any) -> TrainingLoader:
-    return training_loader(Noise(num_images), TRANSFORM, batch_size=3, seed=seed, **arguments)
+    return training_loader(Noise(num_images), [TRANSFORM], batch_size=3, seed=seed, **arguments)
 
 
 def assert_same(actual: Sequence[Batch], expected: Sequence[Batch]) -> None:
@@ -78,7 +78,7 @@ def test_the_state_of_the_process_changes_nothing_and_is_not_changed() -> None:
 def test_numpy_and_python_are_seeded_too() -> None:
     runs = []
     for num_workers in (0, 2):
-        batches = training_loader(Noise(6), with_every_randomness, batch_size=2, seed=1, num_workers=num_workers)
+        batches = training_loader(Noise(6), [with_every_randomness], batch_size=2, seed=1, num_workers=num_workers)
         runs.append(torch.cat([batch.images[:, :, 0, 0] for batch in batches]))
     assert torch.equal(*runs)
     assert len({tuple(row) for row in runs[0].tolist()}) == 6
@@ -131,7 +131,7 @@ def test_no_pictures_is_an_error() -> None:
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_an_unreadable_picture_is_named_in_one_line(num_workers: int) -> None:
-    broken = training_loader(Noise(4, [2]), TRANSFORM, batch_size=2, seed=0, num_workers=num_workers)
+    broken = training_loader(Noise(4, [2]), [TRANSFORM], batch_size=2, seed=0, num_workers=num_workers)
     with pytest.raises(InputError) as caught:
         list(broken)
     assert str(caught.value) == "2.png: the picture is broken"
@@ -141,7 +141,7 @@ def test_an_unreadable_picture_is_named_in_one_line(num_workers: int) -> None:
 def test_unreadable_pictures_are_replaced_and_reported_when_asked(num_workers: int) -> None:
     batches = list(
         training_loader(
-            Noise(6, [1, 2]), TRANSFORM, batch_size=2, seed=0, num_workers=num_workers, skip_unreadable=True
+            Noise(6, [1, 2]), [TRANSFORM], batch_size=2, seed=0, num_workers=num_workers, skip_unreadable=True
         )
     )
     files = sorted(file for batch in batches for file in batch.files)
@@ -152,7 +152,7 @@ def test_unreadable_pictures_are_replaced_and_reported_when_asked(num_workers: i
 
 def test_nothing_readable_is_an_error_even_when_skipping() -> None:
     with pytest.raises(InputError, match=r"none of the 2 pictures can be read; the first: [01]\.png"):
-        list(training_loader(Noise(2, [0, 1]), TRANSFORM, batch_size=1, seed=0, skip_unreadable=True))
+        list(training_loader(Noise(2, [0, 1]), [TRANSFORM], batch_size=1, seed=0, skip_unreadable=True))
 
 
 def test_pictures_of_several_sizes_are_padded_to_the_largest() -> None:
@@ -208,3 +208,20 @@ def test_evaluation_is_shared_among_ranks() -> None:
 def test_evaluation_names_an_unreadable_picture() -> None:
     with pytest.raises(InputError, match=r"^3\.png: the picture is broken$"):
         list(evaluation_loader(Noise(5, [3]), Preprocess(), num_workers=1))
+
+
+def halved(sample: Sample) -> Sample:
+    return replace(sample, image=sample.image[:, :2, :2], target=Target(image_size=(2, 2)))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_one_transform_is_drawn_for_each_batch(num_workers: int) -> None:
+    def sizes(seed: int) -> list[tuple[int, ...]]:
+        batches = training_loader(
+            Noise(24), [with_every_randomness, halved], batch_size=2, seed=seed, num_workers=num_workers
+        )
+        return [tuple(batch.images.shape) for batch in batches]
+
+    drawn = sizes(0)
+    assert set(drawn) == {(2, 3, 4, 4), (2, 3, 2, 2)}
+    assert drawn == sizes(0) != sizes(1)

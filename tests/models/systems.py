@@ -22,16 +22,21 @@ TINY: dict[str, dict[str, Any]] = {
     "segnet": {"backbone": "vgg11_bn"},
     "segnet_basic": {"width": 16},
     "unet": {"backbone": "resnet10t"},
+    "localizer": {"backbone": "resnet10t", "image_size": 96, "width": 32, "hidden": 64},
+    "pose_regressor": {"backbone": "resnet10t", "image_size": 96, "width": 32, "hidden": 64, "refine": True},
     "sliding_window_detector": {**CROPS, "anchor_size": 40},
     "rcnn": {**CROPS, "classifier": "softmax", "max_proposals": 50},
     "fast_rcnn": {**REGION, "max_proposals": 50},
     "faster_rcnn": REGION,
     "mask_rcnn": REGION,
     "keypoint_rcnn": REGION,
+    "yolov1": {"backbone": "resnet10t", "image_size": 128, "num_cells": 4, "width": 64, "head_width": 128},
+    "yolov2": {"backbone": "resnet10t", "image_size": 128, "width": 64},
     "ssd": {"backbone": "resnet10t", "image_size": 96, "smallest_scale": 0.2},
     "ssd300": {"backbone": "vgg11_bn"},
     "ssd512": {"backbone": "vgg11_bn"},
     "detr": {"backbone": "resnet10t", "num_queries": 12, "width": 64, "num_layers": 2},
+    "detr_small": {"backbone": "resnet10t", "num_queries": 12, "width": 64, "num_layers": 2},
 }
 """The smallest form of each system; one without an entry here runs as its preset is."""
 
@@ -41,7 +46,7 @@ def family(room: str) -> list[str]:
     return [name for name, system in CATALOG.items() if f".models.{room}." in system.preset.__module__]
 
 
-DENSE, REGIONAL, GRID, SETS = family("dense"), family("region"), family("grid"), family("sets")
+DENSE, WHOLE, REGIONAL, GRID, SETS = (family(room) for room in ("dense", "whole", "region", "grid", "sets"))
 
 CATEGORIES = Categories(
     class_names=("disk", "box"),

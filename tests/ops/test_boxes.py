@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.models.detection._utils import BoxCoder
+from torchvision.ops import box_iou
 
-from delineate.ops.boxes import Weights, coverage, decode_boxes, encode_boxes, scale_boxes
+from delineate.ops.boxes import Weights, coverage, decode_boxes, encode_boxes, paired_iou, scale_boxes
 
 ONES = (1.0, 1.0, 1.0, 1.0)
 FAST_RCNN = (10.0, 10.0, 5.0, 5.0)
@@ -73,3 +74,15 @@ def test_boxes_move_with_a_resized_picture_and_stay_in_it() -> None:
 def some_boxes(count: int) -> Tensor:
     corners = torch.rand(count, 2) * 200
     return torch.cat([corners, corners + 1 + torch.rand(count, 2) * 150], 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(pairs=st.lists(st.tuples(box, box), max_size=5))
+def test_paired_iou_is_the_diagonal_of_all_pairs(pairs: list[tuple[tuple[float, ...], ...]]) -> None:
+    boxes, others = (torch.tensor([pair[i] for pair in pairs]).view(-1, 4) for i in range(2))
+    torch.testing.assert_close(paired_iou(boxes, others), box_iou(boxes, others).diagonal())
+
+
+def test_boxes_without_area_overlap_nothing() -> None:
+    point = torch.tensor([[5.0, 5.0, 5.0, 5.0]])
+    assert paired_iou(point, point).tolist() == [0.0]

@@ -8,9 +8,12 @@ import typer
 from typer.core import TyperGroup
 
 from delineate import __version__
+from delineate.cli.anchors import anchors
 from delineate.cli.click import Context, UsageError
+from delineate.cli.compare import compare, report
 from delineate.cli.convert import convert, synth
 from delineate.cli.demo import demo
+from delineate.cli.explain import explain
 from delineate.cli.importing import import_weights
 from delineate.cli.models import models
 from delineate.cli.output import error_line
@@ -19,7 +22,21 @@ from delineate.cli.propose import propose
 from delineate.cli.train import train_app
 from delineate.cli.val import val
 
-ORDER = ("demo", "models", "train", "val", "predict", "propose", "import", "convert", "synth")
+ORDER = (
+    "demo",
+    "models",
+    "train",
+    "val",
+    "predict",
+    "explain",
+    "compare",
+    "report",
+    "propose",
+    "import",
+    "convert",
+    "synth",
+    "anchors",
+)
 
 
 class Commands(TyperGroup):
@@ -39,10 +56,14 @@ app.command(rich_help_panel="Systems")(models)
 app.add_typer(train_app, name="train", rich_help_panel="Systems")
 app.command(rich_help_panel="Systems")(val)
 app.command(rich_help_panel="Systems")(predict)
+app.command(rich_help_panel="Systems")(explain)
+app.command(rich_help_panel="Systems")(compare)
+app.command(rich_help_panel="Systems")(report)
 app.command(rich_help_panel="Systems")(propose)
 app.command("import", rich_help_panel="Systems")(import_weights)
 app.command(rich_help_panel="Data")(convert)
 app.command(rich_help_panel="Data")(synth)
+app.command(rich_help_panel="Data")(anchors)
 app.command(rich_help_panel="Begin here")(demo)
 
 

@@ -37,12 +37,13 @@ def synth(
     num_images: Annotated[int, typer.Option(min=3, help="How many pictures, a fifth of them in the split val.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Decides every pixel.")] = 0,
     image_size: Annotated[tuple[int, int], typer.Option(help="Height and width in pixels.")] = (128, 128),
+    single: Annotated[bool, typer.Option("--single", help="Just one object in each picture.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a synthetic data set: textured shapes with boxes, masks, keypoints and label maps."""
     from delineate.data import synthesise
 
-    synthesise(destination, num_images=num_images, seed=seed, image_size=image_size)
+    synthesise(destination, num_images=num_images, seed=seed, image_size=image_size, single=single)
     if as_json:
         print_json({"destination": str(destination), "num_images": num_images, "seed": seed})
         return

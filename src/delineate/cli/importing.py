@@ -14,7 +14,7 @@ def import_weights(
         str,
         typer.Argument(
             metavar="ARCHITECTURE|FILE",
-            help="What torchvision calls it: maskrcnn_resnet50_fpn, ...; of Transformers, a file of DETR's weights.",
+            help="torchvision's name: maskrcnn_resnet50_fpn, ...; Transformers' file of DETR; Darknet's YOLO.cfg.",
         ),
     ],
     file: Annotated[
@@ -22,7 +22,7 @@ def import_weights(
         typer.Argument(metavar="[FILE]", help="Its weights; if not given the published ones, which are downloaded."),
     ] = None,
     source: Annotated[
-        Literal["torchvision", "transformers"], typer.Option("--from", help="The project.")
+        Literal["torchvision", "transformers", "darknet"], typer.Option("--from", help="The project.")
     ] = "torchvision",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ARCHITECTURE if not given.")] = None,
     classes: Annotated[
@@ -33,7 +33,8 @@ def import_weights(
 ) -> None:
     """Import a published detector as a run: for `predict`, `val`, `propose`, and to begin from: `train --weights`."""
     from delineate.data.files import read_text
-    from delineate.weights import check_new_run, import_torchvision, import_transformers, save_run
+    from delineate.structures import InputError
+    from delineate.weights import check_new_run, import_darknet, import_torchvision, import_transformers, save_run
 
     folder = out or Path("runs") / Path(architecture).stem
     check_new_run(folder)
@@ -41,6 +42,10 @@ def import_weights(
     names = None if lines is None else [line.strip() for line in lines if line.strip()]
     if source == "torchvision":
         checkpoint = import_torchvision(architecture, file, class_names=names)
+    elif source == "darknet":
+        if file is None:
+            raise InputError(f"{architecture}: give its weights, too: delineate import --from darknet CFG WEIGHTS")
+        checkpoint = import_darknet(Path(architecture), file, class_names=names)
     else:
         checkpoint = import_transformers(file or Path(architecture), class_names=names)
     save_run(folder, checkpoint)

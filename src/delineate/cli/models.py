@@ -4,7 +4,14 @@ from typing import Any
 
 from delineate.cli.output import AsJson, print_json, print_table, table
 
-FINDS = {"segment": "Classes of pixels", "detect": "Boxes", "mask": "Boxes and masks", "pose": "Boxes and keypoints"}
+FINDS = {
+    "segment": "Classes of pixels",
+    "localize": "The one object",
+    "joints": "The joints of one body",
+    "detect": "Boxes",
+    "mask": "Boxes and masks",
+    "pose": "Boxes and keypoints",
+}
 """What the systems of a task find."""
 
 

@@ -36,6 +36,9 @@ def predict(
             min=0, max=1, help=f"Leave out objects that score less; {MIN_SCORE} if not given. For detectors only."
         ),
     ] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="Of a pose regressor: the run that says where bodies are; else one, everywhere.")
+    ] = None,
     weights: Annotated[Literal["best", "last"], typer.Option(help="Which weights of the run.")] = "best",
     device: Device = "auto",
     as_json: AsJson = False,
@@ -46,12 +49,16 @@ def predict(
     masks (COCO RLE) and keypoints; no overlays are drawn. A picture that cannot be read is said and passed over; the
     exit code is then 2. Earlier results in OUT are not taken for pictures.
     """
-    from delineate.deploy import Predictor
+    from delineate.deploy import Predictor, TopDown
     from delineate.deploy.pictures import each_picture
 
-    predictor = Predictor.load(run, device=device, weights=weights)
+    predictor: Predictor | TopDown = Predictor.load(run, device=device, weights=weights)
+    if detector is not None:
+        assert isinstance(predictor, Predictor)
+        predictor = TopDown(predictor, Predictor.load(detector, device=device))
     if min_score is None:
-        min_score = 0.0 if predictor.is_dense else MIN_SCORE
+        scored = isinstance(predictor, TopDown) or (predictor.model.finds_many and not predictor.is_dense)
+        min_score = MIN_SCORE if scored else 0.0
     earlier = [(out / kind).resolve() for kind in ("label_maps", "overlays")]
     files = [file for file in each_picture(paths) if isinstance(file, Path)]
     files = [file for file in files if not any(file.resolve().is_relative_to(results) for results in earlier)]

@@ -133,7 +133,8 @@ def _settings_options(name: str, info: Any, default: Any) -> list[inspect.Parame
     """A field of `TrainingSettings` as an option; one that can be off but is not by default has a `--no-` form too."""
     flag = "--" + name.replace("_", "-")
     panel = info.json_schema_extra["panel"]
-    option = typer.Option(flag, help=info.description, rich_help_panel=panel)
+    names = (flag, f"--no-{flag[2:]}") if default is True else (flag,)
+    option = typer.Option("/".join(names), help=info.description, rich_help_panel=panel)
     options = [_parameter(name, Annotated[info.annotation, option], default)]
     if info.default is not None and types.NoneType in get_args(info.annotation):
         off = typer.Option(f"--no-{flag[2:]}", help=f"Do without {flag}.", rich_help_panel=panel)

@@ -37,9 +37,9 @@ def val(
     as_json: AsJson = False,
 ) -> None:
     """Measure a run's best weights on a split of a data set, at the original size of every picture."""
-    from delineate.data import read_dataset
     from delineate.deploy import Predictor
     from delineate.training import evaluate_run
+    from delineate.training.data import read_split
     from delineate.viz import write_report
     from delineate.weights import find_checkpoint, read_facts
 
@@ -60,7 +60,7 @@ def val(
     if report is not None:
         measured = Measured(
             evaluation=evaluation,
-            dataset=read_dataset(data, split, data_format),
+            dataset=read_split(data, split, evaluation.task, data_format),
             predictor=Predictor.load(file, device=device),
         )
         options = ["--split", split, "--protocol", protocol, "--report", str(report)]
@@ -77,7 +77,7 @@ def val(
 
 def _print(evaluation: "Evaluation") -> None:
     """The classes, the shapes where there are several, and the line that counts."""
-    print_table(rows_table("class", evaluation.per_class))
+    print_table(rows_table("joint" if evaluation.task == "joints" else "class", evaluation.per_class))
     if evaluation.objects is not None:
         print_table(rows_table("", by_shape(evaluation.metrics)))
     print_line(headline(evaluation.metrics))
@@ -100,8 +100,10 @@ def _check(system: str, protocol: str, report: Path | None) -> None:
     from delineate.catalog import find_system
     from delineate.structures import InputError
 
-    if protocol == "voc" and find_system(system).task == "segment":
-        raise InputError(f"protocol: voc measures boxes, and {system} gives label maps; leave it out")
+    given = {"segment": "label maps", "localize": "one object a picture", "joints": "joints"}
+    task = find_system(system).task
+    if protocol == "voc" and task in given:
+        raise InputError(f"protocol: voc measures detections, and {system} gives {given[task]}; leave it out")
     if report is not None and report.is_dir():
         raise InputError(f"report: {report} is a folder; name a file, such as {report / 'report.html'}")
     if report is not None and report.suffix.lower() not in (".html", ".htm"):

@@ -133,7 +133,7 @@ class TrainingLoader(Loader[Batch]):
 
 def training_loader(
     dataset: Dataset,
-    transform: Transform,
+    transforms: Sequence[Transform],
     *,
     batch_size: int,
     seed: int,
@@ -146,6 +146,7 @@ def training_loader(
 ) -> TrainingLoader:
     """Shuffled batches of transformed samples, the same for any number of workers and after a resume.
 
+    One of the transforms, drawn anew for each batch, makes all samples of a batch.
     An unreadable picture raises `InputError`; with `skip_unreadable` the next one that can be read takes its place,
     and `Batch.skipped` says so.
     """
@@ -158,7 +159,7 @@ def training_loader(
         rank=rank,
         world_size=world_size,
     )
-    return TrainingLoader(_TrainingBatches(dataset, transform, seed, skip_unreadable), sampler, num_workers)
+    return TrainingLoader(_TrainingBatches(dataset, transforms, seed, skip_unreadable), sampler, num_workers)
 
 
 def evaluation_loader(
@@ -175,12 +176,13 @@ def evaluation_loader(
 @dataclass(frozen=True)
 class _TrainingBatches(TorchDataset[Batch | InputError]):
     dataset: Dataset
-    transform: Transform
+    transforms: Sequence[Transform]
     seed: int
     skip_unreadable: bool
 
     def __getitem__(self, keys: list[tuple[int, int]]) -> Batch | InputError:
         samples, skipped = [], []
+        transform = self.transforms[mixed(self.seed, *keys[0]) % len(self.transforms)]
         with own_randomness():
             for epoch, index in keys:
                 try:
@@ -188,7 +190,7 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
                 except InputError as error:
                     return error
                 seed_all(mixed(self.seed, epoch, index))
-                samples.append(self.transform(sample))
+                samples.append(transform(sample))
                 skipped += problems
         return collate(samples, skipped)
 

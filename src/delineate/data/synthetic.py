@@ -77,7 +77,8 @@ class Synthetic(Dataset):
 
     Each picture is a function of `(seed, number)` alone. Seven classes: six shapes, and a figure with seven keypoints;
     each has a hue that its objects come near, as things in the world do.
-    About one picture in ten has no object, and one in ten has a crowd. `image_size` is `(height, width)`.
+    About one picture in ten has no object, and one in ten has a crowd; with `single`, each has just one object.
+    `image_size` is `(height, width)`.
 
     Raises `InputError` for negative numbers and for sides under 48 pixels.
     """
@@ -86,7 +87,13 @@ class Synthetic(Dataset):
     contents = frozenset({"boxes", "masks", "keypoints", "label_map"})
 
     def __init__(
-        self, num_images: int, *, seed: int = 0, first: int = 0, image_size: tuple[int, int] = (128, 128)
+        self,
+        num_images: int,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        image_size: tuple[int, int] = (128, 128),
+        single: bool = False,
     ) -> None:
         for name, value in (("num_images", num_images), ("seed", seed), ("first", first)):
             if value < 0:
@@ -96,13 +103,15 @@ class Synthetic(Dataset):
         self.seed = seed
         self.first = first
         self.image_size = image_size
+        self.single = single
         self.files = [Path(f"synthetic/{number:06d}.png") for number in range(first, first + num_images)]
 
     def __getitem__(self, index: int) -> Sample:
         file = self.files[index]
         rng = np.random.default_rng((self.seed, self.first + index % len(self)))
         canvas = background(rng, self.image_size)
-        objects, masks = _in_sight(_random_objects(rng, self.image_size), self.image_size)
+        things = [_random_object(rng, self.image_size)] if self.single else _random_objects(rng, self.image_size)
+        objects, masks = _in_sight(things, self.image_size)
         for thing in objects:
             hue = thing.label / len(CATEGORIES.class_names)
             for part in thing.parts:
@@ -122,6 +131,7 @@ def synthesise(
     seed: int = 0,
     image_size: tuple[int, int] = (128, 128),
     splits: Mapping[str, float] | None = None,
+    single: bool = False,
 ) -> list[str]:
     """Write a synthetic set as COCO JSON and PNGs; no two splits share a picture.
 
@@ -136,7 +146,7 @@ def synthesise(
     for split, share in shares.items():
         reached += share
         end = round(num_images * reached)
-        dataset = Synthetic(end - first, seed=seed, first=first, image_size=image_size)
+        dataset = Synthetic(end - first, seed=seed, first=first, image_size=image_size, single=single)
         lost += coco.write(dataset, root, split)
         first = end
     return lost

@@ -3,5 +3,6 @@
 from delineate.deploy.pictures import Picture, Pictures
 from delineate.deploy.predictor import Predicted, Predictor
 from delineate.deploy.records import prediction_record
+from delineate.deploy.top_down import TopDown
 
-__all__ = ["Picture", "Pictures", "Predicted", "Predictor", "prediction_record"]
+__all__ = ["Picture", "Pictures", "Predicted", "Predictor", "TopDown", "prediction_record"]

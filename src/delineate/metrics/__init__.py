@@ -10,6 +10,10 @@ from delineate.metrics.detection import (
     worst_pictures,
 )
 from delineate.metrics.errors import ErrorBreakdown, error_breakdown
+from delineate.metrics.localization import PROTOCOL as LOCALIZATION_PROTOCOL
+from delineate.metrics.localization import LocalizationEvaluation
+from delineate.metrics.pose import PROTOCOL as POSE_PROTOCOL
+from delineate.metrics.pose import PoseEvaluation
 from delineate.metrics.proposals import average_recall, mean_average_best_overlap, proposal_recall
 from delineate.metrics.segmentation import PROTOCOL as SEGMENTATION_PROTOCOL
 from delineate.metrics.segmentation import SegmentationEvaluation, confusion_matrix, segmentation_metrics
@@ -19,11 +23,15 @@ from delineate.metrics.voc import voc_metrics
 
 __all__ = [
     "COCO_PROTOCOL",
+    "LOCALIZATION_PROTOCOL",
+    "POSE_PROTOCOL",
     "SEGMENTATION_PROTOCOL",
     "VOC_PROTOCOL",
     "CocoEvaluation",
     "ErrorBreakdown",
+    "LocalizationEvaluation",
     "PictureMistakes",
+    "PoseEvaluation",
     "PrecisionRecall",
     "SegmentationEvaluation",
     "average_recall",

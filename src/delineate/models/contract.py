@@ -29,10 +29,12 @@ class Model(nn.Module, ABC, Generic[Outputs, Result]):
     """A network, its criterion and its post-processing.
 
     A model never logs, draws, reads files or resizes pictures; what it returns does not depend on `.training`.
-    `input_size` is the `(height, width)` of the pictures that it is made for, `None` where any will do.
+    `input_size` is the `(height, width)` of the pictures that it is made for, `None` where any will do. `finds_many`
+    says whether a result may hold any number of objects, of which the unlikely ones are left out when they are shown.
     """
 
     input_size: tuple[int, int] | None = None
+    finds_many: bool = True
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Outputs:

@@ -23,6 +23,8 @@ def infer(
 ) -> list[Prediction]:
     """Results of RGB uint8 pictures `(3, H, W)` of any sizes, in the order given, in original coordinates.
 
+    The model is in evaluation mode meanwhile.
+
     Pictures are resized here. Those of one resized size run together, others apart: none is padded to another's size.
     `sizes` are the original sizes where the pictures were resized before; `proposals` are boxes in the resized pictures
     for a system that looks for none itself where they are given; of original pictures they are searched here,
@@ -37,11 +39,14 @@ def infer(
         groups.setdefault(tuple(image.shape), []).append(index)
     device = next(model.parameters()).device
     results: dict[int, Prediction] = {}
+    was_training = model.training
+    model.eval()
     for group in groups.values():
         batch = preprocess.normalise(torch.stack([images[index] for index in group]).to(device))
         batch = batch.contiguous(memory_format=torch.channels_last)
         outputs = model(batch) if proposals is None else model(batch, [proposals[index].to(device) for index in group])
         results.update(zip(group, model.postprocess(outputs, [sizes[index] for index in group]), strict=True))
+    model.train(was_training)
     return [results[index] for index in range(len(images))]
 
 

@@ -53,6 +53,14 @@ def coverage(boxes: Float[Tensor, "n 4"], regions: Float[Tensor, "m 4"]) -> Floa
     return shared.amax(1) / areas.clamp(min=1e-9)
 
 
+def paired_iou(boxes: Float[Tensor, "*n 4"], others: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n"]:
+    """The IoU of each box with the other one of its row; 0 for boxes without area."""
+    shared = (torch.minimum(boxes[..., 2:], others[..., 2:]) - torch.maximum(boxes[..., :2], others[..., :2])).clamp(0)
+    intersection = shared.prod(-1)
+    areas = (boxes[..., 2:] - boxes[..., :2]).prod(-1) + (others[..., 2:] - others[..., :2]).prod(-1)
+    return intersection / (areas - intersection).clamp(min=1e-9)
+
+
 def scale_boxes(boxes: Float[Tensor, "n 4"], before: tuple[int, int], after: tuple[int, int]) -> Float[Tensor, "n 4"]:
     """The boxes of a picture of `(height, width)` before, in the same picture resized to that after."""
     height, width = after

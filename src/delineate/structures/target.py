@@ -78,6 +78,12 @@ class Target:
         assert self.difficult is not None
         return self.crowd | self.difficult
 
+    def largest(self) -> "Target":
+        """Its largest object alone, by the area of its box; none where there are but crowds and difficult ones."""
+        areas = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1).masked_fill(self.ignored, -1)
+        order = areas.argsort(descending=True, stable=True)
+        return self[order[areas[order] >= 0][:1]]
+
     def __getitem__(self, rows: Tensor) -> "Target":
         """The target with some of its objects: `rows` is a mask `(N,)` or indices."""
 

@@ -12,12 +12,17 @@ from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
 from delineate.data.transforms import Augmentation, training_transform
 from delineate.models.dense import Segmenter
+from delineate.models.grid import YOLOv2
+from delineate.models.grid.yolov2 import STRIDE
 from delineate.models.region.box_head import BoxHead
 from delineate.parts.backbones import Backbone, load_backbone_weights, read_weights
 from delineate.structures import InputError, Preprocess
+from delineate.training.anchors import find_anchors
 from delineate.training.data import median_frequency_weights, usual_size
 from delineate.training.settings import TrainingSettings
 from delineate.weights import Checkpoint, find_checkpoint, load_checkpoint
+
+SCALE_STEP = 32
 
 
 def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str], *, fresh: bool) -> Checkpoint:
@@ -29,6 +34,10 @@ def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str],
     torch.manual_seed(settings.seed)
     model = build(settings.model, dataset.categories, **settings.arguments)
     preprocess = _preprocess(settings, model.input_size)
+    if fresh and isinstance(model, YOLOv2) and settings.weights is None:  # else the earlier run's
+        found = find_anchors(dataset, preprocess, len(model.anchors), skip_unreadable=settings.skip_unreadable)
+        model.anchors.copy_(found.sizes / STRIDE)
+        notes.append(f"anchors: {found.described}; their mean IoU with the training boxes is {found.mean_iou:.3f}")
     backbones = [module for module in model.modules() if isinstance(module, Backbone)]
     if not backbones and (settings.pretrained or settings.backbone_weights or settings.freeze_until is not None):
         raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
@@ -115,9 +124,10 @@ def build_loader(
         colour=settings.colour,
         ssd=settings.augment == "ssd",
     )
+    augmentations = at_many_scales(augmentation) if settings.multi_scale else [augmentation]
     return training_loader(
         dataset,
-        training_transform(augmentation, preprocess, dataset.categories),
+        [training_transform(each, preprocess, dataset.categories) for each in augmentations],
         batch_size=settings.batch_size,
         seed=settings.seed,
         num_workers=settings.num_workers,
@@ -125,3 +135,22 @@ def build_loader(
         world_size=world_size,
         skip_unreadable=settings.skip_unreadable,
     )
+
+
+def at_many_scales(augmentation: Augmentation) -> list[Augmentation]:
+    """The same at 0.75 to 1.5 times its size, in steps of 32 pixels of the shorter side.
+
+    At 416 x 416 these are the 320 to 608 pixels of Redmon & Farhadi 2017, YOLO9000, section 2, "Multi-Scale Training".
+    """
+    assert augmentation.crop_size is not None
+    shorter = min(augmentation.crop_size)
+    sides = range(-(-shorter * 3 // 4 // SCALE_STEP) * SCALE_STEP, shorter * 3 // 2 + 1, SCALE_STEP)
+    factors = [side / shorter for side in sides] or [1.0]
+    return [
+        replace(
+            augmentation,
+            scale=(augmentation.scale[0] * factor, augmentation.scale[1] * factor),
+            crop_size=(round(augmentation.crop_size[0] * factor), round(augmentation.crop_size[1] * factor)),
+        )
+        for factor in factors
+    ]

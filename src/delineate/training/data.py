@@ -1,6 +1,7 @@
 """The pictures of a run: splits read and checked, and what the defaults take from them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -10,15 +11,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 from delineate.catalog import Task
+from delineate.data.bodies import Bodies
 from delineate.data.dataset import Content, Dataset
 from delineate.data.formats import read_dataset, splits
+from delineate.data.images import image_size
 from delineate.data.proposals import WithProposals, proposals_folder
 from delineate.models.contract import Model
 from delineate.models.region import RegionDetector
 from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
 from delineate.training.settings import TrainingSettings
 
-NEEDED: dict[Task, Content] = {"segment": "label_map", "detect": "boxes", "mask": "masks", "pose": "keypoints"}
+NEEDED: dict[Task, Content] = {
+    "segment": "label_map",
+    "localize": "boxes",
+    "joints": "keypoints",
+    "detect": "boxes",
+    "mask": "masks",
+    "pose": "keypoints",
+}
 HELD_OUT = 0.15
 LARGEST_CROP = 512
 
@@ -39,7 +49,7 @@ class Part(Dataset):
 
 
 def read_split(root: Path, split: str, task: Task, format: str | None = None) -> Dataset:  # noqa: A002
-    """One split that a system of `task` can learn from.
+    """One split that a system of `task` can learn from; for `joints`, the crops of its annotated bodies.
 
     Raises `InputError` when it has no pictures or lacks the annotations that the task needs.
     """
@@ -51,7 +61,12 @@ def read_split(root: Path, split: str, task: Task, format: str | None = None) ->
             f"{root}: split '{split}' has {', '.join(sorted(dataset.contents)) or 'no annotations'}, "
             f"but systems of the task {task} learn from {NEEDED[task].rstrip('s')}s"
         )
-    return dataset
+    if task != "joints":
+        return dataset
+    bodies = Bodies(dataset)
+    if not len(bodies):
+        raise InputError(f"{root}: split '{split}' has no object with an annotated keypoint")
+    return bodies
 
 
 def training_data(settings: TrainingSettings, task: Task) -> tuple[Dataset, Dataset, list[str]]:
@@ -60,7 +75,7 @@ def training_data(settings: TrainingSettings, task: Task) -> tuple[Dataset, Data
     Without the validation split, 15 % of the training split are held out, chosen by the seed.
     """
     train = read_split(settings.data, settings.train_split, task, settings.format)
-    notes = list(train.problems)
+    notes = [*train.problems, *_of_one_object(train, task)]
     if settings.val_split in splits(settings.data, settings.format):
         val = read_split(settings.data, settings.val_split, task, settings.format)
         check_names(train.categories, val.categories, task, f"split '{settings.val_split}' of {settings.data}")
@@ -78,16 +93,36 @@ def with_proposals(dataset: Dataset, model: Model[Any, Any], root: Path) -> Data
     return WithProposals(dataset, search.boxes, settings=search.settings, folder=proposals_folder(root))
 
 
+def _of_one_object(dataset: Dataset, task: Task) -> list[str]:
+    """What there is to say of pictures that do not hold just one object, where systems are of one."""
+    if task == "joints":
+        return [f"{len(dataset)} annotated bodies, each learned from its own crop"]
+    if task != "localize":
+        return []
+    counts = []
+    for index, file in enumerate(dataset.files):
+        with suppress(InputError):  # said where the picture is read
+            counts.append(int((~dataset.target(index, image_size(file)).ignored).sum()))
+    several, none = sum(count > 1 for count in counts), sum(count == 0 for count in counts)
+    note = f"{several} of {len(counts)} pictures hold several objects, of which the largest is learned"
+    return [note + (f"; {none} hold none, and teach nothing" if none else "")] if several or none else []
+
+
 def _hold_out(train: Dataset, settings: TrainingSettings, notes: list[str]) -> tuple[Dataset, Dataset]:
     if len(train) < 2:
         raise InputError(f"{settings.data}: one picture and no split '{settings.val_split}'; a second one is needed")
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(settings.seed)).tolist()
-    num_held_out = max(1, round(HELD_OUT * len(train)))
+    files = list(dict.fromkeys(train.files))  # a picture may be there more than once, by its bodies
+    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(settings.seed)).tolist()
+    num_held_out = max(1, round(HELD_OUT * len(files)))
+    held_out = {files[place] for place in order[:num_held_out]}
+    parts: tuple[list[int], list[int]] = [], []
+    for index, file in enumerate(train.files):
+        parts[file in held_out].append(index)
     notes.append(
-        f"no split '{settings.val_split}': validating on {num_held_out} of the {len(train)} pictures of "
+        f"no split '{settings.val_split}': validating on {num_held_out} of the {len(files)} pictures of "
         f"'{settings.train_split}', which are not trained on"
     )
-    return Part(train, sorted(order[num_held_out:])), Part(train, sorted(order[:num_held_out]))
+    return Part(train, parts[False]), Part(train, parts[True])
 
 
 def readable(dataset: Dataset, notes: list[str]) -> Dataset:
@@ -108,9 +143,9 @@ def check_names(expected: Categories, found: Categories, task: Task, source: str
     """Raise `InputError`, naming the first one that differs, when numbers of classes or keypoints mean other things."""
     if task == "segment":
         _check_same("class", expected.label_map_names, found.label_map_names, source)
-    else:
+    elif task != "joints":  # of crops of bodies, the class is what has keypoints
         _check_same("class", expected.class_names, found.class_names, source)
-    if task == "pose":
+    if task in ("joints", "pose"):
         _check_same("keypoint", expected.keypoint_names, found.keypoint_names, source)
 
 

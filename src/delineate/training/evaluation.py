@@ -14,8 +14,12 @@ from delineate.data.dataset import Dataset
 from delineate.data.loading import evaluation_loader
 from delineate.metrics import (
     COCO_PROTOCOL,
+    LOCALIZATION_PROTOCOL,
+    POSE_PROTOCOL,
     SEGMENTATION_PROTOCOL,
     CocoEvaluation,
+    LocalizationEvaluation,
+    PoseEvaluation,
     SegmentationEvaluation,
     detection_confusion,
 )
@@ -50,15 +54,16 @@ class Tally(Protocol):
 class Evaluation:
     """What was measured over a data set: the first of `metrics` is the one to compare by.
 
-    `per_class` holds the metrics of each class; `confusion[i, j]` counts what is `names[i]` and was taken for
-    `names[j]`: pixels, or objects and, in the last row and column, detections of nothing and missed objects.
-    `objects` are the detections and targets themselves, where objects were looked for.
+    `per_class` holds the metrics of each class, or joint; `confusion[i, j]` counts what is `names[i]` and was taken for
+    `names[j]`: pixels, pictures, or objects and, in the last row and column, detections of nothing and missed objects;
+    it is `None` where there are no classes. `objects` are the detections and targets themselves, where any number of
+    objects was looked for.
     """
 
     task: Task
     metrics: dict[str, float]
     per_class: dict[str, dict[str, float]]
-    confusion: Int64[Tensor, "c c"]
+    confusion: Int64[Tensor, "c c"] | None
     names: tuple[str, ...]
     protocol: str
     num_images: int
@@ -94,19 +99,23 @@ def tally(
     world_size: int = 1,
 ) -> Tally:
     """What the model finds in every `world_size`-th picture, from number `rank` on."""
-    num_values = len(dataset.categories.label_map_names)
-    gathered: Tally = SegmentationEvaluation(num_values) if task == "segment" else CocoEvaluation()
+    gathered = _empty_tally(task, dataset.categories)
     loader = evaluation_loader(dataset, preprocess, num_workers=num_workers, rank=rank, world_size=world_size)
-    was_training = model.training
-    model.eval()
     for turn, (batch, target) in enumerate(watch(loader)):
         proposals = [its.proposals for its in batch.targets if its.proposals is not None]
         (prediction,) = infer(
             model, preprocess, list(batch.images), sizes=[target.image_size], proposals=proposals or None
         )
         gathered.add(prediction, target, rank + turn * world_size)
-    model.train(was_training)
     return gathered
+
+
+def _empty_tally(task: Task, categories: Categories) -> Tally:
+    if task == "segment":
+        return SegmentationEvaluation(len(categories.label_map_names))
+    if task == "localize":
+        return LocalizationEvaluation(categories.num_classes)
+    return PoseEvaluation(categories.keypoint_names) if task == "joints" else CocoEvaluation()
 
 
 def summarise(gathered: Tally, categories: Categories, num_images: int, task: Task) -> Evaluation:
@@ -114,8 +123,13 @@ def summarise(gathered: Tally, categories: Categories, num_images: int, task: Ta
     if isinstance(gathered, SegmentationEvaluation):
         names = categories.label_map_names
         return _evaluation(gathered, names, names, gathered.confusion, SEGMENTATION_PROTOCOL, num_images, task)
-    assert isinstance(gathered, CocoEvaluation)
     names = categories.class_names
+    if isinstance(gathered, LocalizationEvaluation):
+        return _evaluation(gathered, names, names, gathered.confusion, LOCALIZATION_PROTOCOL, num_images, task)
+    if isinstance(gathered, PoseEvaluation):
+        joints = categories.keypoint_names
+        return _evaluation(gathered, joints, joints, None, POSE_PROTOCOL, num_images, task)
+    assert isinstance(gathered, CocoEvaluation)
     confusion = detection_confusion(gathered.detections, gathered.targets, len(names))
     return _evaluation(gathered, names, (*names, BACKGROUND), confusion, COCO_PROTOCOL, num_images, task)
 
@@ -124,7 +138,7 @@ def _evaluation(
     gathered: Tally,
     names: tuple[str, ...],
     confusion_names: tuple[str, ...],
-    confusion: Tensor,
+    confusion: Tensor | None,
     protocol: str,
     num_images: int,
     task: Task,

@@ -11,6 +11,7 @@ from delineate.metrics.detection import LIKELY
 from delineate.models.contract import Model
 from delineate.models.inference import infer
 from delineate.structures import Detections, Preprocess, on_cpu
+from delineate.training.regression import record_regression
 from delineate.training.runs import Run
 from delineate.training.state import TIMES, State, curves, measured
 from delineate.viz import beside_truth, comparison_grid, plot_curves, write_picture
@@ -50,6 +51,8 @@ class Outputs:
         self.log_step(state, {f"epoch/{name}": value for name, value in row.items() if name not in TIMES})
         self.run.write_metrics(state.history)
         self.save_weights(model, state)
+        if not model.finds_many:
+            record_regression(self.run.regression, model, self.checkpoint.preprocess, self.val, state.epoch)
         if state.finished or time.monotonic() - self.drawn > DRAW_EVERY:
             self.draw(model, state)
             self.drawn = time.monotonic()
@@ -83,7 +86,7 @@ def predictions_beside_truth(model: Model[Any, Any], preprocess: Preprocess, dat
     for sample in samples:
         (prediction,) = infer(model, preprocess, [sample.image])
         prediction = on_cpu(prediction)
-        if isinstance(prediction, Detections):
+        if isinstance(prediction, Detections) and model.finds_many:
             prediction = prediction.above(LIKELY)
         rows.append(beside_truth(sample.image, sample.target, prediction, dataset.categories))
     return comparison_grid(rows, categories=dataset.categories)

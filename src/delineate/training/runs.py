@@ -3,6 +3,7 @@
 settings.json                     everything needed to run it again
 metrics.csv, curves.png           losses and metrics of every epoch
 predictions.png                   a few validation pictures: picture, truth, prediction
+regression/                       of systems that say where the one object is: how that moved, epoch by epoch
 best.safetensors, last.safetensors, and the same names .json
 resume.ckpt                       the state to go on from
 tensorboard/                      the same numbers for TensorBoard
@@ -75,6 +76,10 @@ class Run:
     @property
     def resume_file(self) -> Path:
         return self.folder / "resume.ckpt"
+
+    @property
+    def regression(self) -> Path:
+        return self.folder / "regression"
 
     def settings(self) -> TrainingSettings:
         """Raises `InputError` naming the file when it was changed into something else."""

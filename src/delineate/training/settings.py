@@ -102,6 +102,11 @@ class TrainingSettings(BaseModel):
         "scale: windows of --crop-size at --scale; ssd: distorted colours, zoom-out, crops that overlap objects.",
     )
     scale: tuple[float, float] = _field("Augmentation", (0.5, 2.0), "Smallest and largest factor of the random resize.")
+    multi_scale: bool = _field(
+        "Augmentation",
+        False,
+        "Another size for each batch, in steps of 32 pixels from 0.75 to 1.5 times the usual (YOLOv2, section 2).",
+    )
     flip: float = _field("Augmentation", 0.5, "Probability of a mirrored picture.", ge=0, le=1)
     colour: float = _field(
         "Augmentation", 0.3, "Strength of the random change of brightness, contrast, saturation.", ge=0, le=1

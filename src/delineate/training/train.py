@@ -20,6 +20,7 @@ from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.module import TrainingModule
 from delineate.training.optimisation import MovingAverage
 from delineate.training.outputs import Outputs
+from delineate.training.precision import computes_in_bf16
 from delineate.training.recorder import Recorder
 from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings
@@ -122,7 +123,7 @@ def _trainer(settings: TrainingSettings, device: torch.device, state: State) -> 
         devices=settings.devices,
         num_nodes=settings.num_nodes,
         strategy="ddp" if settings.devices * settings.num_nodes > 1 else "auto",
-        precision="bf16-mixed" if _bf16(settings, device) else "32-true",
+        precision="bf16-mixed" if computes_in_bf16(settings, device) else "32-true",
         max_epochs=-1 if settings.num_epochs is None else settings.num_epochs - state.epoch,
         min_epochs=0,
         accumulate_grad_batches=settings.accumulate,
@@ -135,14 +136,6 @@ def _trainer(settings: TrainingSettings, device: torch.device, state: State) -> 
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _bf16(settings: TrainingSettings, device: torch.device) -> bool:
-    if settings.precision != "auto":
-        return settings.precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return torch.cpu._is_avx512_bf16_supported()
 
 
 @contextmanager

@@ -55,20 +55,26 @@ class Report:
 
 def write_report(path: Path, report: Report) -> None:
     """Write the report as one HTML file that needs no script, no network and no other file."""
+    environment = page_environment()
+    environment.filters["data_uri"] = _data_uri
+    page = environment.get_template("viz/report.html.j2").render(
+        report=report, **_figures(report), columns_of=_columns, colors=_colors(report), nan=nan
+    )
+    with written_beside(path) as beside:
+        beside.write_text(page, encoding="utf-8")
+
+
+def page_environment() -> jinja2.Environment:
+    """What fills our pages; templates are named by room and file, and numbers are written by the filter `number`."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("delineate.viz", "."),
+        loader=jinja2.PackageLoader("delineate", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
-    environment.filters["data_uri"] = _data_uri
-    page = environment.get_template("report.html.j2").render(
-        report=report, **_figures(report), columns_of=_columns, colors=_colors(report), nan=nan
-    )
-    with written_beside(path) as beside:
-        beside.write_text(page, encoding="utf-8")
+    return environment
 
 
 def _figures(report: Report) -> dict[str, list[str] | str | None]:

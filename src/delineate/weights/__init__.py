@@ -9,6 +9,7 @@ from delineate.weights.checkpoint import (
     save_checkpoint,
     save_run,
 )
+from delineate.weights.darknet import import_darknet
 from delineate.weights.torchvision import import_torchvision
 from delineate.weights.transformers import import_transformers
 
@@ -16,6 +17,7 @@ __all__ = [
     "Checkpoint",
     "check_new_run",
     "find_checkpoint",
+    "import_darknet",
     "import_torchvision",
     "import_transformers",
     "load_checkpoint",

@@ -1,10 +1,29 @@
 """The options that grid systems share, as types; the command line prints their documentation."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typing_extensions import Doc
 
+DarknetOrTimm = Annotated[
+    str, Doc("darknet19, tiny_darknet, or any timm model with feature maps (resnet18, mobilenetv3_large_100 ...).")
+]
+DarknetOneOrTimm = Annotated[
+    str, Doc("darknet24, tiny_darknet, or any timm model with feature maps (resnet18, mobilenetv3_large_100 ...).")
+]
 Backbone = Annotated[str, Doc("Any timm model with feature maps (mobilenetv3_large_100, resnet18, convnext_tiny ...).")]
 VGG = Annotated[str, Doc("A VGG of timm; vgg16_bn, with batch norms, learns far better from scratch than vgg16.")]
 ImageSize = Annotated[int, Doc("Side in pixels of the square that every picture is resized to.")]
 SmallestScale = Annotated[float, Doc("Side of the smallest default boxes, as a share of the picture's.")]
+NumCells = Annotated[int, Doc("Cells along each side of the picture; each says one class.")]
+NumBoxes = Annotated[int, Doc("Boxes of a cell, of which the best one learns an object.")]
+Head = Annotated[
+    Literal["connected", "local", "direct"],
+    Doc("Before the last layer: fully connected (the paper), convolutions with each cell's own weights, or nothing."),
+]
+Width = Annotated[int, Doc("Channels of the convolutions behind the backbone; the paper has 1024.")]
+HeadWidth = Annotated[int, Doc("Values of the fully connected layer, or channels of the local one.")]
+NumAnchors = Annotated[int, Doc("Anchors of a cell, found by k-means on the training boxes.")]
+Passthrough = Annotated[bool, Doc("Look at the map of stride 16, too; tiny YOLOv2 does not.")]
+DarknetOrder = Annotated[
+    bool, Doc("Mix the passthrough's channels as Darknet does, for its published weights, and not pixel by pixel.")
+]

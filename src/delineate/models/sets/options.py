@@ -7,7 +7,7 @@ from typing_extensions import Doc
 Backbone = Annotated[str, Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny ...).")]
 NumQueries = Annotated[int, Doc("Queries, and so the most objects of a picture; some more than there ever are.")]
 Width = Annotated[
-    int, Doc("Channels of the transformer, a multiple of 8; its feed-forward layers have eight times as many.")
+    int, Doc("Channels of the transformer, a multiple of 8; its feed-forward layers have several times as many.")
 ]
 NumLayers = Annotated[int, Doc("Layers of the encoder, and as many of the decoder.")]
 FrozenNorm = Annotated[

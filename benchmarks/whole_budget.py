@@ -1,0 +1,71 @@
+"""Localization and pose by regression, from scratch, for the same minutes; none of the rows has a peer.
+
+The localizer learns single-object pictures of the synthetic set, and the person boxes of Leeds Sports Pose; the pose
+regressor learns the joints of the latter. Each is measured on the split val.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from delineate.data import synthesise
+from delineate.training import TrainingSettings, evaluate_run, train
+
+LSP = Path(__file__).resolve().parents[2] / "shared" / "data" / "lsp"
+
+ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "localizer, synthetic": ("localizer", {"arguments": {"image_size": 128}}),
+    "localizer, lsp": ("localizer", {"arguments": {"image_size": 160}}),
+    "pose_regressor, lsp": ("pose_regressor", {"arguments": {"image_size": 160}}),
+    "pose_regressor --refine, lsp": ("pose_regressor", {"arguments": {"image_size": 160, "refine": True}}),
+    "pose_regressor --joint-loss l2, lsp": ("pose_regressor", {"arguments": {"image_size": 160, "joint_loss": "l2"}}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", type=Path, default=LSP)
+    parser.add_argument("--entries", nargs="+", default=list(ENTRIES), choices=list(ENTRIES))
+    parser.add_argument(
+        "--num-images", type=int, default=3000, help="synthetic pictures, a fifth of them to measure on"
+    )
+    parser.add_argument("--out", type=Path, help="keep the runs in this folder")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    if not (arguments.data / "annotations").is_dir():
+        raise SystemExit(f"{arguments.data}: no annotations there; give the folder of Leeds Sports Pose with --data")
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        out = arguments.out or Path(folder)
+        for name in arguments.entries:
+            data = arguments.data
+            if name.endswith("synthetic"):
+                data = Path(folder) / "synthetic"
+                synthesise(data, num_images=arguments.num_images, seed=arguments.seed, single=True)
+            model, options = ENTRIES[name]
+            run = train(
+                TrainingSettings(
+                    model=model,
+                    data=data,
+                    val_every=10**6,  # the last weights are measured; a validation would choose among others
+                    minutes=arguments.minutes,
+                    seed=arguments.seed,
+                    out=out / name.replace(",", "").replace(" ", "_"),
+                    **options,
+                )
+            )
+            metrics = evaluate_run(run.folder, data, "val").metrics
+            whole = {key: value for key, value in metrics.items() if "/" not in key}
+            rows.append({"name": name, "metrics": whole, "pictures": run.pictures})
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    print(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

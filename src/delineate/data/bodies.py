@@ -1,0 +1,86 @@
+"""Each annotated body of a data set as a picture of its own: the crop from which its pose is regressed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from delineate.data.dataset import Dataset
+from delineate.data.images import image_size, read_image
+from delineate.data.transforms import pad, resized_crop
+from delineate.structures import Categories, InputError, Sample, Target
+
+CONTEXT = 1.25
+"""The side of a crop, in longer sides of the body's box."""
+
+
+class Bodies(Dataset):
+    """A square crop around each object with an annotated keypoint; others in it are left out of the target.
+
+    What of a crop lies outside of the picture is the mean colour. There is one class: what has keypoints.
+    """
+
+    def __init__(self, whole: Dataset) -> None:
+        self.whole = whole
+        self.rows: list[tuple[int, int]] = []
+        classes: set[int] = set()
+        problems = list(whole.problems)
+        for index, file in enumerate(whole.files):
+            try:
+                target = whole.target(index, image_size(file))
+            except InputError as error:
+                problems.append(f"left out: {error}")
+                continue
+            for row in annotated(target):
+                self.rows.append((index, row))
+                classes.add(int(target.labels[row]))
+        self.problems: Sequence[str] = problems
+        self.files: Sequence[Path] = [whole.files[index] for index, _ in self.rows]
+        names = sorted(whole.categories.class_names[label] for label in classes)
+        self.categories = Categories(
+            class_names=(" or ".join(names) or "body",),
+            keypoint_names=whole.categories.keypoint_names,
+            skeleton=whole.categories.skeleton,
+        )
+        self.contents = frozenset({"boxes", "keypoints"})
+
+    def target(self, index: int, image_size: tuple[int, int]) -> Target:
+        """The body alone, in the coordinates of its whole picture."""
+        picture, row = self.rows[index]
+        target = replace(self.whole.target(picture, image_size), masks=None, label_map=None)
+        body = target[torch.tensor([row])]
+        return replace(body, labels=torch.zeros(1, dtype=torch.int64), crowd=None, difficult=None)
+
+    def __getitem__(self, index: int) -> Sample:
+        file = self.files[index]
+        image = read_image(file)
+        target = self.target(index, (image.shape[-2], image.shape[-1]))
+        return cropped(Sample(image=image, target=target, file=str(file)), target.boxes[0])
+
+
+def annotated(target: Target) -> list[int]:
+    """The rows of the objects that have an annotated keypoint and count."""
+    if target.visibility is None:
+        return []
+    rows: list[int] = ((target.visibility > 0).any(1) & ~target.ignored).nonzero()[:, 0].tolist()
+    return rows
+
+
+def square_around(box: Float[Tensor, "4"]) -> tuple[int, int, int]:
+    """The square of a body with its context: left, top and side in whole pixels, of which some may lie outside."""
+    side = max(1, round(CONTEXT * float((box[2:] - box[:2]).max())))
+    left, top = (round(float(middle) - side / 2) for middle in (box[:2] + box[2:]) / 2)
+    return left, top, side
+
+
+def cropped(sample: Sample, box: Float[Tensor, "4"]) -> Sample:
+    """The square around a box, with its context, padded where it leaves the picture."""
+    height, width = sample.target.image_size
+    left, top, side = square_around(box)
+    window = max(0, top), max(0, left), min(height, top + side), min(width, left + side)
+    size = window[2] - window[0], window[3] - window[1]
+    inside = resized_crop(sample, (window[0], window[1], *size), size)
+    return pad(inside, (side, side), (window[0] - top, window[1] - left))

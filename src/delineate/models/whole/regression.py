@@ -1,0 +1,63 @@
+"""What localization and pose share: a small map of the whole picture, fully connected heads, and losses of places."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CELLS = 7
+"""The side of the map that is flattened: averaged as a whole, it would not know any more where things are."""
+BETA = 0.02
+"""Where smooth L1 goes from squares to distances, as a share of the picture's sides."""
+
+
+class Flattened(nn.Module):
+    """A feature map of any size as `width * 49` values of a picture."""
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        super().__init__()
+        self.project = nn.Sequential(
+            nn.Conv2d(in_channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        self.num_values = width * CELLS**2
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b _v"]:
+        return F.adaptive_avg_pool2d(self.project(x), CELLS).flatten(1)
+
+
+class Head(nn.Module):
+    """Two fully connected layers whose outputs are near `begin` at first.
+
+    They compute in float32: in bfloat16 a place would be rounded to a pixel.
+    """
+
+    def __init__(self, num_values: int, hidden: int, num_outputs: int, *, begin: float = 0.0) -> None:
+        super().__init__()
+        self.hidden, self.last = nn.Linear(num_values, hidden), nn.Linear(hidden, num_outputs)
+        nn.init.normal_(self.last.weight, std=0.01)
+        nn.init.constant_(self.last.bias, begin)
+
+    def forward(self, values: Float[Tensor, "b v"]) -> Float[Tensor, "b o"]:
+        with torch.autocast(values.device.type, enabled=False):
+            outputs: Tensor = self.last(F.relu(self.hidden(values.float())))
+        return outputs
+
+
+def place_loss(
+    found: Float[Tensor, "n d"], wanted: Float[Tensor, "n d"], kind: Literal["l1", "l2", "smooth_l1"]
+) -> Float[Tensor, " n"]:
+    """The loss of each row, summed over its values, which are shares of the picture's sides."""
+    if kind == "l1":
+        losses = F.l1_loss(found, wanted, reduction="none")
+    elif kind == "l2":
+        losses = F.mse_loss(found, wanted, reduction="none")
+    else:
+        losses = F.smooth_l1_loss(found, wanted, reduction="none", beta=BETA)
+    return losses.sum(1)
+
+
+def sides(image_size: tuple[int, int], like: Tensor) -> Float[Tensor, "2"]:
+    """`(width, height)` as numbers to multiply `(x, y)` with."""
+    return torch.tensor([image_size[1], image_size[0]], dtype=like.dtype, device=like.device)

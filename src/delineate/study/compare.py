@@ -1,0 +1,263 @@
+"""Several systems trained under equal conditions on one data set, and measured: Huang et al. 2017 on your pictures.
+
+    study.json                     what is compared, and how
+    entries/NAME/seed-N/run        the run, as `train` leaves it
+    entries/NAME/seed-N/result.json   what was measured once it had come to its end
+    entries/NAME/seed-N/error.txt  why it did not
+    results.json, results.csv, report.html
+
+What is finished is kept; what was stopped goes on where it was.
+"""
+
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from delineate.catalog import build
+from delineate.metrics import error_breakdown
+from delineate.models.region import RegionDetector
+from delineate.structures import InputError
+from delineate.structures.files import written_beside
+from delineate.study.grid import TASKS, Entry, Question
+from delineate.study.measuring import measure
+from delineate.study.results import Findings, Result, together, write_tables
+from delineate.training import Evaluation, Run, TrainingSettings, evaluate_run, resume, train
+from delineate.training.data import read_split, with_proposals
+from delineate.training.pace import pictures_a_second
+
+NUM_TIMED = 8
+"""Pictures on which a system's time is measured."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is compared: each entry once with each seed, on the same splits, for an equal share of `minutes`.
+
+    `fair` says what is equal: the time, or with `images` the number of pictures that each entry sees, such that all
+    together take about `minutes`.
+    """
+
+    data: Path
+    question: Question
+    entries: Sequence[Entry]
+    minutes: float
+    fair: Literal["time", "images"] = "time"
+    seeds: int = 1
+    train_split: str = "train"
+    split: str = "val"
+    format: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    settings: Mapping[str, Any] | None = None
+
+    @property
+    def share(self) -> float:
+        """The minutes of one entry with one seed."""
+        return self.minutes / (len(self.entries) * self.seeds)
+
+    def record(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {**asdict(self), "data": str(self.data.absolute()), "settings": dict(self.settings or {})}
+
+
+def compare(study: Study, out: Path, say: Say = print) -> Findings:
+    """Train and measure what is not finished yet, and write the tables; a failing entry is said and does not end it.
+
+    Raises `InputError` where `out` holds another study, and for data that cannot be read.
+    """
+    if not study.entries:
+        raise InputError("models: nothing to compare; name a system or more")
+    data = read_split(study.data, study.split, TASKS[study.question], study.format)
+    _keep_record(study, out)
+    _search(study, say)
+    budgets = _budgets(study, out, say)
+    failures: dict[str, str] = {}
+    for entry in study.entries:
+        for seed in range(study.seeds):
+            folder = _folder(out, entry, seed)
+            if (folder / "result.json").exists():
+                say(f"{entry.name}, seed {seed}: finished before")
+                continue
+            say(f"{entry.name}, seed {seed}: training")
+            try:
+                result = _one(study, entry, seed, folder, budgets[entry.name], data.files)
+            except Exception as error:  # whatever it is, the others go on
+                line = f"{type(error).__name__}: {error}" if not isinstance(error, InputError) else str(error)
+                failures[f"{entry.name}, seed {seed}"] = line
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                say(f"{entry.name}, seed {seed}: failed: {line}")
+                continue
+            with written_beside(folder / "result.json") as beside:
+                beside.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+            (folder / "error.txt").unlink(missing_ok=True)
+            say(f"{entry.name}, seed {seed}: {result.metric} {result.accuracy:.4f}, {result.throughput:.3g} pictures/s")
+    findings = Findings(results=load_results(out), failures=failures, facts=_facts(study))
+    write_tables(out, findings)
+    return findings
+
+
+def load_results(out: Path) -> list[Result]:
+    """The finished entries of a study, the seeds of each together, in the order of its grid.
+
+    Raises `InputError` where `out` holds no study.
+    """
+    record = _read_record(out)
+    results = []
+    for entry in record["entries"]:
+        folder = out / "entries" / _file_name(entry["name"])
+        files = [folder / f"seed-{seed}" / "result.json" for seed in range(record["seeds"])]
+        files = [file for file in files if file.exists()]
+        if files:
+            results.append(together([Result.read(json.loads(file.read_text())) for file in files]))
+    return results
+
+
+def _search(study: Study, say: Say) -> None:
+    """Find and keep the proposals of entries that take them from selective search: their time is nobody's training."""
+    seen: set[str] = set()
+    for entry in study.entries:
+        with suppress(InputError):  # it will fail in its turn, and be said there
+            train = read_split(study.data, study.train_split, TASKS[study.question], study.format)
+            model = build(entry.model, train.categories, **entry.arguments)
+            if not isinstance(model, RegionDetector) or model.search is None or model.search.settings in seen:
+                continue
+            seen.add(model.search.settings)
+            say(f"{entry.name}: searching for proposals")
+            test = read_split(study.data, study.split, TASKS[study.question], study.format)
+            for part in (train, test):
+                proposed = with_proposals(part, model, study.data)
+                for index in range(len(proposed)):
+                    with suppress(InputError):
+                        proposed[index]
+
+
+def _one(
+    study: Study, entry: Entry, seed: int, folder: Path, budget: Mapping[str, Any], files: Sequence[Path]
+) -> Result:
+    """One entry trained, or gone on with, and measured."""
+    run = folder / "run"
+    begun = (run / "settings.json").exists()
+    trained = resume(run) if begun else train(_settings(study, entry, seed, run, budget))
+    evaluation = evaluate_run(run, study.data, study.split, format=study.format, device=study.device)
+    spread = [files[place * len(files) // min(NUM_TIMED, len(files))] for place in range(min(NUM_TIMED, len(files)))]
+    costs = measure(run, spread, device=study.device)
+    metrics = {name: value for name, value in evaluation.metrics.items() if "/" not in name}
+    return Result(
+        name=entry.name,
+        model=entry.model,
+        arguments=dict(entry.arguments),
+        metric=next(iter(metrics)),
+        metrics=metrics,
+        spread=dict.fromkeys(metrics, 0.0),
+        per_class=evaluation.per_class,
+        errors=_errors(evaluation),
+        protocol=evaluation.protocol,
+        seeds=[seed],
+        parameters=costs.parameters,
+        flops=costs.flops,
+        memory=costs.memory,
+        latency=costs.latency,
+        throughput=costs.throughput,
+        training_seconds=trained.seconds,
+        pictures=trained.pictures,
+        size=Run(run).best.stat().st_size,
+        folders=(str(run.absolute()),),
+    )
+
+
+def _errors(evaluation: Evaluation) -> dict[str, float]:
+    """TIDE's errors of a system that detects."""
+    if evaluation.objects is None:
+        return {}
+    found, targets = evaluation.objects.detections, evaluation.objects.targets
+    return dict(error_breakdown(found, targets, len(evaluation.names) - 1).gains)
+
+
+def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[str, Any]) -> TrainingSettings:
+    return TrainingSettings(
+        model=entry.model,
+        data=study.data,
+        arguments=dict(entry.arguments),
+        **{
+            "train_split": study.train_split,
+            "val_split": study.split,
+            "format": study.format,
+            "device": study.device,
+            "seed": seed,
+            "out": out,
+            "val_every": 10**6,  # the last weights are measured: a validation would choose by what it measures
+            **(study.settings or {}),
+            **entry.settings,
+            **budget,
+        },
+    )
+
+
+def _budgets(study: Study, out: Path, say: Say) -> dict[str, dict[str, Any]]:
+    """Each entry's budget, as settings; with `images` it is found once and kept."""
+    if study.fair == "time":
+        return {entry.name: {"minutes": study.share} for entry in study.entries}
+    file = out / "pace.json"
+    if not file.exists():
+        say("measuring how fast each one learns")
+        paces = {}
+        for entry in study.entries:
+            try:
+                paces[entry.name] = pictures_a_second(_settings(study, entry, 0, out / "pace", {"epochs": 1}))
+            except Exception as error:  # it will fail in its turn, and be said there
+                say(f"{entry.name}: {error}")
+        with written_beside(file) as beside:
+            beside.write_text(json.dumps(paces, indent=1) + "\n")
+    paces = json.loads(file.read_text())
+    num_images = len(read_split(study.data, study.train_split, TASKS[study.question], study.format))
+    seconds_an_epoch = sum(num_images / pace for pace in paces.values())
+    epochs = max(1, round(60 * study.minutes / (study.seeds * max(seconds_an_epoch, 1e-9))))
+    return {entry.name: {"epochs": epochs} for entry in study.entries}
+
+
+def _keep_record(study: Study, out: Path) -> None:
+    """Write what is compared; another study does not go on in its folder."""
+    record, file = json.loads(json.dumps(study.record())), out / "study.json"
+    if file.exists():
+        before = _read_record(out)
+        differing = [name for name, value in record.items() if before.get(name) != value]
+        if differing:
+            raise InputError(
+                f"out: {out} holds a study with another {', '.join(differing)}; name another --out, "
+                "or merge their reports with `delineate report`"
+            )
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"out: {out} is no empty folder and no study; name another")
+    out.mkdir(parents=True, exist_ok=True)
+    with written_beside(file) as beside:
+        beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_record(out: Path) -> dict[str, Any]:
+    file = out / "study.json"
+    if not file.is_file():
+        raise InputError(f"{out}: no study, there is no study.json in it; name a folder that `compare` wrote")
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return record
+
+
+def _facts(study: Study) -> dict[str, str]:
+    share = f"{study.share:.3g} minutes of training" if study.fair == "time" else "as many pictures seen"
+    return {
+        "data": f"{study.data}, trained on '{study.train_split}', measured on '{study.split}'",
+        "equal for all": f"{share}, {study.seeds} seed{'s' if study.seeds > 1 else ''}, split, schedule, batch size",
+    }
+
+
+def _folder(out: Path, entry: Entry, seed: int) -> Path:
+    return out / "entries" / _file_name(entry.name) / f"seed-{seed}"
+
+
+def _file_name(name: str) -> str:
+    return name.replace("/", "_").replace(" ", "_")

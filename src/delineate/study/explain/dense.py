@@ -1,0 +1,60 @@
+"""Dense systems: scores by class, how unsure each pixel is, and the path through the upsamplers."""
+
+import torch
+
+from delineate.models.dense import Segmenter
+from delineate.models.dense.upsamplers import Upsampler
+from delineate.study.explain.stages import LARGEST, Seen, Stage, strength, watched
+from delineate.viz import draw_target, fitted
+from delineate.viz.scaling import READABLE
+
+MOST_CLASSES, SMALLEST_SHARE = 8, 0.01
+
+
+def explain_dense(seen: Seen, model: Segmenter) -> list[Stage]:
+    """The maps on their way to full size, each class's scores, the entropy, and the best class of each pixel."""
+    upsamplers = [module for module in model.modules() if isinstance(module, Upsampler)]
+    with watched(upsamplers) as calls:
+        logits = model(seen.batch)
+    found = seen.result(logits)
+    probability = logits[0].float().softmax(0).cpu()
+    entropy = -(probability * probability.clamp(min=1e-9).log2()).sum(0)
+    names = seen.predictor.categories.label_map_names
+    shares = probability.mean((1, 2))
+    shown = [row for row in shares.argsort(descending=True).tolist() if shares[row] >= SMALLEST_SHARE][:MOST_CLASSES]
+    stages = []
+    if calls:
+        path = [
+            (f"{inputs[0].shape[-2]} x {inputs[0].shape[-1]} to {made.shape[-2]} x {made.shape[-1]}", made)
+            for _, inputs, made in calls
+        ]
+        stages.append(
+            Stage(
+                title="The way back to full size",
+                line=f"What each {type(calls[0][0]).__name__} makes of the map before it; light is where it answers "
+                "strongly.",
+                pictures=[(caption, seen.heat(strength(made))) for caption, made in path],
+            )
+        )
+    image, small = fitted(seen.image, found, smallest=READABLE, largest=LARGEST)
+    return [
+        *stages,
+        Stage(
+            title="Scores by class",
+            line="How likely each pixel is of each class; classes below a hundredth of the picture are left out.",
+            pictures=[
+                (f"{names[row]}, {float(shares[row]):.0%}", seen.heat(probability[row], high=1.0)) for row in shown
+            ],
+        ),
+        Stage(
+            title="How unsure it is",
+            line=f"The entropy of each pixel, {float(entropy.mean()):.2f} bits in the mean; it is highest along "
+            "borders and where two classes look alike.",
+            pictures=[("entropy", seen.heat(entropy, high=float(torch.tensor(float(len(names))).log2())))],
+        ),
+        Stage(
+            title="The best class of each pixel",
+            line="And that is the result.",
+            pictures=[("label map", draw_target(image, small, seen.predictor.categories))],
+        ),
+    ]

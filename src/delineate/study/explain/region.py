@@ -1,0 +1,103 @@
+"""Region systems: proposals, what the head sees of them, scores before NMS and after, masks and heatmaps."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from delineate.models.region import RegionDetector
+from delineate.models.region.roi_features import RoIWarp
+from delineate.ops.boxes import scale_boxes
+from delineate.study.explain.stages import Seen, Stage, boxes_of, changed, strength
+from delineate.viz import draw_proposals
+
+NUM_CROPS, NUM_POSES = 24, 4
+
+
+def explain_region(seen: Seen, model: RegionDetector, score: float) -> list[Stage]:
+    """The stages of the pipeline, as it has them."""
+    levels = model.levels(seen.batch)
+    if model.search is None:
+        boxes = model.proposer(seen.batch, levels)[0].boxes
+    else:
+        boxes = scale_boxes(model.search.boxes(seen.image), seen.size, seen.input_size).to(seen.batch.device)
+    with changed(model, nms_threshold=1.0):
+        before = seen.result(model(seen.batch, [boxes]))
+    outputs = model(seen.batch, [boxes])
+    after = seen.result(outputs)
+    likely = after.above(score)
+    name = type(model.proposer).__name__
+    stages = [
+        Stage(
+            title="Where to look",
+            line=f"{name} proposes {len(boxes):,} boxes that may hold an object of whatever class; "
+            "the likeliest hundred are drawn, the likelier the brighter.",
+            pictures=[("proposals", draw_proposals(seen.image, seen.boxes(boxes)))],
+        ),
+        _looked_at(seen, model, levels, boxes),
+        Stage(
+            title="What is there, before NMS",
+            line=f"The head scores every proposal for every class and corrects its box: {len(before.above(score))} of "
+            f"the best hundred score {score:.2f} or more, many of them for the same object.",
+            pictures=[("before NMS", seen.drawn(boxes_of(before.above(score))))],
+        ),
+        Stage(
+            title="After NMS",
+            line=f"Of boxes that overlap by more than {model.nms_threshold:.2f}, the best of its class stays: "
+            f"{len(likely)} are left.",
+            pictures=[("after NMS", seen.drawn(boxes_of(likely)))],
+        ),
+    ]
+    if likely.rles is not None:
+        line = "In each box that is left, the mask head says for every place whether it belongs to the object."
+        stages.append(Stage(title="Masks", line=line, pictures=[("masks", seen.drawn(likely))]))
+    if likely.keypoints is not None and outputs[0].heatmaps is not None:
+        stages.append(_poses(seen, outputs[0].heatmaps, outputs[0].boxes, len(likely)))
+        stages.append(
+            Stage(
+                title="Poses",
+                line="Each keypoint is where its heatmap is highest.",
+                pictures=[("poses", seen.drawn(likely))],
+            )
+        )
+    return stages
+
+
+def _looked_at(seen: Seen, model: RegionDetector, levels: Sequence[Tensor], boxes: Tensor) -> Stage:
+    """Warped pixels, or the feature maps that RoIs are pooled from."""
+    if isinstance(model.roi_features, RoIWarp):
+        crops = model.roi_features(seen.batch, levels, [boxes[:NUM_CROPS]])
+        pixels = seen.predictor.preprocess.denormalise(crops).cpu()
+        return Stage(
+            title="Crops",
+            line=f"The pixels of each box are warped to {crops.shape[-1]} x {crops.shape[-1]}, and a network looks at "
+            f"every one of them by itself; these are the likeliest {len(crops)}.",
+            pictures=[("", crop) for crop in pixels],
+        )
+    kind = type(model.roi_features).__name__
+    maps = [(f"stride {round(seen.input_size[0] / level.shape[-2])}", seen.heat(strength(level))) for level in levels]
+    return Stage(
+        title="Features, once a picture",
+        line=f"{kind} takes each box's part of these maps ({model.roi_features.size} x {model.roi_features.size} of "
+        "it); light is where a map answers strongly.",
+        pictures=maps,
+    )
+
+
+def _poses(seen: Seen, heatmaps: Tensor, boxes: Tensor, count: int) -> Stage:
+    """The likeliest bodies' heatmaps, all keypoints together, in their boxes."""
+    pictures = []
+    for row in range(min(count, NUM_POSES)):
+        x1, y1, x2, y2 = (round(value) for value in seen.boxes(boxes[row : row + 1])[0].tolist())
+        probability = heatmaps[row].flatten(1).softmax(1).view_as(heatmaps[row])
+        together = (probability / probability.amax((1, 2), keepdim=True)).amax(0)
+        canvas = torch.zeros(seen.size)
+        size = (max(1, y2 - y1), max(1, x2 - x1))
+        placed = torch.nn.functional.interpolate(together[None, None].cpu(), size=size, mode="bilinear")[0, 0]
+        canvas[y1 : y1 + size[0], x1 : x1 + size[1]] = placed[: seen.size[0] - y1, : seen.size[1] - x1]
+        pictures.append((f"detection {row + 1}", seen.heat(canvas, high=1.0)))
+    return Stage(
+        title="Heatmaps",
+        line="For each keypoint of each box the keypoint head says how likely it is at every place; all in one.",
+        pictures=pictures,
+    )

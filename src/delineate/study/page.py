@@ -1,0 +1,201 @@
+"""A study as one HTML file: scatters, tables, pictures side by side, and what follows from them."""
+
+import base64
+import json
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from delineate.catalog import find_system
+from delineate.data.dataset import Dataset
+from delineate.deploy import Predictor
+from delineate.metrics import main_metrics
+from delineate.metrics.detection import LIKELY
+from delineate.structures import Detections, InputError
+from delineate.structures.files import written_beside
+from delineate.study.results import Findings, Result, not_tried, pareto_front, recommendations
+from delineate.viz import draw_target, fitted
+from delineate.viz.curves import inline_svg, save_figure, style
+from delineate.viz.grid import to_pil
+from delineate.viz.report import page_environment
+from delineate.viz.trade_off import Point, trade_off_figure
+
+NUM_PICTURES, WIDEST = 4, 420
+FAMILIES = {
+    "dense": "dense",
+    "whole": "whole picture",
+    "region": "region-based",
+    "grid": "grid",
+    "sets": "set prediction",
+}
+COSTS = {
+    "seconds a picture": lambda result: result.latency["total"].median,
+    "GFLOPs a picture": lambda result: max(result.flops, 1.0) / 1e9,
+    "million parameters": lambda result: result.parameters / 1e6,
+    "MiB of memory that predicting takes": lambda result: max(result.memory, 2**20) / 2**20,
+}
+"""What accuracy may cost, less being better."""
+
+
+def write_study(path: Path, findings: Findings, dataset: Dataset | None = None) -> None:
+    """Write the report of one or several studies; with the data they were measured on, its pictures too.
+
+    The page needs no network and no other file. Raises `InputError` where no entry came to its end.
+    """
+    if not findings.results:
+        raise InputError(f"{path}: no entry came to its end; there is nothing to report")
+    results = findings.results
+    rows = [table_row(result) for result in results]
+    with style():
+        figures = [inline_svg(trade_off(results, cost)) for cost in COSTS]
+    page = (
+        page_environment()
+        .get_template("study/page.html.j2")
+        .render(
+            title=f"{len(results)} systems compared",
+            facts=findings.facts,
+            advice=[*recommendations(results), not_tried(results)],
+            figures=figures,
+            rows=rows,
+            columns=list(dict.fromkeys(name for row in rows for name in row)),
+            times=[time_row(result) for result in results],
+            per_class=_metric_table(results, sizes=False),
+            per_size=_metric_table(results, sizes=True),
+            errors={result.name: result.errors for result in results if result.errors},
+            failures=findings.failures,
+            pictures=[] if dataset is None else _side_by_side(results, dataset),
+            protocols=sorted({result.protocol for result in results}),
+        )
+    )
+    with written_beside(path) as beside:
+        beside.write_text(page, encoding="utf-8")
+
+
+def write_plot(path: Path, results: Sequence[Result]) -> None:
+    """Write the scatter of accuracy against time as .png or .svg."""
+    with style():
+        save_figure(trade_off(results, "seconds a picture"), path)
+
+
+def trade_off(results: Sequence[Result], cost: str) -> Figure:
+    """Accuracy against one of `COSTS`, with the front of those that none beats."""
+    costs = [float(COSTS[cost](result)) for result in results]
+    values = [result.accuracy for result in results]
+    points = [
+        Point(
+            name=result.name,
+            family=family_of(result.model),
+            cost=its,
+            value=result.accuracy,
+            spread=result.spread.get(result.metric, 0.0),
+        )
+        for result, its in zip(results, costs, strict=True)
+    ]
+    return trade_off_figure(points, pareto_front(costs, values), cost=cost, value=results[0].metric, families=FAMILIES)
+
+
+def family_of(model: str) -> str:
+    """The family's folder that the system is in."""
+    return find_system(model).preset.__module__.split(".")[2]
+
+
+def table_row(result: Result) -> dict[str, Any]:
+    """What the sortable table shows of an entry."""
+    row: dict[str, Any] = {"system": result.name, **main_metrics(result.metrics)}
+    if len(result.seeds) > 1:
+        row["±"] = result.spread[result.metric]
+    return row | {
+        "pictures/s": result.throughput,
+        "ms a picture": 1e3 * result.latency["total"].median,
+        "GFLOPs": result.flops / 1e9,
+        "M parameters": result.parameters / 1e6,
+        "memory, MiB": result.memory / 2**20,
+        "weights, MiB": result.size / 2**20,
+        "training, s": result.training_seconds,
+        "pictures seen": result.pictures,
+    }
+
+
+def time_row(result: Result) -> dict[str, Any]:
+    """Milliseconds of each step: the median, and where the middle eight tenths lie."""
+    row: dict[str, Any] = {"system": result.name}
+    for step, its in result.latency.items():
+        row[step] = f"{1e3 * its.median:.3g} ({1e3 * its.low:.3g}–{1e3 * its.high:.3g})"
+    return row
+
+
+def _metric_table(results: Sequence[Result], *, sizes: bool) -> dict[str, dict[str, float]]:
+    """The main metric of each class, or of small, medium and large objects, for each entry."""
+    table: dict[str, dict[str, float]] = {}
+    for result in results:
+        if sizes:
+            found = {
+                size: result.metrics[f"{result.metric}_{size}"]
+                for size in ("small", "medium", "large")
+                if f"{result.metric}_{size}" in result.metrics
+            }
+        else:
+            first = next(iter(next(iter(result.per_class.values()), {})), "")
+            found = {name: its[first] for name, its in result.per_class.items() if first in its}
+        if found:
+            table[result.name] = found
+    return table
+
+
+def _side_by_side(results: Sequence[Result], dataset: Dataset) -> list[dict[str, Any]]:
+    """The same pictures as each system sees them; truth first."""
+    count = min(NUM_PICTURES, len(dataset))
+    samples = [dataset[place * len(dataset) // count] for place in range(count)]
+    shown: list[dict[str, Any]] = [
+        {"file": Path(sample.file).name, "views": [("truth", _drawn(sample.image, sample.target, dataset))]}
+        for sample in samples
+    ]
+    for result in results:
+        run = Path(result.folders[0]) if result.folders else None
+        if run is None or not run.is_dir():
+            continue
+        predictor = Predictor.load(run)
+        for sample, view in zip(samples, shown, strict=True):
+            (prediction,) = predictor([sample.image])
+            if isinstance(prediction, Detections) and predictor.model.finds_many:
+                prediction = prediction.above(LIKELY)
+            view["views"].append((result.name, _drawn(sample.image, prediction, dataset)))
+    return shown
+
+
+def _drawn(image: Tensor, found: Any, dataset: Dataset) -> str:
+    small, its = fitted(image, found, largest=WIDEST)
+    file = BytesIO()
+    to_pil(draw_target(small, its, dataset.categories)).save(file, "JPEG", quality=85, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def read_findings(folders: Sequence[Path]) -> Findings:
+    """The results of one or several studies, as they are in their tables.
+
+    Raises `InputError` naming a folder without results.
+    """
+    results: list[Result] = []
+    failures: dict[str, str] = {}
+    facts: dict[str, str] = {}
+    several = len(folders) > 1
+    for folder in folders:
+        file = folder / "results.json"
+        if not file.is_file():
+            raise InputError(f"{folder}: no study, there is no results.json in it; name a folder that `compare` wrote")
+        values = json.loads(file.read_text(encoding="utf-8"))
+        for row in values["results"]:
+            result = Result.read(row)
+            if several and any(result.name == other.name for other in results):
+                result = Result(**{**vars(result), "name": f"{result.name} ({folder.name})"})
+            results.append(result)
+        failures |= values["failures"]
+        facts |= {f"{folder.name}: {name}" if several else name: value for name, value in values["facts"].items()}
+    if len({result.metric for result in results}) > 1:
+        metrics = ", ".join(sorted({result.metric for result in results}))
+        raise InputError(f"studies: their systems are measured by {metrics}; merge those of one task")
+    return Findings(results=results, failures=failures, facts=facts)

@@ -1,0 +1,169 @@
+"""What a study found: rows, which of them nothing beats, and what follows for a user."""
+
+import csv
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from delineate.catalog import CATALOG
+from delineate.structures.files import written_beside
+from delineate.study.measuring import Latency
+
+RATES = (1, 2, 5, 10, 30, 100)
+"""Pictures a second that somebody may need."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One entry, its seeds together: of `metrics` the means and `spread` the standard deviations (0 for one seed).
+
+    `metric` is the one to compare by. `errors` are TIDE's six, each with the AP that it costs, for systems that detect.
+    Sizes are in bytes, times in seconds; costs are those of the first seed.
+    """
+
+    name: str
+    model: str
+    arguments: Mapping[str, Any]
+    metric: str
+    metrics: Mapping[str, float]
+    spread: Mapping[str, float]
+    per_class: Mapping[str, Mapping[str, float]]
+    errors: Mapping[str, float]
+    protocol: str
+    seeds: Sequence[int]
+    parameters: int
+    flops: float
+    memory: int
+    latency: Mapping[str, Latency]
+    throughput: float
+    training_seconds: float
+    pictures: int
+    size: int
+    folders: Sequence[str] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """The value of the metric to compare by."""
+        return self.metrics[self.metric]
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> "Result":
+        """The result that `asdict` made."""
+        latency = {step: Latency(**its) for step, its in values["latency"].items()}
+        return cls(**{**values, "latency": latency, "folders": tuple(values["folders"])})
+
+
+def together(results: Sequence[Result]) -> Result:
+    """Results of one entry that differ by their seeds, as one."""
+    first = results[0]
+    names = [name for name in first.metrics if all(name in result.metrics for result in results)]
+    values = {name: [result.metrics[name] for result in results] for name in names}
+    several = len(results) > 1
+    changes: dict[str, Any] = {
+        "metrics": {name: statistics.mean(each) for name, each in values.items()},
+        "spread": {name: statistics.stdev(each) if several else 0.0 for name, each in values.items()},
+        "seeds": [seed for result in results for seed in result.seeds],
+        "folders": tuple(folder for result in results for folder in result.folders),
+        "training_seconds": statistics.mean(result.training_seconds for result in results),
+        "pictures": round(statistics.mean(result.pictures for result in results)),
+    }
+    return Result(**{**vars(first), **changes})
+
+
+def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
+    """The indices of those that none beats in both: as cheap and better, or as good and cheaper; the cheapest first."""
+    order = sorted(range(len(costs)), key=lambda index: (costs[index], -values[index]))
+    front: list[int] = []
+    for index in order:
+        if not front or values[index] > values[front[-1]]:
+            front.append(index)
+    return front
+
+
+def recommendations(results: Sequence[Result]) -> list[str]:
+    """What the figures say, in plain sentences: for accuracy alone, and for each rate that changes the answer."""
+    if not results:
+        return ["Nothing came to its end, so there is nothing to recommend."]
+    best = max(results, key=lambda result: result.accuracy)
+    lines = [f"For accuracy alone: {_described(best)}."]
+    others = [result for result in results if result is not best]
+    if others:
+        second = max(others, key=lambda result: result.accuracy)
+        spread = max(best.spread.get(best.metric, 0), second.spread.get(second.metric, 0))
+        if best.accuracy - second.accuracy <= spread:
+            lines.append(
+                f"{second.name} is as good within the spread of the seeds (±{spread:.3f}): {_described(second)}."
+            )
+    answer = best
+    for rate in RATES:
+        fast = [result for result in results if result.throughput >= rate]
+        if not fast:
+            lines.append(f"None of them reaches {rate} pictures/s on this machine.")
+            break
+        winner = max(fast, key=lambda result: result.accuracy)
+        if winner is not answer:
+            lines.append(f"For at least {rate} pictures/s on this machine: {_described(winner)}.")
+            answer = winner
+    return lines
+
+
+def not_tried(results: Sequence[Result]) -> str:
+    """What the study says nothing of."""
+    tasks = {CATALOG[result.model].task for result in results}
+    tried = {result.model for result in results}
+    left = [name for name, system in CATALOG.items() if system.task in tasks and name not in tried]
+    systems = f"; of this task, {', '.join(left)}" if left else ""
+    return f"Not tried: longer training, pretrained weights, and options beyond those in the table{systems}."
+
+
+def _described(result: Result) -> str:
+    return f"{result.name} ({result.metric} {result.accuracy:.3f}, {result.throughput:.3g} pictures/s)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """All results of one or several studies, what failed and why, and what was asked."""
+
+    results: Sequence[Result]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_tables(folder: Path, findings: Findings) -> None:
+    """Write `results.json` and `results.csv`, each whole or not at all."""
+    rows = [asdict(result) for result in findings.results]
+    values = {"results": rows, "failures": dict(findings.failures), "facts": dict(findings.facts)}
+    with written_beside(folder / "results.json") as beside:
+        beside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    text = StringIO()
+    flat = [flat_row(result) for result in findings.results]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    with written_beside(folder / "results.csv") as beside:
+        beside.write_text(text.getvalue(), encoding="utf-8")
+
+
+def flat_row(result: Result) -> dict[str, Any]:
+    """A result as one row of a table, with units in the names."""
+    row: dict[str, Any] = {
+        "name": result.name,
+        "model": result.model,
+        **{name: round(value, 6) for name, value in result.metrics.items()},
+        **{f"{name} spread": round(value, 6) for name, value in result.spread.items() if "/" not in name},
+        "seeds": len(result.seeds),
+        "parameters (million)": round(result.parameters / 1e6, 4),
+        "GFLOPs": round(result.flops / 1e9, 4),
+        "memory (MiB)": round(result.memory / 2**20, 1),
+        "pictures/s": round(result.throughput, 4),
+    }
+    for step, its in result.latency.items():
+        row |= {f"{step} (s)": round(its.median, 6), f"{step} 10% (s)": round(its.low, 6)}
+        row[f"{step} 90% (s)"] = round(its.high, 6)
+    row |= {"training (s)": round(result.training_seconds, 1), "pictures seen": result.pictures}
+    return row | {"weights (MiB)": round(result.size / 2**20, 2)}

@@ -1,0 +1,118 @@
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delineate.data import synthesise
+from delineate.structures import InputError
+from delineate.study import Entry, Study, compare, load_results
+
+compare_module = importlib.import_module("delineate.study.compare")
+
+SMALL = {"crop_size": (48, 48), "batch_size": 4, "workers": 0}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study") / "data"
+    synthesise(folder, num_images=20, image_size=(64, 64))
+    return folder
+
+
+def study(data: Path, **changes: Any) -> Study:
+    entries = [
+        Entry(name="basic", model="segnet_basic", arguments={"width": 4}),
+        Entry(name="full", model="fcn_full_resolution", arguments={"width": 4, "depth": 2}),
+    ]
+    values: dict[str, Any] = {"data": data, "question": "segment", "entries": entries, "minutes": 0.05}
+    return Study(**{**values, "settings": SMALL, **changes})
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "study"
+    compare(study(data), out, say=lambda line: None)
+    return out
+
+
+def test_each_entry_is_trained_for_its_share_and_measured(finished: Path) -> None:
+    first, second = load_results(finished)
+    assert (first.name, second.name) == ("basic", "full")
+    for result in (first, second):
+        assert result.metric == "mIoU"
+        assert 0 < result.accuracy < 1
+        assert result.training_seconds > 0
+        assert result.pictures > 0
+        assert result.parameters > 100
+        assert result.flops > 1e5
+        assert result.size > 1000
+        steps = [result.latency[step].median for step in ("preprocess", "proposals", "network", "post-processing")]
+        assert all(step >= 0 for step in steps)
+        assert result.latency["total"].low <= result.latency["total"].median <= result.latency["total"].high
+    assert (finished / "results.csv").read_text().count("\n") == 3
+
+
+def test_called_again_it_trains_nothing_and_gives_the_same_table(finished: Path, data: Path) -> None:
+    before, lines = (finished / "results.json").read_bytes(), []
+    compare(study(data), finished, say=lines.append)
+    assert lines == ["basic, seed 0: finished before", "full, seed 0: finished before"]
+    assert (finished / "results.json").read_bytes() == before
+
+
+def test_a_killed_study_keeps_what_is_finished_and_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate_run = compare_module.evaluate_run
+
+    def killed(run: Path, *arguments: Any, **options: Any) -> Any:
+        if "full" in str(run):
+            raise KeyboardInterrupt
+        return evaluate_run(run, *arguments, **options)
+
+    monkeypatch.setattr(compare_module, "evaluate_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        compare(study(data), tmp_path / "out", say=lambda line: None)
+    (only,) = load_results(tmp_path / "out")
+    monkeypatch.undo()
+    weights = (tmp_path / "out" / "entries" / "full" / "seed-0" / "run" / "best.safetensors").read_bytes()
+    lines: list[str] = []
+    findings = compare(study(data), tmp_path / "out", say=lines.append)
+    assert lines[0] == "basic, seed 0: finished before"
+    assert findings.results[0] == only
+    assert len(findings.results) == 2
+    after = (tmp_path / "out" / "entries" / "full" / "seed-0" / "run" / "best.safetensors").read_bytes()
+    assert after == weights  # it was trained before, and measured now
+
+
+def test_one_that_fails_does_not_end_the_others(data: Path, tmp_path: Path) -> None:
+    entries = [
+        Entry(name="broken", model="unet", arguments={"backbone": "nothing_of_that_name"}),
+        Entry(name="basic", model="segnet_basic", arguments={"width": 4}),
+    ]
+    out, lines = tmp_path / "out", []
+    findings = compare(study(data, entries=entries, minutes=0.02), out, say=lines.append)
+    assert [result.name for result in findings.results] == ["basic"]
+    assert "nothing_of_that_name" in findings.failures["broken, seed 0"]
+    assert "Traceback" in (out / "entries" / "broken" / "seed-0" / "error.txt").read_text()
+    assert json.loads((out / "results.json").read_text())["failures"] == dict(findings.failures)
+
+
+def test_equal_pictures_are_equal_epochs(data: Path, tmp_path: Path) -> None:
+    findings = compare(study(data, fair="images", minutes=0.02), tmp_path / "out", say=lambda line: None)
+    first, second = findings.results
+    assert first.pictures == second.pictures > 0
+    assert set(json.loads((tmp_path / "out" / "pace.json").read_text())) == {"basic", "full"}
+
+
+def test_another_study_does_not_go_on_in_its_folder(finished: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds a study with another minutes; name another --out"):
+        compare(study(data, minutes=1.0), finished, say=lambda line: None)
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(InputError, match="is no empty folder and no study"):
+        compare(study(data), tmp_path, say=lambda line: None)
+    with pytest.raises(InputError, match=r"no study, there is no study\.json in it"):
+        load_results(tmp_path)
+    with pytest.raises(InputError, match="nothing to compare"):
+        compare(study(data, entries=[]), tmp_path / "none", say=lambda line: None)

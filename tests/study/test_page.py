@@ -1,0 +1,96 @@
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.study.samples import result
+
+from delineate.structures import InputError
+from delineate.study import write_study
+from delineate.study.page import family_of, read_findings, write_plot
+from delineate.study.results import Findings, write_tables
+
+RESULTS = [result("faster_rcnn", 0.5, 3.0), result("ssd", 0.45, 40.0), result("yolov2", 0.3, 35.0)]
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    findings = Findings(results=RESULTS, failures={"rcnn, seed 0": "a <i>bad</i> picture"}, facts={"data": "cells"})
+    write_study(tmp_path / "report.html", findings)
+    return tmp_path / "report.html"
+
+
+class Cells(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data.strip())
+
+
+def test_the_page_says_everything_and_needs_nothing(page: Path) -> None:
+    html = page.read_text()
+    parser = Cells()
+    parser.feed(html)
+    for name in ("faster_rcnn", "ssd", "yolov2", "dog <b>", "a <i>bad</i> picture", "rcnn, seed 0", "classification"):
+        assert name in parser.words
+    assert "For accuracy alone: faster_rcnn (AP 0.500, 3 pictures/s)." in parser.words
+    assert html.count("<svg") == 4
+    assert not re.search(r"""(src|href)=["']https?:""", html)
+
+
+def test_the_front_joins_what_is_not_beaten(tmp_path: Path) -> None:
+    write_plot(tmp_path / "plot.svg", RESULTS)
+    write_plot(tmp_path / "plot.png", RESULTS)
+    assert "faster_rcnn" in (tmp_path / "plot.svg").read_text()
+    assert Image.open(tmp_path / "plot.png").size[0] > 800
+
+
+def test_families_are_the_folders_of_the_systems() -> None:
+    assert [family_of(name) for name in ("unet", "localizer", "rcnn", "yolov1", "detr")] == [
+        *("dense", "whole", "region", "grid", "sets")
+    ]
+
+
+def test_several_studies_are_merged(tmp_path: Path) -> None:
+    for folder, results in (("a", RESULTS[:2]), ("b", [*RESULTS[1:], result("detr", 0.2, 5.0)])):
+        (tmp_path / folder).mkdir()
+        write_tables(tmp_path / folder, Findings(results=results, facts={"data": folder}))
+    merged = read_findings([tmp_path / "a", tmp_path / "b"])
+    assert [its.name for its in merged.results] == ["faster_rcnn", "ssd", "ssd (b)", "yolov2", "detr"]
+    assert merged.facts == {"a: data": "a", "b: data": "b"}
+    (tmp_path / "c").mkdir()
+    write_tables(tmp_path / "c", Findings(results=[result("unet", 0.2, 5.0, metric="mIoU", metrics={"mIoU": 0.2})]))
+    with pytest.raises(InputError, match="measured by AP, mIoU; merge those of one task"):
+        read_findings([tmp_path / "a", tmp_path / "c"])
+    with pytest.raises(InputError, match=r"no study, there is no results\.json"):
+        read_findings([tmp_path])
+
+
+def test_nothing_finished_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no entry came to its end"):
+        write_study(tmp_path / "report.html", Findings(results=[]))
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium here")
+@pytest.mark.parametrize("width", [1200, 380])
+def test_a_browser_shows_it_without_scrolling_sideways(page: Path, tmp_path: Path, width: int) -> None:
+    """The page's own script writes what it measured where the dump of the page shows it."""
+    probe = "<script>document.title = `${document.documentElement.scrollWidth} ${innerWidth}`;"
+    probe += "document.querySelector('#systems th:nth-child(4)').click();</script>"
+    (tmp_path / "probe.html").write_text(page.read_text().replace("</body>", probe + "</body>"))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    command = ["chromium", *options, f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
+    dumped = subprocess.run(
+        [*command, "--dump-dom", f"file://{tmp_path / 'probe.html'}"], capture_output=True, text=True, timeout=120
+    ).stdout
+    content, window = map(int, re.search(r"<title>(\d+) (\d+)</title>", dumped).groups())
+    assert content <= window
+    systems = dumped[dumped.index('id="systems"') :]
+    assert 'aria-sort="descending"' in systems[: systems.index("</thead>")]
+    order = [systems.index(f'<th scope="row">{name}</th>') for name in ("ssd", "yolov2", "faster_rcnn")]
+    assert order == sorted(order)  # by pictures/s
