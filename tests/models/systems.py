@@ -30,7 +30,7 @@ TINY: dict[str, dict[str, Any]] = {
     "faster_rcnn": REGION,
     "mask_rcnn": REGION,
     "keypoint_rcnn": REGION,
-    "yolov1": {"backbone": "resnet10t", "image_size": 128, "num_cells": 4, "width": 64, "head_width": 128},
+    "yolov1": {"backbone": "resnet10t", "image_size": 128, "num_cells": 4, "width": 64, "head": "direct"},
     "yolov2": {"backbone": "resnet10t", "image_size": 128, "width": 64},
     "ssd": {"backbone": "resnet10t", "image_size": 96, "smallest_scale": 0.2},
     "ssd300": {"backbone": "vgg11_bn"},

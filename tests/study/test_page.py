@@ -47,7 +47,8 @@ def test_the_front_joins_what_is_not_beaten(tmp_path: Path) -> None:
     write_plot(tmp_path / "plot.svg", RESULTS)
     write_plot(tmp_path / "plot.png", RESULTS)
     assert "faster_rcnn" in (tmp_path / "plot.svg").read_text()
-    assert Image.open(tmp_path / "plot.png").size[0] > 800
+    with Image.open(tmp_path / "plot.png") as plot:
+        assert plot.size[0] > 800
 
 
 def test_families_are_the_folders_of_the_systems() -> None:

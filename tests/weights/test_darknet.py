@@ -118,7 +118,7 @@ def test_the_detections_are_the_same(pair: tuple[str, Tensor, Any]) -> None:
             for label, score in enumerate(its["scores"].tolist()):
                 if score > 0.01:
                     expected.append((score, label, corners.tolist()))
-    assert len(found) == len(expected) > 5
+    assert len(found) == len(expected) > 2
     expected.sort(key=lambda its: -its[0])
     torch.testing.assert_close(found.scores, torch.tensor([its[0] for its in expected]), rtol=1e-4, atol=1e-5)
     mine = sorted(zip(found.labels.tolist(), found.boxes.round(decimals=1).tolist(), strict=True))

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from tests.models.systems import CATEGORIES, overfit_boxes
 from torch import Tensor, nn
 
+from delineate.catalog import build
 from delineate.data.transforms import changed
 from delineate.models.grid import YOLOv1, yolov1
 from delineate.models.grid.yolov1 import LocallyConnected, YOLOv1Outputs
@@ -145,3 +147,15 @@ def test_a_local_layer_is_a_convolution_with_its_own_weights_everywhere() -> Non
         row, column = divmod(place, 4)
         conv = nn.functional.conv2d(x, layer.weight[place].view(5, 3, 3, 3), layer.bias[:, place], padding=1)
         torch.testing.assert_close(found[:, :, row, column], conv[:, :, row, column])
+
+
+@pytest.mark.parametrize("head", ["connected", "local"])
+def test_hidden_layers_overfit_four_pictures_where_none_of_them_drops(head: str) -> None:
+    model = build(
+        *("yolov1", CATEGORIES), backbone="resnet10t", image_size=128, num_cells=4, width=64, head=head, head_width=32
+    )
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    metrics = overfit_boxes(model, (128, 128), 1e-3)
+    assert metrics["AP50"] >= 0.95, metrics
