@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from delineate.structures import InputError
 from delineate.viz.curves import INK
@@ -74,6 +75,9 @@ def _spread_limits(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_xlim(low / factor, high * factor**2.6)
     margin = max(0.08 * (max(values) - min(values)), 0.015)
     axes.set_ylim(max(0.0, min(values) - margin), max(values) + 1.6 * margin)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: set[int]) -> None:
