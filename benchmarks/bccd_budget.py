@@ -44,7 +44,7 @@ ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "rcnn": (
         "rcnn",
-        {"arguments": {"num_rois": 16, "warp_size": 64, "max_proposals": 1000}, "short_side": 320, **AS_THE_PEERS},
+        {"arguments": {"num_rois": 16, "warp_size": 64, "max_proposals": 300}, "short_side": 320, **AS_THE_PEERS},
     ),
     "sliding_window_detector": (
         "sliding_window_detector",
