@@ -59,8 +59,6 @@ def test_scales_are_those_of_the_paper() -> None:
 
 
 def test_bodies_of_one_picture_are_held_out_together(data: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(data, tmp_path / "data")
     for file in (tmp_path / "data").rglob("*val*"):
         if file.is_file():

@@ -95,14 +95,19 @@ def measure_here(predictor: Predictor, images: Sequence[Tensor]) -> Measurement:
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def count_flops(predictor: Predictor, image: Tensor) -> float:
     """Those of the network for one picture, as PyTorch counts them: convolutions and products of matrices."""
     model, batch = predictor.model, _batch(predictor, image)
     counter = FlopCounterMode(display=False)
     proposals = _searched(predictor, image)
+    learned = [weight for weight in model.parameters() if weight.requires_grad]
+    for weight in learned:  # the counter follows gradients, and stumbles over views of weights where there are none
+        weight.requires_grad_(False)
     with counter, sdpa_kernel(SDPBackend.MATH):  # other kernels of attention are not counted
         model(batch) if proposals is None else model(batch, [proposals])
+    for weight in learned:
+        weight.requires_grad_(True)
     return float(counter.get_total_flops())
 
 
