@@ -4,7 +4,7 @@ from pathlib import Path
 
 def test_the_plan_is_said_without_training(delineate: Callable, data: Path, tmp_path: Path) -> None:
     arguments = ["compare", data, "--out", tmp_path / "study", "--budget-minutes", 30, "--seeds", 2, "--dry-run"]
-    chosen = ["--models", "faster_rcnn", "--models", "ssd", "--backbones", "resnet10t", "--image-sizes", 96]
+    chosen = ["--models", "faster_rcnn,ssd", "--backbones", "resnet10t", "--image-sizes", 96]
     plan = delineate(*arguments, *chosen, "--json").json
     assert [entry["name"] for entry in plan["entries"]] == ["faster_rcnn resnet10t 96", "ssd resnet10t 96"]
     assert [entry["minutes"] for entry in plan["entries"]] == [15, 15]
@@ -34,6 +34,8 @@ def test_a_study_from_its_grid_to_its_page(delineate: Callable, data: Path, tmp_
 def test_mistakes_are_said_in_one_line(delineate: Callable, data: Path, tmp_path: Path) -> None:
     wrong = delineate("compare", data, "--out", tmp_path, "--models", "unet").mistake
     assert wrong.startswith("models: unet is no answer to 'detect'")
+    wrong = delineate("compare", data, "--out", tmp_path, "--image-sizes", "320,large").mistake
+    assert wrong == "image_sizes: 'large' is no number of pixels"
     assert delineate("report", tmp_path).mistake == (
         f"{tmp_path}: no study, there is no results.json in it; name a folder that `compare` wrote"
     )

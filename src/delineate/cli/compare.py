@@ -21,14 +21,14 @@ def compare(
     ] = "detect",
     budget_minutes: Annotated[float, typer.Option(min=0.01, help="Training time of all systems together.")] = 60,
     models: Annotated[
-        list[str] | None, typer.Option(help="A system, once for each; some of every family if not given.")
+        list[str] | None, typer.Option(help="Systems, with commas between; some of every family if not given.")
     ] = None,
-    backbones: Annotated[list[str] | None, typer.Option(help="A backbone, once for each.")] = None,
+    backbones: Annotated[list[str] | None, typer.Option(help="Backbones, with commas between.")] = None,
     image_sizes: Annotated[
-        list[int] | None, typer.Option(help="Side of the square, or else the shorter side, in pixels; once for each.")
+        list[str] | None, typer.Option(help="Sides of the square, or else the shorter side, in pixels, with commas.")
     ] = None,
-    upsamplers: Annotated[list[str] | None, typer.Option(help="An upsampler, once for each.")] = None,
-    proposers: Annotated[list[str] | None, typer.Option(help="A proposer, once for each.")] = None,
+    upsamplers: Annotated[list[str] | None, typer.Option(help="Upsamplers, with commas between.")] = None,
+    proposers: Annotated[list[str] | None, typer.Option(help="Proposers, with commas between.")] = None,
     fair: Annotated[
         Literal["time", "images"], typer.Option(help="What is equal: training time, or the pictures seen.")
     ] = "time",
@@ -57,11 +57,11 @@ def compare(
 
     entries = grid(
         task,
-        models=models or (),
-        backbones=backbones or (),
-        image_sizes=image_sizes or (),
-        upsamplers=upsamplers or (),
-        proposers=proposers or (),
+        models=_several(models),
+        backbones=_several(backbones),
+        image_sizes=_sizes(image_sizes),
+        upsamplers=_several(upsamplers),
+        proposers=_several(proposers),
     )
     study = Study(
         data=data,
@@ -90,6 +90,21 @@ def compare(
             print_line(f"open [bold]{escape(str(out / 'report.html'))}[/]")
     if findings.failures:
         raise typer.Exit(2)
+
+
+def _several(values: list[str] | None) -> list[str]:
+    """What was given with commas, or by the option more than once."""
+    return [part.strip() for value in values or () for part in value.split(",") if part.strip()]
+
+
+def _sizes(values: list[str] | None) -> list[int]:
+    from delineate.structures import InputError
+
+    sizes = _several(values)
+    for size in sizes:
+        if not size.isdigit() or int(size) < 1:
+            raise InputError(f"image_sizes: '{size}' is no number of pixels")
+    return [int(size) for size in sizes]
 
 
 def report(

@@ -29,6 +29,8 @@ from delineate.training import Evaluation, Run, TrainingSettings, evaluate_run, 
 from delineate.training.data import read_split, with_proposals
 from delineate.training.pace import pictures_a_second
 
+SAME_PICTURES = {"augment": "scale", "multi_scale": False}
+"""What a system's own recipe may not change, so that all see their pictures varied in the same way."""
 NUM_TIMED = 8
 """Pictures on which a system's time is measured."""
 Say = Callable[[str], None]
@@ -191,6 +193,7 @@ def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[
             "seed": seed,
             "out": out,
             "val_every": 10**6,  # the last weights are measured: a validation would choose by what it measures
+            **SAME_PICTURES,
             **(study.settings or {}),
             **entry.settings,
             **budget,
@@ -249,9 +252,10 @@ def _read_record(out: Path) -> dict[str, Any]:
 
 def _facts(study: Study) -> dict[str, str]:
     share = f"{study.share:.3g} minutes of training" if study.fair == "time" else "as many pictures seen"
+    seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
     return {
         "data": f"{study.data}, trained on '{study.train_split}', measured on '{study.split}'",
-        "equal for all": f"{share}, {study.seeds} seed{'s' if study.seeds > 1 else ''}, split, schedule, batch size",
+        "equal for all": f"{share}, {seeds}, split, schedule, augmentation, batch size",
     }
 
 
