@@ -88,7 +88,7 @@ def test_a_report_of_a_dense_system(delineate: Callable, data: Path, trained: Pa
         (["RUN", "nowhere"], "nowhere: there is no such folder"),
         (["RUN", "DATA", "--format", "cocoo"], "did you mean coco?"),
         (["RUN", "DATA", "--device", "tpu"], "'tpu' is not one of"),
-        (["RUN", "DATA", "--protocol", "voc"], "protocol: voc measures boxes, and segnet_basic gives label maps"),
+        (["RUN", "DATA", "--protocol", "voc"], "protocol: voc measures detections, and segnet_basic gives label maps"),
         (["RUN", "DATA", "--report", "report.pdf"], "report.pdf does not end with .html"),
         (["RUN", "DATA", "--report", "DATA"], "is a folder; name a file"),
     ],
