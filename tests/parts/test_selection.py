@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
+from delineate.parts import selection
 from delineate.parts.selection import Found, select
 
 BOXES = torch.tensor([[10.0, 10.0, 30.0, 30.0], [11.0, 10.0, 31.0, 30.0], [50.0, 20.0, 90.0, 40.0]])
@@ -54,3 +56,18 @@ def test_many_classes_are_thinned_out_as_torchvision_does() -> None:
     kept = batched_nms(boxes[rows], scores[rows, labels], labels, 0.5)[:100]
     assert torch.equal(its.boxes, boxes[rows][kept])
     assert torch.equal(its.labels, labels[kept])
+
+
+@pytest.mark.parametrize("max_detections", [5, 60, 10**6])
+def test_boxes_in_chunks_are_thinned_out_as_all_at_once(max_detections: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    corners = torch.rand(700, 2) * torch.tensor([60.0, 40.0])
+    boxes = torch.cat([corners, corners + 5 + 15 * torch.rand(700, 2)], 1)
+    scores = (torch.rand(700, 3) * 20).round() / 20  # many are equal
+    options = {"score_threshold": 0.1, "nms_threshold": 0.5, "max_detections": max_detections}
+
+    def selected(chunk: int) -> Found:
+        monkeypatch.setattr(selection, "CHUNK", chunk)
+        return select(scores, lambda rows, _: boxes[rows], (60, 80), **options)
+
+    for some, all_at_once in zip(selected(50), selected(10**6), strict=True):
+        assert torch.equal(some, all_at_once)
