@@ -52,7 +52,7 @@ def select(
     # from the best box to the worst, as NMS goes, and no further than it has to; what was suppressed suppresses nothing
     order = found.argsort(descending=True, stable=True)
     kept = order[:0]
-    for chunk in order.split(CHUNK):
+    for chunk in torch.split(order, CHUNK):
         rows = torch.cat([kept, chunk])
         kept = rows[nms(apart[rows], found[rows].double(), nms_threshold)]
         if len(kept) >= max_detections:
