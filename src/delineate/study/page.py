@@ -1,9 +1,7 @@
 """A study as one HTML file: scatters, tables, pictures side by side, and what follows from them."""
 
-import base64
 import json
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,7 @@ from delineate.structures.files import written_beside
 from delineate.study.results import Findings, Result, not_tried, pareto_front, recommendations
 from delineate.viz import draw_target, fitted
 from delineate.viz.curves import inline_svg, save_figure, style
-from delineate.viz.grid import to_pil
-from delineate.viz.report import page_environment
+from delineate.viz.report import data_uri, page_environment
 from delineate.viz.trade_off import Point, trade_off_figure
 
 NUM_PICTURES, WIDEST = 4, 420
@@ -169,9 +166,7 @@ def _side_by_side(results: Sequence[Result], dataset: Dataset) -> list[dict[str,
 
 def _drawn(image: Tensor, found: Any, dataset: Dataset) -> str:
     small, its = fitted(image, found, largest=WIDEST)
-    file = BytesIO()
-    to_pil(draw_target(small, its, dataset.categories)).save(file, "JPEG", quality=85, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return data_uri(draw_target(small, its, dataset.categories))
 
 
 def read_findings(folders: Sequence[Path]) -> Findings:

@@ -56,7 +56,7 @@ class Report:
 def write_report(path: Path, report: Report) -> None:
     """Write the report as one HTML file that needs no script, no network and no other file."""
     environment = page_environment()
-    environment.filters["data_uri"] = _data_uri
+    environment.filters["data_uri"] = data_uri
     page = environment.get_template("viz/report.html.j2").render(
         report=report, **_figures(report), columns_of=_columns, colors=_colors(report), nan=nan
     )
@@ -117,7 +117,8 @@ def _number(value: Number) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _data_uri(image: UInt8[Tensor, "3 h w"]) -> str:
+def data_uri(image: UInt8[Tensor, "3 h w"]) -> str:
+    """The picture as a JPEG inside of a page, very wide ones reduced."""
     picture = to_pil(image)
     picture.thumbnail((WIDEST_PICTURE, 20 * WIDEST_PICTURE), Image.Resampling.LANCZOS)
     file = BytesIO()

@@ -21,12 +21,12 @@ from torch.nn import functional as F
 
 from delineate.models.contract import Model
 from delineate.models.grid.darknet import conv_bn_leaky, darknet
+from delineate.models.grid.detections import detections
 from delineate.models.grid.options import DarknetOneOrTimm, Head, HeadWidth, ImageSize, NumBoxes, NumCells, Width
 from delineate.models.grid.responsible import centre_cells, first_of_each
-from delineate.ops.boxes import coverage, paired_iou, scale_boxes
+from delineate.ops.boxes import coverage, paired_iou
 from delineate.parts import backbones
 from delineate.parts.matching import IGNORED_COVER, objects_of
-from delineate.parts.selection import select
 from delineate.structures import Detections, Target
 
 COORD_WEIGHT, NO_OBJECT_WEIGHT = 5.0, 0.5
@@ -126,19 +126,15 @@ class YOLOv1(Model[YOLOv1Outputs, Detections]):
         """Class times confidence (equation 1), NMS class by class, and the way back to the original size."""
         scores = outputs.classes[:, :, None].clamp(0, 1) * outputs.confidences[..., None].clamp(0, 1)
         corners = self.corners(outputs.boxes, outputs.image_size).flatten(1, 2)
-        results = []
-        for score, boxes, size in zip(scores.flatten(1, 2), corners, sizes, strict=True):
-            found = select(
-                score,
-                lambda rows, _, boxes=boxes: boxes[rows],  # type: ignore[misc]
-                outputs.image_size,
-                score_threshold=self.score_threshold,
-                nms_threshold=self.nms_threshold,
-                max_detections=self.max_detections,
-            )
-            boxes = scale_boxes(found.boxes, outputs.image_size, size)
-            results.append(Detections(image_size=size, boxes=boxes, labels=found.labels, scores=found.scores))
-        return results
+        return detections(
+            scores.flatten(1, 2),
+            corners,
+            outputs.image_size,
+            sizes,
+            score_threshold=self.score_threshold,
+            nms_threshold=self.nms_threshold,
+            max_detections=self.max_detections,
+        )
 
 
 def _responsible(

@@ -23,13 +23,13 @@ from torchvision.ops import box_iou
 
 from delineate.models.contract import Model
 from delineate.models.grid.darknet import conv_bn_leaky, darknet
+from delineate.models.grid.detections import detections
 from delineate.models.grid.options import DarknetOrder, DarknetOrTimm, ImageSize, NumAnchors, Passthrough, Width
 from delineate.models.grid.responsible import centre_cells, first_of_each
 from delineate.ops.anchors import shape_iou
-from delineate.ops.boxes import coverage, paired_iou, scale_boxes
+from delineate.ops.boxes import coverage, paired_iou
 from delineate.parts import backbones
 from delineate.parts.matching import IGNORED_COVER, objects_of
-from delineate.parts.selection import select
 from delineate.structures import Detections, InputError, Target
 
 STRIDE, FINE_STRIDE = 32, 16
@@ -149,20 +149,16 @@ class YOLOv2(Model[YOLOv2Outputs, Detections]):
         """Objectness times class probability, NMS class by class, and the way back to the original size."""
         scores = outputs.objectness.sigmoid()[..., None] * outputs.logits.softmax(-1)
         decoded = self.decode(outputs.deltas, outputs.image_size)
-        results = []
-        for score, boxes, size in zip(scores, decoded, sizes, strict=True):
-            found = select(
-                score,
-                lambda rows, _, boxes=boxes: boxes[rows],  # type: ignore[misc]
-                outputs.image_size,
-                score_threshold=self.score_threshold,
-                nms_threshold=self.nms_threshold,
-                max_detections=self.max_detections,
-                max_candidates=self.max_candidates,
-            )
-            boxes = scale_boxes(found.boxes, outputs.image_size, size)
-            results.append(Detections(image_size=size, boxes=boxes, labels=found.labels, scores=found.scores))
-        return results
+        return detections(
+            scores,
+            decoded,
+            outputs.image_size,
+            sizes,
+            score_threshold=self.score_threshold,
+            nms_threshold=self.nms_threshold,
+            max_detections=self.max_detections,
+            max_candidates=self.max_candidates,
+        )
 
 
 def darknet_reorg(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b _c4 _h2 _w2"]:

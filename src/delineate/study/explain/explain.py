@@ -1,8 +1,6 @@
 """One picture through one system: the stages of its family, and the page that shows them."""
 
-import base64
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -23,8 +21,7 @@ from delineate.study.explain.region import explain_region
 from delineate.study.explain.sets import explain_sets
 from delineate.study.explain.stages import LARGEST, Seen, Stage, nothing
 from delineate.study.explain.whole import explain_whole
-from delineate.viz.grid import to_pil
-from delineate.viz.report import page_environment
+from delineate.viz.report import data_uri, page_environment
 from delineate.viz.scaling import READABLE, fitted
 
 
@@ -63,15 +60,9 @@ def explain(
 def write_explanation(path: Path, stages: Sequence[Stage], *, title: str, facts: str = "") -> None:
     """Write the stages as one HTML file that needs no script, no network and no other file."""
     shown = [
-        {"title": its.title, "line": its.line, "pictures": [(caption, _data_uri(p)) for caption, p in its.pictures]}
+        {"title": its.title, "line": its.line, "pictures": [(caption, data_uri(p)) for caption, p in its.pictures]}
         for its in stages
     ]
     page = page_environment().get_template("study/explain/page.html.j2").render(title=title, facts=facts, stages=shown)
     with written_beside(path) as beside:
         beside.write_text(page, encoding="utf-8")
-
-
-def _data_uri(image: UInt8[Tensor, "3 h w"]) -> str:
-    file = BytesIO()
-    to_pil(image).save(file, "JPEG", quality=88, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
