@@ -36,7 +36,7 @@ TINY: dict[str, dict[str, Any]] = {
     "ssd300": {"backbone": "vgg11_bn"},
     "ssd512": {"backbone": "vgg11_bn"},
     "detr": {"backbone": "resnet10t", "num_queries": 12, "width": 64, "num_layers": 2},
-    "detr_small": {"backbone": "resnet10t", "num_queries": 12, "width": 64, "num_layers": 2},
+    "detr_small": {"backbone": "resnet10t", "query_side": 4, "width": 64, "num_layers": 2},
 }
 """The smallest form of each system; one without an entry here runs as its preset is."""
 

@@ -2,7 +2,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from delineate.structures import Categories, Detections, Target
-from delineate.viz.objects import draw_names
+from delineate.viz.objects import draw_names, object_line_width
 from delineate.viz.palette import palette
 from delineate.viz.text import font_size, line_width, readable_on, text_size
 
@@ -48,6 +48,14 @@ def test_names_larger_than_their_object_are_left_out_and_scores_before_names() -
 def test_letters_and_lines_grow_with_the_picture() -> None:
     assert [line_width(size) for size in ((64, 64), (480, 640), (3000, 4000))] == [1, 2, 12]
     assert [font_size(size) for size in ((64, 64), (480, 640), (3000, 4000))] == [9, 14, 86]
+
+
+def test_lines_leave_small_objects_to_be_seen() -> None:
+    small, large = [100.0, 100, 136, 148], [100.0, 100, 900, 800]
+    assert object_line_width(found([large, large, small], (3000, 4000))) == 12
+    assert object_line_width(found([large, small, small], (3000, 4000))) == 3
+    assert object_line_width(found([[5.0, 5, 7, 7]], (480, 640))) == 1
+    assert object_line_width(found([small], (480, 640))) == 2
 
 
 def test_a_text_has_the_height_of_every_other_and_its_own_width() -> None:

@@ -23,7 +23,7 @@ from delineate.models.region import RegionDetector
 from delineate.structures import InputError
 from delineate.structures.files import written_beside
 from delineate.study.grid import TASKS, Entry, Question
-from delineate.study.measuring import measure
+from delineate.study.measuring import machine, measure
 from delineate.study.results import Findings, Result, together, write_tables
 from delineate.training import Evaluation, Run, TrainingSettings, evaluate_run, resume, train
 from delineate.training.data import read_split, with_proposals
@@ -255,7 +255,8 @@ def _facts(study: Study) -> dict[str, str]:
     seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
     return {
         "data": f"{study.data}, trained on '{study.train_split}', measured on '{study.split}'",
-        "equal for all": f"{share}, {seeds}, split, schedule, augmentation, batch size",
+        "equal for all": f"{share}, {seeds}, split, schedule, augmentation",
+        "machine": machine(study.device),
     }
 
 

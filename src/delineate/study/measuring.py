@@ -6,6 +6,7 @@ so that its memory is that of one system alone.
 
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -211,9 +212,22 @@ def _latency(seconds: Sequence[float]) -> Latency:
     return Latency(median=median, low=low, high=high)
 
 
+def machine(device: str) -> str:
+    """What a study on this `device` (auto, cpu, cuda) runs on, in words."""
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    cores = _num_cores()
+    return f"{cores} core{'s' if cores > 1 else ''} of a CPU ({platform.machine()})"
+
+
+def _num_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def main(run: str, device: str, *pictures: str) -> None:
     """Measure and print."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+    torch.set_num_threads(_num_cores())
     predictor = Predictor.load(run, device=device)
     images = [read_image(Path(picture)) for picture in pictures]
     print(json.dumps(asdict(measure_here(predictor, images))))

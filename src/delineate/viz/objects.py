@@ -9,9 +9,18 @@ from delineate.viz.text import BLACK, RGB, WHITE, font, font_size, line_width, r
 Rectangle = tuple[int, int, int, int]
 
 
+def object_line_width(target: Target | Detections) -> int:
+    """Pixels of a line around objects: as the picture has them, or less where most objects are small."""
+    width = line_width(target.image_size)
+    if len(target) == 0:
+        return width
+    sides = (target.boxes[:, 2:] - target.boxes[:, :2]).amin(1)
+    return max(1, min(width, round(sides.median().item() / 12)))
+
+
 def draw_boxes(draw: ImageDraw.ImageDraw, target: Target | Detections) -> None:
     """Boxes in the colours of their classes, the first row on top."""
-    width = line_width(target.image_size)
+    width = object_line_width(target)
     colors = palette(int(target.labels.max()) + 1)
     for box, label in reversed(list(zip(target.boxes.tolist(), target.labels.tolist(), strict=True))):
         x1, y1, x2, y2 = (round(value) for value in box)
@@ -42,7 +51,7 @@ def draw_skeletons(canvas: Image.Image, target: Target | Detections, categories:
     scale = 2 if max(canvas.size) < 2048 else 1  # drawn in double size and halved, lines are smooth
     large = canvas.resize((canvas.width * scale, canvas.height * scale), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(large)
-    width = line_width(target.image_size) * scale
+    width = object_line_width(target) * scale
     colors = [_side_color(name) for name in categories.keypoint_names]
     for points, visibility in zip((target.keypoints * scale).tolist(), target.visibility.tolist(), strict=True):
         limbs = [edge for edge in categories.skeleton if visibility[edge[0]] and visibility[edge[1]]]

@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.masks import decode_rle
 from delineate.structures import IGNORE, Categories, Detections, InputError, LabelMap, Target
-from delineate.viz.objects import draw_boxes, draw_names, draw_skeletons
+from delineate.viz.objects import draw_boxes, draw_names, draw_skeletons, object_line_width
 from delineate.viz.palette import palette
 from delineate.viz.text import line_width
 
@@ -29,7 +29,8 @@ def draw_label_map(
     """
     _check_size(image, label_map.shape, "label_map")
     regions = label_map.where(label_map < categories.num_classes, NOTHING).where(label_map != IGNORE, HATCHED)
-    return _paint(image, regions, palette(categories.num_classes), alpha)
+    width = line_width((image.shape[1], image.shape[2]))
+    return _paint(image, regions, palette(categories.num_classes), alpha, width)
 
 
 def draw_target(
@@ -56,9 +57,9 @@ def draw_target(
         )
     if isinstance(target, Detections) and target.rles is not None:
         each = (decode_rle([rle], target.image_size)[0] for rle in target.rles)
-        image = _paint(image, _regions(target, each), palette(categories.num_classes)[target.labels], alpha)
+        image = _paint_objects(image, _regions(target, each), target, categories, alpha)
     elif isinstance(target, Target) and target.masks is not None:
-        image = _paint(image, _regions(target, target.masks), palette(categories.num_classes)[target.labels], alpha)
+        image = _paint_objects(image, _regions(target, target.masks), target, categories, alpha)
     elif isinstance(target, Target) and target.label_map is not None:
         image = draw_label_map(image, target.label_map, categories, alpha)
     if len(target) == 0:
@@ -93,18 +94,27 @@ def _regions(target: Target | Detections, masks: Iterable[Bool[Tensor, "h w"]]) 
     return regions
 
 
-def _paint(
-    image: UInt8[Tensor, "3 h w"], regions: Int64[Tensor, "h w"], colors: UInt8[Tensor, "n 3"], alpha: float
+def _paint_objects(
+    image: UInt8[Tensor, "3 h w"],
+    regions: Int64[Tensor, "h w"],
+    target: Target | Detections,
+    categories: Categories,
+    alpha: float,
 ) -> UInt8[Tensor, "3 h w"]:
-    """Tint region `i` with `colors[i]`, draw its border, and hatch what is `HATCHED`."""
-    size = line_width((image.shape[1], image.shape[2]))
-    hatches = _hatches(regions.shape[0], regions.shape[1], period=4 * size)
+    return _paint(image, regions, palette(categories.num_classes)[target.labels], alpha, object_line_width(target))
+
+
+def _paint(
+    image: UInt8[Tensor, "3 h w"], regions: Int64[Tensor, "h w"], colors: UInt8[Tensor, "n 3"], alpha: float, width: int
+) -> UInt8[Tensor, "3 h w"]:
+    """Tint region `i` with `colors[i]`, draw its border `width` pixels wide, and hatch what is `HATCHED`."""
+    hatches = _hatches(regions.shape[0], regions.shape[1], period=4 * width)
     table = torch.cat([colors, torch.tensor([[70, 70, 74], [150, 150, 156]], dtype=torch.uint8)])
     index = regions.where(regions != HATCHED, len(colors) + hatches).clamp(min=0)
     tint = table[index].permute(2, 0, 1).float()
     weight = torch.full(regions.shape, alpha)
     weight[regions == HATCHED] = max(alpha, 0.6)
-    weight[_borders(regions, size) & (regions >= 0)] = 1.0
+    weight[_borders(regions, width) & (regions >= 0)] = 1.0
     weight[regions == NOTHING] = 0.0
     return image.float().lerp(tint, weight).round().to(torch.uint8)
 

@@ -98,7 +98,7 @@ def _arguments(file: Path, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def _translated(theirs: Mapping[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:
     """Their weights under our names, of the classes that are kept."""
-    weights = {"queries": theirs[QUERIES].clone()}
+    weights = {"queries.weight": theirs[QUERIES].clone()}
     for key, value in theirs.items():
         name = _our_name(key)
         if name is not None:

@@ -1,3 +1,4 @@
+import importlib
 import math
 from itertools import permutations
 
@@ -5,8 +6,9 @@ import pytest
 import torch
 from torchvision.ops import box_convert, generalized_box_iou
 
-from delineate.models.sets.detr import Objects, assign, detr, set_losses
-from delineate.models.sets.transformer import sine_places
+from delineate.models.sets.detr import Objects, assign, detr, detr_small, set_losses
+from delineate.models.sets.places import sine_places
+from delineate.models.sets.queries import PlacedQueries
 from delineate.structures import InputError, Target
 
 NONE = torch.zeros(0, 4)
@@ -31,7 +33,7 @@ def test_no_object_weighs_a_tenth() -> None:
     objects = Objects(torch.tensor([1]), torch.tensor([[0.5, 0.5, 0.2, 0.2]]), NONE)
     logits = torch.tensor([[[0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]])
     boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1]]])
-    losses = set_losses(logits, boxes, [objects], 1)
+    losses = set_losses(logits, boxes, [objects])
     first, second = -math.log(math.exp(2) / (2 + math.exp(2))), -math.log(math.exp(1) / (2 + math.exp(1)))
     assert losses["class"].item() == pytest.approx((first + 0.1 * second) / 1.1)
     assert losses["box"].item() == pytest.approx(0, abs=1e-6)
@@ -42,7 +44,7 @@ def test_a_query_on_a_crowd_says_nothing_wrong() -> None:
     crowd = Objects(torch.zeros(0, dtype=torch.int64), NONE, torch.tensor([[0.0, 0.0, 0.5, 1.0]]))
     logits = torch.tensor([[[9.0, 0.0], [0.0, 9.0]]], requires_grad=True)
     boxes = torch.tensor([[[0.25, 0.5, 0.2, 0.2], [0.75, 0.5, 0.2, 0.2]]])
-    set_losses(logits, boxes, [crowd], 1)["class"].backward()
+    set_losses(logits, boxes, [crowd])["class"].backward()
     assert logits.grad is not None
     assert not logits.grad[0, 0].any()
     assert logits.grad[0, 1].any()
@@ -68,3 +70,36 @@ def test_every_layer_learns() -> None:
 def test_a_width_that_the_heads_cannot_share_is_refused() -> None:
     with pytest.raises(InputError, match="width: 100 is no multiple of 8, the number of attention heads"):
         detr(num_classes=2, backbone="resnet10t", width=100)
+
+
+def test_placed_queries_begin_with_the_features_and_the_box_of_their_place() -> None:
+    queries = PlacedQueries(4, 16)
+    rows = torch.arange(4.0)
+    memory = torch.stack([rows.expand(4, 4), rows[:, None].expand(4, 4)])[None].repeat(1, 8, 1, 1)  # x and y
+    content, places = queries(memory)
+    torch.testing.assert_close(content[0, :, :2], torch.cartesian_prod(rows, rows).flip(1))
+    torch.testing.assert_close(places[0], sine_places((4, 4), 16), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(queries.boxes[6].sigmoid(), torch.tensor([0.625, 0.375, 0.25, 0.25]))
+
+
+def test_objects_are_repeated_but_leave_half_of_the_queries_free() -> None:
+    objects = some_objects(3)
+    assert objects.repeated(4, most=20).labels.tolist() == objects.labels.repeat(4).tolist()
+    assert objects.repeated(4, most=20).boxes.shape == (12, 4)
+    assert len(objects.repeated(4, most=8).labels) == 6
+    assert len(objects.repeated(4, most=2).labels) == 3
+    assert len(some_objects(0).repeated(4, most=2).labels) == 0
+
+
+def test_only_the_last_layer_is_alone_with_its_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+
+    def counted(logits: torch.Tensor, boxes: torch.Tensor, objects: list[Objects]) -> dict[str, torch.Tensor]:
+        counts.append([len(its.labels) for its in objects])
+        return set_losses(logits, boxes, objects)
+
+    monkeypatch.setattr(importlib.import_module("delineate.models.sets.detr"), "set_losses", counted)
+    model = detr_small(num_classes=2, backbone="resnet10t", query_side=4, width=16, num_layers=3)
+    target = Target(image_size=(64, 64), boxes=torch.tensor([[8.0, 8.0, 30.0, 40.0]]), labels=torch.tensor([1]))
+    model.loss(torch.randn(1, 3, 64, 64), [target])
+    assert counts == [[3], [3], [3], [1]]  # before the first layer, and after each

@@ -190,7 +190,7 @@ def yolov1(
     """YOLOv1; the paper's is `--backbone darknet24 --head-width 4096`."""
     body = darknet(backbone, version=1)
     reduce: nn.Module = nn.Identity()
-    if image_size / num_cells > body.strides[-1]:
+    if image_size >= 2 * num_cells * body.strides[-1]:
         reduce = conv_bn_leaky(body.channels[-1], width, stride=2)
     else:
         width = body.channels[-1]

@@ -1,7 +1,7 @@
 """DETR: Carion, Massa, Synnaeve, Usunier, Kirillov, Zagoruyko 2020, "End-to-end object detection with transformers".
 
     picture ─► backbone ─► 1x1 ─► encoder ─► memory ─┐
-                            learned queries ─► decoder ─► classes (C and "no object") and a box for each query
+                                    queries ─► decoder ─► classes (C and "no object") and a box for each query
 
 B  pictures    L  decoder layers    Q  queries    C  classes; the last logit, number C, is "no object"
 
@@ -20,8 +20,9 @@ from torch.nn import functional as F
 from torchvision.ops import box_convert, generalized_box_iou
 
 from delineate.models.contract import Model
-from delineate.models.sets.options import Backbone, FrozenNorm, NumLayers, NumQueries, Width
-from delineate.models.sets.transformer import Transformer
+from delineate.models.sets.options import Backbone, FrozenNorm, NumLayers, NumQueries, QuerySide, Width
+from delineate.models.sets.queries import LearnedQueries, PlacedQueries
+from delineate.models.sets.transformer import Attention, Transformer
 from delineate.ops.boxes import coverage
 from delineate.parts import backbones
 from delineate.parts.matching import IGNORED_COVER, objects_of
@@ -34,10 +35,15 @@ NO_OBJECT_WEIGHT = 0.1
 NUM_HEADS = 8
 IGNORED = -100
 SMALLEST_SIDE = 1e-2
+QUERIES_AN_OBJECT = 3
+"""Of the small preset."""
 
 
 class DETROutputs(NamedTuple):
-    """What each decoder layer says of each query; the last layer's is the result, the others' are auxiliary."""
+    """What each decoder layer says of each query; the last layer's is the result, the others' are auxiliary.
+
+    Placed queries say something before the first layer, too.
+    """
 
     logits: Float[Tensor, "l b q c1"]
     boxes: Float[Tensor, "l b q 4"]
@@ -50,19 +56,33 @@ class Objects(NamedTuple):
     boxes: Float[Tensor, "n 4"]
     ignored: Float[Tensor, "m 4"]
 
+    def repeated(self, times: int, *, most: int) -> "Objects":
+        """The same with every object as often, or less often where that makes more than `most`."""
+        times = max(1, min(times, most // max(1, len(self.labels))))
+        return Objects(self.labels.repeat(times), self.boxes.repeat(times, 1), self.ignored)
+
 
 class DETR(Model[DETROutputs, Detections]):
-    """Queries to detections; the same picture gives the same, whatever runs beside it."""
+    """Queries to detections; the same picture gives the same, whatever runs beside it.
+
+    `project` makes the transformer's channels of the backbone's last level. In training, every layer but the last
+    matches each object with `queries_an_object` queries.
+    """
 
     def __init__(
-        self, *, backbone: backbones.Backbone, transformer: Transformer, num_queries: int, num_classes: int
+        self,
+        *,
+        backbone: backbones.Backbone,
+        project: nn.Module,
+        transformer: Transformer,
+        queries: LearnedQueries | PlacedQueries,
+        num_classes: int,
+        queries_an_object: int = 1,
     ) -> None:
         super().__init__()
         width = transformer.width
-        self.num_classes = num_classes
-        self.backbone, self.transformer = backbone, transformer
-        self.project = nn.Conv2d(backbone.channels[-1], width, 1)
-        self.queries = nn.Parameter(torch.randn(num_queries, width))
+        self.num_classes, self.queries_an_object = num_classes, queries_an_object
+        self.backbone, self.project, self.transformer, self.queries = backbone, project, transformer, queries
         self.classify = nn.Linear(width, num_classes + 1)
         self.regress = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 4)])
 
@@ -70,18 +90,17 @@ class DETR(Model[DETROutputs, Detections]):
         features = self.project(self.backbone(images).levels[-1])
         states = self.transformer(features, self.queries)
         first, second, last = self.regress
-        boxes = last(F.relu(second(F.relu(first(states)))))
-        return DETROutputs(self.classify(states).float(), boxes.float().sigmoid())
+        moved = last(F.relu(second(F.relu(first(states))))).float()
+        return DETROutputs(self.classify(states).float(), (self.queries.boxes + moved).sigmoid())
 
     def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Section 3.1, equation 2: log loss of matched classes, L1 and generalised IoU of boxes, summed over layers."""
         outputs = self(images)
         objects = [_objects(target, images.device) for target in targets]
-        count = max(1, sum(len(its.labels) for its in objects))
-        by_layer = [
-            set_losses(logits, boxes, objects, count)
-            for logits, boxes in zip(outputs.logits, outputs.boxes, strict=True)
-        ]
+        num_queries = outputs.logits.shape[2]
+        several = [its.repeated(self.queries_an_object, most=num_queries // 2) for its in objects]
+        wanted = [*[several] * (len(outputs.logits) - 1), objects]
+        by_layer = [set_losses(*its) for its in zip(outputs.logits, outputs.boxes, wanted, strict=True)]
         return {name: torch.stack([losses[name] for losses in by_layer]).sum() for name in by_layer[0]}
 
     def postprocess(self, outputs: DETROutputs, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
@@ -100,9 +119,10 @@ class DETR(Model[DETROutputs, Detections]):
 
 
 def set_losses(
-    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[Objects], count: int
+    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[Objects]
 ) -> dict[str, Tensor]:
-    """The losses of one decoder layer, weighted; `count` is the number of objects in the batch."""
+    """The losses of one decoder layer, weighted; those of boxes are the mean over the batch's objects."""
+    count = max(1, sum(len(its.labels) for its in objects))
     background = logits.shape[-1] - 1
     labels = torch.full(logits.shape[:2], background, device=logits.device)
     found, wanted = [], []
@@ -170,40 +190,53 @@ def detr(
     body = backbones.timm_backbone(backbone)
     if frozen_norm:
         body.freeze_norms()
-    return _detr(body, num_classes, num_queries, width, num_layers, hidden=8 * width, dropout=0.1)
+    return DETR(
+        backbone=body,
+        project=nn.Conv2d(body.channels[-1], width, 1),
+        transformer=_transformer(width, num_layers, hidden=8 * width, dropout=0.1),
+        queries=LearnedQueries(num_queries, width),
+        num_classes=num_classes,
+    )
 
 
 def detr_small(
     *,
     num_classes: int,
     backbone: Backbone = "resnet18",
-    num_queries: NumQueries = 50,
+    query_side: QuerySide = 12,
     width: Width = 128,
-    num_layers: NumLayers = 3,
+    num_layers: NumLayers = 2,
 ) -> DETR:
     """DETR for hundreds or thousands of pictures, from scratch.
 
-    Fewer layers, as each has to learn anew where to look; narrow ones without dropout, as a short training underfits
-    rather than overfits; fewer queries, as those that never win learn nothing but "no object". Its recipe has a higher
-    learning rate and clips gradients less. Raises `InputError` for a width that the heads cannot share.
+    What helps, and why (docs/results.md has by how much): queries that stand on a grid know where to look, and answer
+    before the first layer, so that encoder and backbone learn as directly as a grid system does (Anchor DETR). Features
+    enter through batch norm, and attention begins with what is alike: else places mix before any of them means
+    anything. Each object is matched with several queries in every layer but the last, which learns to choose among them
+    (Jia et al. 2023, H-DETR, section 3.2). Stride 16, as small objects are smaller than cells of 32. Few narrow layers,
+    small batches, no dropout: a short training is short of steps.
+
+    Raises `InputError` for a width that the heads cannot share.
     """
-    body = backbones.timm_backbone(backbone)
-    return _detr(body, num_classes, num_queries, width, num_layers, hidden=4 * width, dropout=0.0)
+    body = backbones.timm_backbone(backbone, deepest_stride=16)
+    transformer = _transformer(width, num_layers, hidden=4 * width, dropout=0.0)
+    for module in transformer.modules():
+        if isinstance(module, Attention):
+            module.begin_with_likeness()
+    return DETR(
+        backbone=body,
+        project=nn.Sequential(nn.Conv2d(body.channels[-1], width, 1, bias=False), nn.BatchNorm2d(width)),
+        transformer=transformer,
+        queries=PlacedQueries(query_side, width),
+        num_classes=num_classes,
+        queries_an_object=QUERIES_AN_OBJECT,
+    )
 
 
-def _detr(
-    body: backbones.Backbone,
-    num_classes: int,
-    num_queries: int,
-    width: int,
-    num_layers: int,
-    *,
-    hidden: int,
-    dropout: float,
-) -> DETR:
+def _transformer(width: int, num_layers: int, *, hidden: int, dropout: float) -> Transformer:
     if width % NUM_HEADS:
         raise InputError(f"width: {width} is no multiple of {NUM_HEADS}, the number of attention heads")
-    transformer = Transformer(
+    return Transformer(
         width=width,
         num_heads=NUM_HEADS,
         hidden=hidden,
@@ -211,4 +244,3 @@ def _detr(
         num_decoder_layers=num_layers,
         dropout=dropout,
     )
-    return DETR(backbone=body, transformer=transformer, num_queries=num_queries, num_classes=num_classes)

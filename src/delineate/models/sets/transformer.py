@@ -6,13 +6,15 @@ Normalisation comes after each residual sum (Vaswani et al. 2017). Where somethi
 of every attention, and never to its values.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from delineate.models.sets.places import sine_places
+from delineate.models.sets.queries import Queries
 
 
 class Attention(nn.Module):
@@ -30,6 +32,10 @@ class Attention(nn.Module):
         attended = F.scaled_dot_product_attention(*heads)
         out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return out
+
+    def begin_with_likeness(self) -> None:
+        """Begin by looking at what is alike: the weights of the keys are those of the queries, but for learning."""
+        self.key.load_state_dict(self.query.state_dict())
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.num_heads, -1).transpose(1, 2)
@@ -107,16 +113,23 @@ class Transformer(nn.Module):
         self.decoder = nn.ModuleList(DecoderLayer(**options) for _ in range(num_decoder_layers))  # type: ignore[arg-type]
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, features: Float[Tensor, "b d h w"], queries: Float[Tensor, "q d"]) -> Float[Tensor, "l b q d"]:
+    def forward(
+        self, features: Float[Tensor, "b d h w"], make_queries: Callable[[Tensor], Queries]
+    ) -> Float[Tensor, "l b q d"]:
+        """`make_queries` gets what the encoder makes of the features.
+
+        Queries that know something answer before the first layer, too.
+        """
         grid = (features.shape[-2], features.shape[-1])
         places = sine_places(grid, self.width).to(features)[None]
         memory = features.flatten(2).transpose(1, 2)
         for layer in self.encoder:
             memory = layer(memory, places)
-        x = features.new_zeros(len(features), *queries.shape)
-        states = []
+        content, there = make_queries(memory.transpose(1, 2).view_as(features))
+        states = [] if content is None else [self.norm(content)]
+        x = memory.new_zeros(len(memory), *there.shape[1:]) if content is None else content
         for layer in self.decoder:
-            x = layer(x, queries[None], memory, places)
+            x = layer(x, there, memory, places)
             states.append(self.norm(x))
         return torch.stack(states)
 
@@ -126,21 +139,3 @@ def _linear(in_features: int, out_features: int) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)  # section 4, technical details
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def sine_places(grid: Sequence[int], width: int) -> Float[Tensor, "s d"]:
-    """What tells the places of a `(rows, columns)` grid apart: sines and cosines of y, then of x.
-
-    Wavelengths rise from channel to channel (appendix A.4); positions go from 0 to 2π over the picture, whatever its
-    size.
-    """
-    half = width // 2
-    wavelengths = 10000 ** (2 * (torch.arange(half) // 2) / half)
-    parts = []
-    for side in grid:
-        positions = torch.arange(1, side + 1) / (side + 1e-6) * 2 * math.pi
-        angles = positions[:, None] / wavelengths
-        parts.append(torch.stack([angles[:, 0::2].sin(), angles[:, 1::2].cos()], 2).flatten(1))
-    y, x = parts
-    rows, columns = grid
-    return torch.cat([y[:, None].expand(-1, columns, -1), x[None].expand(rows, -1, -1)], 2).flatten(0, 1)

@@ -1,0 +1,64 @@
+"""Where queries come from: learned, as in DETR, or standing on a grid over the picture, as in Anchor DETR.
+
+B  pictures    Q  queries    D  width
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from delineate.models.sets.places import sines
+
+
+class Queries(NamedTuple):
+    """What queries begin with: what they know, `None` for nothing, and what stands for their places."""
+
+    content: Float[Tensor, "b q d"] | None
+    places: Float[Tensor, "1 q d"]
+
+
+class LearnedQueries(nn.Module):
+    """Queries that know nothing and learn what to look for (Carion et al. 2020, DETR, section 3.2).
+
+    All begin with a box in the middle, of half the picture's sides.
+    """
+
+    boxes: Tensor
+
+    def __init__(self, num_queries: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_queries, width))
+        self.register_buffer("boxes", torch.zeros(num_queries, 4), persistent=False)
+
+    def forward(self, memory: Float[Tensor, "b d h w"]) -> Queries:
+        return Queries(None, self.weight[None])
+
+
+class PlacedQueries(nn.Module):
+    """Queries that stand on a grid over the picture (Wang et al. 2022, Anchor DETR, section 3.2).
+
+    Each begins with the features of its place, and with a box there that is as large as a cell of the grid. `boxes` are
+    the logits of those, `cx cy w h` as shares of the picture's sides.
+    """
+
+    boxes: Tensor
+
+    def __init__(self, side: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+        middles = (torch.arange(side) + 0.5) / side
+        y, x = torch.meshgrid(middles, middles, indexing="ij")
+        boxes = torch.stack([x, y, torch.full_like(x, 1 / side), torch.full_like(x, 1 / side)], 2).flatten(0, 1)
+        self.register_buffer("boxes", boxes.logit(), persistent=False)
+
+    def forward(self, memory: Float[Tensor, "b d h w"]) -> Queries:
+        centres = self.boxes[:, :2].sigmoid()
+        grid = (2 * centres - 1).to(memory).expand(len(memory), 1, -1, -1)
+        content = F.grid_sample(memory, grid, align_corners=False)[:, :, 0].transpose(1, 2)
+        to_far_side = 0.5 / centres.new_tensor(
+            [memory.shape[-1], memory.shape[-2]]
+        )  # where memory's places are counted
+        return Queries(content, sines(centres.flip(1) + to_far_side.flip(0), self.width).to(memory)[None])
