@@ -34,6 +34,17 @@ def test_an_image_size_is_an_option_of_some_and_the_shorter_side_of_others() -> 
     assert (shorter.arguments, shorter.settings) == ({}, {"short_side": 320})
 
 
+def test_a_system_may_have_options_of_its_own() -> None:
+    narrow, plain, small = grid(
+        "segment", models=["unet:width=16:backbone=plain", "unet"], upsamplers=["nearest"], backbones=["plain"]
+    )[0:2] + grid("detect", models=["ssd:image-size=160:smallest-scale=0.08"], image_sizes=[])
+    assert (narrow.name, plain.name) == ("unet width=16 backbone=plain nearest", "unet plain nearest")
+    assert narrow.arguments == {"width": 16, "backbone": "plain", "upsampler": "nearest"}
+    assert small.arguments == {"image_size": 160, "smallest_scale": 0.08}
+    own, other = grid("detect", models=["ssd:image_size=160", "ssd"], image_sizes=[320])
+    assert (own.arguments, other.arguments) == ({"image_size": 160}, {"image_size": 320})
+
+
 def test_proposers_are_exchanged_where_there_are_any() -> None:
     entries = grid("detect", models=["fast_rcnn", "ssd"], proposers=["selective_search", "rpn"])
     assert [entry.name for entry in entries] == ["fast_rcnn selective_search", "fast_rcnn rpn", "ssd"]
@@ -44,6 +55,9 @@ def test_proposers_are_exchanged_where_there_are_any() -> None:
     [
         ({"models": ["unet"]}, "models: unet is no answer to 'detect'; these are: sliding_window_detector, rcnn"),
         ({"models": ["fastrcnn"]}, "model: 'fastrcnn' is not in the catalog; near: fast_rcnn"),
+        ({"models": ["ssd:sides=3"]}, "models: 'sides=3' is no OPTION=VALUE of ssd; its options are backbone"),
+        ({"models": ["ssd:image_size"]}, "models: 'image_size' is no OPTION=VALUE of ssd"),
+        ({"models": ["ssd:image_size=large"]}, "models: ssd:image_size=large: Input should be a valid integer"),
         ({"models": ["ssd"], "upsamplers": ["nearest"]}, "upsamplers: none of the systems takes nearest"),
         ({"models": ["fast_rcnn"], "proposers": ["edge_boxes"]}, "proposers: none of the systems takes edge_boxes"),
     ],

@@ -21,7 +21,11 @@ def compare(
     ] = "detect",
     budget_minutes: Annotated[float, typer.Option(min=0.01, help="Training time of all systems together.")] = 60,
     models: Annotated[
-        list[str] | None, typer.Option(help="Systems, with commas between; some of every family if not given.")
+        list[str] | None,
+        typer.Option(
+            help="Systems, with commas between; some of every family if not given. Options that only one of them is to "
+            "have stand behind it: ssd:smallest_scale=0.08."
+        ),
     ] = None,
     backbones: Annotated[list[str] | None, typer.Option(help="Backbones, with commas between.")] = None,
     image_sizes: Annotated[

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Literal, get_args, get_origin
 
+from pydantic import TypeAdapter, ValidationError
+
 from delineate.catalog import CATALOG, Task, find_system, options
 from delineate.structures import InputError
 
@@ -41,29 +43,48 @@ def grid(
 ) -> list[Entry]:
     """Every system with every option that it has; without `models`, some of each family.
 
-    An image size is the side of the square that a system resizes to, or else the shorter side. Raises `InputError` for
-    a system of another task, and for an option or a value that no system of the grid has.
+    A model may have options of its own, `unet:backbone=plain:width=16`. An image size is the side of the square that a
+    system resizes to, or else the shorter side. Raises `InputError` for a system of another task, and for an option or
+    a value that no system of the grid has.
     """
     axes = {"backbone": backbones, "image_size": image_sizes, "upsampler": upsamplers, "proposer": proposers}
     used: dict[str, set[Any]] = {name: set() for name in axes}
     entries: dict[str, Entry] = {}
-    for model in models or DEFAULTS[question]:
+    for described in models or DEFAULTS[question]:
+        model, fixed = _with_options(described)
         if find_system(model).task != TASKS[question]:
             there = ", ".join(name for name, system in CATALOG.items() if system.task == TASKS[question])
             raise InputError(f"models: {model} is no answer to '{question}'; these are: {there}")
         own = options(model)
-        taken = {axis: [value for value in values if _takes(own, axis, value)] for axis, values in axes.items()}
+        asked = {axis: values for axis, values in axes.items() if axis not in fixed}
+        taken = {axis: [value for value in values if _takes(own, axis, value)] for axis, values in asked.items()}
         for axis, values in taken.items():
             used[axis] |= set(values)
         chosen = {axis: values for axis, values in taken.items() if values}
         for combination in product(*chosen.values()):
-            entry = _entry(model, dict(zip(chosen, combination, strict=True)), own)
+            entry = _entry(model, fixed, dict(zip(chosen, combination, strict=True)), own)
             entries[entry.name] = entry
-    for axis, asked in axes.items():
-        for value in asked:
+    for axis, values in axes.items():
+        for value in values:
             if value not in used[axis]:
                 raise InputError(f"{axis}s: none of the systems takes {value}; leave it out")
     return list(entries.values())
+
+
+def _with_options(described: str) -> tuple[str, dict[str, Any]]:
+    """The system in `NAME:OPTION=VALUE:...`, and its options as their type hints have them."""
+    model, *given = described.split(":")
+    own, values = options(model), {}
+    for part in given:
+        name, equals, text = part.partition("=")
+        name = name.replace("-", "_")
+        if not equals or name not in own:
+            raise InputError(f"models: '{part}' is no OPTION=VALUE of {model}; its options are {', '.join(own)}")
+        try:
+            values[name] = TypeAdapter(own[name].annotation).validate_python(text)
+        except ValidationError as error:
+            raise InputError(f"models: {model}:{part}: {error.errors()[0]['msg']}") from None
+    return model, values
 
 
 def _takes(own: Mapping[str, inspect.Parameter], axis: str, value: Any) -> bool:
@@ -77,12 +98,15 @@ def _takes(own: Mapping[str, inspect.Parameter], axis: str, value: Any) -> bool:
     return not choices or value in choices
 
 
-def _entry(model: str, values: Mapping[str, Any], own: Mapping[str, inspect.Parameter]) -> Entry:
+def _entry(
+    model: str, fixed: Mapping[str, Any], values: Mapping[str, Any], own: Mapping[str, inspect.Parameter]
+) -> Entry:
+    """`fixed` are the system's own options, `values` those of the grid."""
     arguments = {axis: value for axis, value in values.items() if axis in own}
     settings = {} if "image_size" in own or "image_size" not in values else {"short_side": values["image_size"]}
     return Entry(
-        name=" ".join((model, *(str(value) for value in values.values()))),
+        name=" ".join((model, *(f"{name}={value}" for name, value in fixed.items()), *map(str, values.values()))),
         model=model,
-        arguments=arguments,
+        arguments={**fixed, **arguments},
         settings=settings,
     )
