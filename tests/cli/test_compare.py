@@ -4,9 +4,12 @@ from pathlib import Path
 
 def test_the_plan_is_said_without_training(delineate: Callable, data: Path, tmp_path: Path) -> None:
     arguments = ["compare", data, "--out", tmp_path / "study", "--budget-minutes", 30, "--seeds", 2, "--dry-run"]
-    chosen = ["--models", "faster_rcnn,ssd", "--backbones", "resnet10t", "--image-sizes", 96]
+    chosen = ["--models", "faster_rcnn,ssd:smallest_scale=0.08", "--backbones", "resnet10t", "--image-sizes", 96]
     plan = delineate(*arguments, *chosen, "--json").json
-    assert [entry["name"] for entry in plan["entries"]] == ["faster_rcnn resnet10t 96", "ssd resnet10t 96"]
+    assert [entry["name"] for entry in plan["entries"]] == [
+        "faster_rcnn resnet10t 96",
+        "ssd smallest_scale=0.08 resnet10t 96",
+    ]
     assert [entry["minutes"] for entry in plan["entries"]] == [15, 15]
     shown = delineate(*arguments, *chosen).out
     assert "2 systems, 2 seeds each: 30 minutes of training" in shown

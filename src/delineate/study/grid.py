@@ -47,7 +47,12 @@ def grid(
     system resizes to, or else the shorter side. Raises `InputError` for a system of another task, and for an option or
     a value that no system of the grid has.
     """
-    axes = {"backbone": backbones, "image_size": image_sizes, "upsampler": upsamplers, "proposer": proposers}
+    axes: dict[str, Sequence[Any]] = {
+        "backbone": backbones,
+        "image_size": image_sizes,
+        "upsampler": upsamplers,
+        "proposer": proposers,
+    }
     used: dict[str, set[Any]] = {name: set() for name in axes}
     entries: dict[str, Entry] = {}
     for described in models or DEFAULTS[question]:
@@ -64,8 +69,8 @@ def grid(
         for combination in product(*chosen.values()):
             entry = _entry(model, fixed, dict(zip(chosen, combination, strict=True)), own)
             entries[entry.name] = entry
-    for axis, values in axes.items():
-        for value in values:
+    for axis, every in axes.items():
+        for value in every:
             if value not in used[axis]:
                 raise InputError(f"{axis}s: none of the systems takes {value}; leave it out")
     return list(entries.values())
