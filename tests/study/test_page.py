@@ -10,7 +10,7 @@ from tests.study.samples import result
 
 from delineate.structures import InputError
 from delineate.study import write_study
-from delineate.study.page import family_of, read_findings, write_plot
+from delineate.study.page import family_of, read_findings, short_names, write_plot
 from delineate.study.results import Findings, write_tables
 
 RESULTS = [result("faster_rcnn", 0.5, 3.0), result("ssd", 0.45, 40.0), result("yolov2", 0.3, 35.0)]
@@ -55,6 +55,11 @@ def test_families_are_the_folders_of_the_systems() -> None:
     assert [family_of(name) for name in ("unet", "localizer", "rcnn", "yolov1", "detr")] == [
         *("dense", "whole", "region", "grid", "sets")
     ]
+
+
+def test_points_are_named_by_what_tells_them_apart() -> None:
+    names = ["unet plain nearest", "unet plain bilinear", "ssd smallest_scale=0.08 320", "yolov2 320", "yolov2 416"]
+    assert short_names(names) == ["unet nearest", "unet bilinear", "ssd", "yolov2 320", "yolov2 416"]
 
 
 def test_several_studies_are_merged(tmp_path: Path) -> None:

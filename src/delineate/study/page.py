@@ -82,17 +82,28 @@ def trade_off(results: Sequence[Result], cost: str) -> Figure:
     """Accuracy against one of `COSTS`, with the front of those that none beats."""
     costs = [float(COSTS[cost](result)) for result in results]
     values = [result.accuracy for result in results]
+    names = short_names([result.name for result in results])
     points = [
         Point(
-            name=result.name,
+            name=name,
             family=family_of(result.model),
             cost=its,
             value=result.accuracy,
             spread=result.spread.get(result.metric, 0.0),
         )
-        for result, its in zip(results, costs, strict=True)
+        for name, result, its in zip(names, results, costs, strict=True)
     ]
     return trade_off_figure(points, pareto_front(costs, values), cost=cost, value=results[0].metric, families=FAMILIES)
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """The names without the options that all entries of the same system share; they tell nothing apart."""
+    split = [name.split(" ") for name in names]
+    short = []
+    for system, *own in split:
+        others = [set(options) for other, *options in split if other == system]
+        short.append(" ".join((system, *(option for option in own if not all(option in its for its in others)))))
+    return short
 
 
 def family_of(model: str) -> str:

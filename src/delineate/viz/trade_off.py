@@ -1,15 +1,21 @@
 """What accuracy costs: a point for each system, and the line of those that none beats."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox, BboxBase
 
 from delineate.structures import InputError
 from delineate.viz.curves import INK
 from delineate.viz.palette import palette
+
+APART, LONGEST_LINE = 7.0, 28
+"""Pixels from the middle of a point that are its own, and letters of a name in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +67,7 @@ def trade_off_figure(
     axes.tick_params(length=0)
     if len(names) > 1:
         figure.legend(loc="outside lower center", ncols=min(len(names), 5), frameon=False, fontsize=9)
-    _name_points(
-        figure, axes, points, set(front)
-    )  # last: how far apart points are, is known when all else has its place
+    _name_points(figure, axes, points, set(front))  # last: now it is known how far apart points are
     return figure
 
 
@@ -72,33 +76,48 @@ def _spread_limits(axes: Axes, points: Sequence[Point]) -> None:
     costs, values = [point.cost for point in points], [point.value for point in points]
     low, high = min(costs), max(costs)
     factor = max((high / low) ** 0.12, 1.25)
-    axes.set_xlim(low / factor, high * factor**2.6)
+    axes.set_xlim(low / factor, high * factor**1.6)
     margin = max(0.08 * (max(values) - min(values)), 0.015)
-    axes.set_ylim(max(0.0, min(values) - margin), max(values) + 1.6 * margin)
+    axes.set_ylim(min(values) - margin, max(values) + 1.6 * margin)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: set[int]) -> None:
-    """Each name at the right of its point, moved up or down where it would hide another."""
+    """Each name beside its point, or with a line to it where it would hide another; the best first."""
     figure.draw_without_rendering()
-    taken: list[tuple[float, float, float]] = []
-    height = 12.0
+    places = axes.transData.transform([(point.cost, point.value) for point in points])
+    taken = [Bbox.from_extents(x - APART, y - APART, x + APART, y + APART) for x, y in places]
     for index in sorted(range(len(points)), key=lambda i: points[i].value, reverse=True):
-        point = points[index]
-        x, y = axes.transData.transform((point.cost, point.value))
-        width = 5.2 * len(point.name) + 10
-        place = y
-        while any(abs(place - other) < height and x < right and x + width > left for left, right, other in taken):
-            place -= 2.0
-        taken.append((x, x + width, place))
-        axes.annotate(
-            point.name,
-            (point.cost, point.value),
-            xytext=(8, (place - y) * 72 / figure.dpi),
+        name = axes.annotate(
+            textwrap.fill(points[index].name, LONGEST_LINE),
+            (points[index].cost, points[index].value),
+            xytext=(0, 0),
             textcoords="offset points",
-            va="center_baseline",
+            va="center",
             fontsize=8.5,
             fontweight="bold" if index in front else "normal",
+            arrowprops={"arrowstyle": "-", "color": INK, "alpha": 0.35, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4},
         )
+        name.set_in_layout(False)  # else a long name would make the axes narrow
+        extent = Text.get_window_extent(name)
+        x, y = places[index]
+        box = _free_place(extent.width, extent.height, x, y, [*taken[:index], *taken[index + 1 :]], axes.bbox)
+        points_a_pixel = 72 / figure.dpi
+        name.set_position(((box.x0 - x) * points_a_pixel, ((box.y0 + box.y1) / 2 - y) * points_a_pixel))
+        assert name.arrow_patch is not None
+        name.arrow_patch.set_visible(not box.y0 <= y <= box.y1)
+        taken.append(box)
+
+
+def _free_place(width: float, height: float, x: float, y: float, taken: Sequence[BboxBase], limits: BboxBase) -> Bbox:
+    """Where a name of that size, in pixels, hides nothing: right or left of its point, as near as can be."""
+    for step in range(12):
+        for up in {step * height / 3, -step * height / 3}:
+            for left in (x + 1.5 * APART, x - 1.5 * APART - width):
+                box = Bbox.from_bounds(left, y + up - height / 2, width, height)
+                inside = limits.x0 <= box.x0 and box.x1 <= limits.x1 and limits.y0 <= box.y0 and box.y1 <= limits.y1
+                if inside and not box.count_overlaps(taken):
+                    return box
+    return Bbox.from_bounds(x + 1.5 * APART, y - height / 2, width, height)
