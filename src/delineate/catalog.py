@@ -154,7 +154,7 @@ CATALOG: dict[str, System] = {
         detr_small,
         "detect",
         "DETR for few pictures, from scratch: queries that stand on a grid, two narrow layers",
-        "Carion et al. 2020, DETR, section 3; Wang et al. 2022, Anchor DETR, section 3.2",
+        "Carion et al. 2020, DETR, section 3; Wang et al. 2022, Anchor DETR; Jia et al. 2023, H-DETR",
         {"learning_rate": 7e-4, "weight_decay": 1e-4, "batch_size": 4},
     ),
     "mask_rcnn": System(

@@ -52,7 +52,7 @@ def test_each_entry_is_trained_for_its_share_and_measured(finished: Path) -> Non
         assert all(step >= 0 for step in steps)
         assert result.latency["total"].low <= result.latency["total"].median <= result.latency["total"].high
     assert (finished / "results.csv").read_text().count("\n") == 3
-    assert json.loads((finished / "results.json").read_text())["facts"]["machine"]
+    assert json.loads((finished / "results.json").read_text())["facts"]["measured on"]
 
 
 def test_called_again_it_trains_nothing_and_gives_the_same_table(finished: Path, data: Path) -> None:

@@ -23,8 +23,8 @@ def compare(
     models: Annotated[
         list[str] | None,
         typer.Option(
-            help="Systems, with commas between; some of every family if not given. Options that only one of them is to "
-            "have stand behind it: ssd:smallest_scale=0.08."
+            help="Systems, with commas between; some of every family if not given. A system's own options follow it "
+            "after colons: ssd:smallest_scale=0.08."
         ),
     ] = None,
     backbones: Annotated[list[str] | None, typer.Option(help="Backbones, with commas between.")] = None,

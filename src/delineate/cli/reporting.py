@@ -1,6 +1,5 @@
 """What an evaluation says, as a report: `val --report` and `demo` write the same one."""
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -136,9 +135,10 @@ def by_shape(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
 def machine_facts() -> dict[str, str]:
     """Where and with what it was run."""
     from delineate import __version__
+    from delineate.study.measuring import machine
 
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": f"{machine('auto')}, Python {platform.python_version()}",
         "delineate": f"{__version__}, {datetime.now():%Y-%m-%d}",
     }
 

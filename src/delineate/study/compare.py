@@ -98,7 +98,8 @@ def compare(study: Study, out: Path, say: Say = print) -> Findings:
                 beside.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
             (folder / "error.txt").unlink(missing_ok=True)
             say(f"{entry.name}, seed {seed}: {result.metric} {result.accuracy:.4f}, {result.throughput:.3g} pictures/s")
-    findings = Findings(results=load_results(out), failures=failures, facts=_facts(study))
+    results = load_results(out)
+    findings = Findings(results=results, failures=failures, facts=_facts(study, results))
     write_tables(out, findings)
     return findings
 
@@ -168,6 +169,7 @@ def _one(
         training_seconds=trained.seconds,
         pictures=trained.pictures,
         size=Run(run).best.stat().st_size,
+        machine=machine(study.device),
         folders=(str(run.absolute()),),
     )
 
@@ -250,13 +252,13 @@ def _read_record(out: Path) -> dict[str, Any]:
     return record
 
 
-def _facts(study: Study) -> dict[str, str]:
+def _facts(study: Study, results: Sequence[Result]) -> dict[str, str]:
     share = f"{study.share:.3g} minutes of training" if study.fair == "time" else "as many pictures seen"
     seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
     return {
         "data": f"{study.data}, trained on '{study.train_split}', measured on '{study.split}'",
         "equal for all": f"{share}, {seeds}, split, schedule, augmentation",
-        "machine": machine(study.device),
+        "measured on": ", ".join(dict.fromkeys(result.machine for result in results if result.machine)),
     }
 
 

@@ -22,7 +22,7 @@ class Result:
     """One entry, its seeds together: of `metrics` the means and `spread` the standard deviations (0 for one seed).
 
     `metric` is the one to compare by. `errors` are TIDE's six, each with the AP that it costs, for systems that detect.
-    Sizes are in bytes, times in seconds; costs are those of the first seed.
+    Sizes are in bytes, times in seconds; costs are those of the first seed, on its `machine`.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Result:
     training_seconds: float
     pictures: int
     size: int
+    machine: str = ""
     folders: Sequence[str] = ()
 
     @property

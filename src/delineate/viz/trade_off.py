@@ -112,9 +112,9 @@ def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: set
 
 
 def _free_place(width: float, height: float, x: float, y: float, taken: Sequence[BboxBase], limits: BboxBase) -> Bbox:
-    """Where a name of that size, in pixels, hides nothing: right or left of its point, as near as can be."""
+    """Where a name of that size, in pixels, hides nothing: near its point, or else right of it."""
     for step in range(12):
-        for up in {step * height / 3, -step * height / 3}:
+        for up in (step * height / 3, -step * height / 3):
             for left in (x + 1.5 * APART, x - 1.5 * APART - width):
                 box = Bbox.from_bounds(left, y + up - height / 2, width, height)
                 inside = limits.x0 <= box.x0 and box.x1 <= limits.x1 and limits.y0 <= box.y0 and box.y1 <= limits.y1

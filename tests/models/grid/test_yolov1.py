@@ -162,6 +162,14 @@ def test_hidden_layers_overfit_four_pictures_where_none_of_them_drops(head: str)
 
 
 def test_the_map_is_reduced_only_where_every_cell_keeps_a_place_of_its_own() -> None:
-    reduced, kept = (yolov1(num_classes=3, backbone="resnet10t", image_size=size, width=8) for size in (448, 320))
-    assert reduced.reduce(torch.zeros(1, reduced.backbone.channels[-1], 14, 14)).shape == (1, 8, 7, 7)
+    sizes = {size: yolov1(num_classes=3, backbone="resnet10t", image_size=size, width=8) for size in (448, 416, 320)}
+    for size in (448, 416):
+        reduced = sizes[size]
+        assert reduced.reduce(torch.zeros(1, reduced.backbone.channels[-1], size // 32, size // 32)).shape == (
+            1,
+            8,
+            7,
+            7,
+        )
+    kept = sizes[320]
     assert kept.reduce(torch.zeros(1, kept.backbone.channels[-1], 10, 10)).shape[-2:] == (10, 10)

@@ -9,6 +9,7 @@ from torchvision.ops import box_convert, generalized_box_iou
 from delineate.models.sets.detr import Objects, assign, detr, detr_small, set_losses
 from delineate.models.sets.places import sine_places
 from delineate.models.sets.queries import PlacedQueries
+from delineate.models.sets.transformer import Attention
 from delineate.structures import InputError, Target
 
 NONE = torch.zeros(0, 4)
@@ -67,7 +68,9 @@ def test_every_layer_learns() -> None:
     assert model.eval().loss(images, [target])["class"] > 0
 
 
-def test_a_width_that_the_heads_cannot_share_is_refused() -> None:
+def test_sizes_that_cannot_be_are_refused() -> None:
+    with pytest.raises(InputError, match="query_side: 1 is too small; give 2 or more"):
+        detr_small(num_classes=2, backbone="resnet10t", query_side=1)
     with pytest.raises(InputError, match="width: 100 is no multiple of 8, the number of attention heads"):
         detr(num_classes=2, backbone="resnet10t", width=100)
 
@@ -82,7 +85,31 @@ def test_placed_queries_begin_with_the_features_and_the_box_of_their_place() -> 
     torch.testing.assert_close(queries.boxes[6].sigmoid(), torch.tensor([0.625, 0.375, 0.25, 0.25]))
 
 
-def test_objects_are_repeated_but_leave_half_of_the_queries_free() -> None:
+def test_places_of_queries_fit_those_of_the_memory_on_either_side() -> None:
+    _, places = PlacedQueries(4, 16)(torch.zeros(1, 16, 4, 12))
+    every_third = sine_places((4, 12), 16).view(4, 12, 16)[:, 1::3].flatten(0, 1)
+    torch.testing.assert_close(places[0], every_third, atol=1e-5, rtol=1e-5)
+
+
+def test_attention_begins_with_likeness_and_may_leave_it() -> None:
+    model = detr_small(num_classes=2, backbone="resnet10t", query_side=2, width=16)
+    for module in model.modules():
+        if isinstance(module, Attention):
+            assert torch.equal(module.query.weight, module.key.weight)
+            assert module.query.weight is not module.key.weight
+
+
+def test_numbers_of_sixteen_bits_teach_it_too() -> None:
+    model = detr_small(num_classes=2, backbone="resnet10t", query_side=3, width=16)
+    target = Target(image_size=(64, 80), boxes=torch.tensor([[8.0, 8.0, 30.0, 40.0]]), labels=torch.tensor([1]))
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = model.loss(torch.randn(2, 3, 64, 80), [target, Target(image_size=(64, 80))])
+    assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def test_objects_are_repeated_and_leave_half_of_the_queries_free_where_they_can() -> None:
     objects = some_objects(3)
     assert objects.repeated(4, most=20).labels.tolist() == objects.labels.repeat(4).tolist()
     assert objects.repeated(4, most=20).boxes.shape == (12, 4)

@@ -7,8 +7,9 @@ B  pictures    S  cells a side    K  boxes a cell (the paper's B)    C  classes
 A cell says which class the object in it has, and each of its boxes where it is and how much it overlaps it. A box is
 its centre, as shares of the cell's sides, and the square roots of its own sides, as shares of the picture's.
 
-Where it deviates: any backbone, with a strided convolution on the way to S x S; batch norms in its own backbones, as in
-the published weights; scores are cut to 0..1 in detections; crowds and difficult objects are left out.
+Where it deviates: any backbone, with a strided convolution on the way to S x S where the map is large enough for it;
+batch norms in its own backbones, as in the published weights; scores are cut to 0..1 in detections; crowds and
+difficult objects are left out.
 """
 
 from collections.abc import Sequence
@@ -190,7 +191,7 @@ def yolov1(
     """YOLOv1; the paper's is `--backbone darknet24 --head-width 4096`."""
     body = darknet(backbone, version=1)
     reduce: nn.Module = nn.Identity()
-    if image_size >= 2 * num_cells * body.strides[-1]:
+    if -(-image_size // (2 * body.strides[-1])) >= num_cells:
         reduce = conv_bn_leaky(body.channels[-1], width, stride=2)
     else:
         width = body.channels[-1]

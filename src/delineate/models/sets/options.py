@@ -6,7 +6,9 @@ from typing_extensions import Doc
 
 Backbone = Annotated[str, Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny ...).")]
 NumQueries = Annotated[int, Doc("Queries, and so the most objects of a picture; some more than there ever are.")]
-QuerySide = Annotated[int, Doc("Queries along each side of the picture; more where objects stand closer.")]
+QuerySide = Annotated[
+    int, Doc("Queries along each side of the picture; its square is the most objects that can be found.")
+]
 Width = Annotated[
     int, Doc("Channels of the transformer, a multiple of 8; its feed-forward layers have several times as many.")
 ]

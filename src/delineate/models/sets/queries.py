@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.models.sets.places import sines
+from delineate.structures import InputError
 
 
 class Queries(NamedTuple):
@@ -38,16 +39,19 @@ class LearnedQueries(nn.Module):
 
 
 class PlacedQueries(nn.Module):
-    """Queries that stand on a grid over the picture (Wang et al. 2022, Anchor DETR, section 3.2).
+    """Queries that stand on a grid over the picture (Wang et al. 2022, Anchor DETR, "Anchor points").
 
-    Each begins with the features of its place, and with a box there that is as large as a cell of the grid. `boxes` are
-    the logits of those, `cx cy w h` as shares of the picture's sides.
+    Each begins with the features of its place (Yao et al. 2021, Efficient DETR), and with a box there that is as large
+    as a cell of the grid. `boxes` are the logits of those, `cx cy w h` as shares of the picture's sides. Anchor DETR's
+    patterns, several queries at a place, are left out. Raises `InputError` for less than two queries a side.
     """
 
     boxes: Tensor
 
     def __init__(self, side: int, width: int) -> None:
         super().__init__()
+        if side < 2:
+            raise InputError(f"query_side: {side} is too small; give 2 or more")
         self.width = width
         middles = (torch.arange(side) + 0.5) / side
         y, x = torch.meshgrid(middles, middles, indexing="ij")
@@ -55,10 +59,9 @@ class PlacedQueries(nn.Module):
         self.register_buffer("boxes", boxes.logit(), persistent=False)
 
     def forward(self, memory: Float[Tensor, "b d h w"]) -> Queries:
-        centres = self.boxes[:, :2].sigmoid()
-        grid = (2 * centres - 1).to(memory).expand(len(memory), 1, -1, -1)
-        content = F.grid_sample(memory, grid, align_corners=False)[:, :, 0].transpose(1, 2)
-        to_far_side = 0.5 / centres.new_tensor(
-            [memory.shape[-1], memory.shape[-2]]
-        )  # where memory's places are counted
-        return Queries(content, sines(centres.flip(1) + to_far_side.flip(0), self.width).to(memory)[None])
+        x, y = self.boxes[:, :2].sigmoid().unbind(1)
+        grid = (2 * torch.stack([x, y], 1) - 1).expand(len(memory), 1, -1, -1)
+        content = F.grid_sample(memory.float(), grid, align_corners=False)[:, :, 0].transpose(1, 2).to(memory)
+        # memory's places are told apart by their far sides
+        there = torch.stack([y + 0.5 / memory.shape[2], x + 0.5 / memory.shape[3]], 1)
+        return Queries(content, sines(there, self.width).to(memory)[None])

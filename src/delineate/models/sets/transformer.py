@@ -34,7 +34,7 @@ class Attention(nn.Module):
         return out
 
     def begin_with_likeness(self) -> None:
-        """Begin by looking at what is alike: the weights of the keys are those of the queries, but for learning."""
+        """Look at what is alike: keys have the weights of the queries until training parts them."""
         self.key.load_state_dict(self.query.state_dict())
 
     def _split(self, x: Tensor) -> Tensor:
