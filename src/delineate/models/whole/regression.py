@@ -30,18 +30,20 @@ class Flattened(nn.Module):
 class Head(nn.Module):
     """Two fully connected layers whose outputs are near `begin` at first.
 
-    They compute in float32: in bfloat16 a place would be rounded to a pixel.
+    What is hidden is normalised: its many inputs grow together in the first steps, and would switch most of it off. All
+    is computed in float32: in bfloat16 a place would be rounded to a pixel.
     """
 
     def __init__(self, num_values: int, hidden: int, num_outputs: int, *, begin: float = 0.0) -> None:
         super().__init__()
-        self.hidden, self.last = nn.Linear(num_values, hidden), nn.Linear(hidden, num_outputs)
+        self.hidden, self.norm = nn.Linear(num_values, hidden), nn.LayerNorm(hidden)
+        self.last = nn.Linear(hidden, num_outputs)
         nn.init.normal_(self.last.weight, std=0.01)
         nn.init.constant_(self.last.bias, begin)
 
     def forward(self, values: Float[Tensor, "b v"]) -> Float[Tensor, "b o"]:
         with torch.autocast(values.device.type, enabled=False):
-            outputs: Tensor = self.last(F.relu(self.hidden(values.float())))
+            outputs: Tensor = self.last(F.relu(self.norm(self.hidden(values.float()))))
         return outputs
 
 
