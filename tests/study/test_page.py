@@ -10,7 +10,7 @@ from tests.study.samples import result
 
 from delineate.structures import InputError
 from delineate.study import write_study
-from delineate.study.page import family_of, read_findings, short_names, write_plot
+from delineate.study.page import family_of, read_findings, short_names, time_row, write_plot
 from delineate.study.results import Findings, write_tables
 
 RESULTS = [result("faster_rcnn", 0.5, 3.0), result("ssd", 0.45, 40.0), result("yolov2", 0.3, 35.0)]
@@ -55,6 +55,11 @@ def test_families_are_the_folders_of_the_systems() -> None:
     assert [family_of(name) for name in ("unet", "localizer", "rcnn", "yolov1", "detr")] == [
         *("dense", "whole", "region", "grid", "sets")
     ]
+
+
+def test_times_are_milliseconds_in_figures_that_one_can_read() -> None:
+    assert time_row(result("ssd", 0.4, 40.0))["total"] == "25 (22.5–30)"
+    assert time_row(result("rcnn", 0.4, 0.1))["total"] == "10,000 (9,000–12,000)"
 
 
 def test_points_are_named_by_what_tells_them_apart() -> None:

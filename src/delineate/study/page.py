@@ -132,8 +132,13 @@ def time_row(result: Result) -> dict[str, Any]:
     """Milliseconds of each step: the median, and where the middle eight tenths lie."""
     row: dict[str, Any] = {"system": result.name}
     for step, its in result.latency.items():
-        row[step] = f"{1e3 * its.median:.3g} ({1e3 * its.low:.3g}–{1e3 * its.high:.3g})"
+        median, low, high = (_milliseconds(seconds) for seconds in (its.median, its.low, its.high))
+        row[step] = f"{median} ({low}–{high})"
     return row
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
 
 
 def _metric_table(results: Sequence[Result], *, sizes: bool) -> dict[str, dict[str, float]]:
