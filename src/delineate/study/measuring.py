@@ -5,7 +5,6 @@ so that its memory is that of one system alone.
 """
 
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ from delineate.deploy import Predictor
 from delineate.models.region import RegionDetector
 from delineate.models.region.proposers import Proposer
 from delineate.structures import InputError
+from delineate.training.settings import num_cores
 
 WARM_UP, REPEATS = 2, 3
 LOOK_EVERY = 0.002
@@ -216,18 +216,13 @@ def machine(device: str) -> str:
     """What a study on this `device` (auto, cpu, cuda) runs on, in words."""
     if device != "cpu" and torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    cores = _num_cores()
+    cores = num_cores()
     return f"{cores} core{'s' if cores > 1 else ''} of a CPU ({platform.machine()})"
-
-
-def _num_cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def main(run: str, device: str, *pictures: str) -> None:
     """Measure and print."""
-    torch.set_num_threads(_num_cores())
+    torch.set_num_threads(num_cores())
     predictor = Predictor.load(run, device=device)
     images = [read_image(Path(picture)) for picture in pictures]
     print(json.dumps(asdict(measure_here(predictor, images))))

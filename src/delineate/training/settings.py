@@ -161,8 +161,12 @@ class TrainingSettings(BaseModel):
     def num_workers(self) -> int:
         if self.workers is not None:
             return self.workers
-        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-        return max(1, min(8, cores // 2))
+        return max(1, min(8, num_cores() // 2))
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _line(problem: Any) -> str:

@@ -55,11 +55,15 @@ def draw_target(
         raise InputError(
             f"keypoints: {target.keypoints.shape[1]} a row; keypoint_names has {len(categories.keypoint_names)}"
         )
-    if isinstance(target, Detections) and target.rles is not None:
-        each = (decode_rle([rle], target.image_size)[0] for rle in target.rles)
-        image = _paint_objects(image, _regions(target, each), target, categories, alpha)
-    elif isinstance(target, Target) and target.masks is not None:
-        image = _paint_objects(image, _regions(target, target.masks), target, categories, alpha)
+    masks: Iterable[Tensor] | None
+    if isinstance(target, Detections):
+        rles, size = target.rles, target.image_size
+        masks = None if rles is None else (decode_rle([rle], size)[0] for rle in rles)
+    else:
+        masks = target.masks
+    if masks is not None:
+        colors = palette(categories.num_classes)[target.labels]
+        image = _paint(image, _regions(target, masks), colors, alpha, object_line_width(target))
     elif isinstance(target, Target) and target.label_map is not None:
         image = draw_label_map(image, target.label_map, categories, alpha)
     if len(target) == 0:
@@ -92,16 +96,6 @@ def _regions(target: Target | Detections, masks: Iterable[Bool[Tensor, "h w"]]) 
         regions[on_top] = HATCHED if crowd is not None and crowd[row] else row
         areas[on_top] = area
     return regions
-
-
-def _paint_objects(
-    image: UInt8[Tensor, "3 h w"],
-    regions: Int64[Tensor, "h w"],
-    target: Target | Detections,
-    categories: Categories,
-    alpha: float,
-) -> UInt8[Tensor, "3 h w"]:
-    return _paint(image, regions, palette(categories.num_classes)[target.labels], alpha, object_line_width(target))
 
 
 def _paint(
