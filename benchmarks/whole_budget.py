@@ -96,7 +96,7 @@ def main() -> None:
                 TrainingSettings(
                     model=model,
                     data=data,
-                    val_every=10**6,  # the last weights are measured; a validation would choose among others
+                    val_every=0,  # the last weights are measured; a validation would choose among others
                     minutes=arguments.minutes,
                     seed=arguments.seed,
                     out=out / name.replace(",", "").replace(" ", "_"),

@@ -71,6 +71,16 @@ def test_svms_are_fitted_after_the_epochs_and_a_complete_run_says_so(
     assert run.best.stat().st_mtime_ns == written
 
 
+def test_what_is_fitted_is_kept_without_validations_too(settings: TrainingSettings) -> None:
+    result = train(settings.model_copy(update={"val_every": 0}))
+    run = Run(result.folder)
+    assert result.metrics == {}
+    model = load_checkpoint(run.best).model
+    assert isinstance(model, RegionDetector)
+    assert model.box_head.one_vs_rest
+    assert "val_seconds" not in run.read_metrics()[-1]
+
+
 def test_a_run_that_was_killed_while_fitting_fits_again(
     settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,6 +67,17 @@ def test_it_stops_early_when_validations_get_no_better(small: dict[str, Any]) ->
     assert len(history) == best + 3 < 9
 
 
+def test_without_validations_the_last_weights_are_kept(small: dict[str, Any]) -> None:
+    result = train(TrainingSettings(**small, epochs=2, val_every=0))
+    run = Run(result.folder)
+    assert result.metrics == {}
+    assert [set(row) & {"mIoU", "val_seconds"} for row in run.read_metrics()] == [set(), set()]
+    assert run.best.read_bytes() == run.last.read_bytes()
+    assert "mIoU" in evaluate_run(run.folder, small["data"]).metrics
+    with pytest.raises(InputError, match="early_stopping counts validations, and val_every is 0"):
+        TrainingSettings(**small, val_every=0, early_stopping=2)
+
+
 def test_a_loss_that_is_no_number_stops_and_names_the_pictures(
     small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

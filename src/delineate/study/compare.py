@@ -194,7 +194,7 @@ def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[
             "device": study.device,
             "seed": seed,
             "out": out,
-            "val_every": 10**6,  # the last weights are measured: a validation would choose by what it measures
+            "val_every": 0,  # the last weights are measured: a validation would choose by what it measures
             **SAME_PICTURES,
             **(study.settings or {}),
             **entry.settings,

@@ -100,7 +100,7 @@ class Recorder(Callback):
             **state.mean_losses(),
         }
         finished = trainer.should_stop or state.epoch + 1 == settings.num_epochs
-        if trainer.strategy.broadcast(finished or self._due(module)):
+        if trainer.strategy.broadcast(self._due(module, finished)):
             began = time.monotonic()
             evaluation = self._validate(trainer, module)
             state.metric = next(iter(evaluation.metrics))
@@ -125,12 +125,14 @@ class Recorder(Callback):
     def _kept(self, module: TrainingModule) -> Model[Any, Any]:
         return module.model if self.average is None else self.average.model
 
-    def _due(self, module: TrainingModule) -> bool:
+    def _due(self, module: TrainingModule, finished: bool) -> bool:
         """Whether to validate after this epoch."""
         state, settings = module.state, module.settings
+        if settings.val_every == 0:
+            return False
         if settings.val_every is not None or settings.minutes is None:
-            return (state.epoch + 1) % (settings.val_every or 1) == 0
-        if not state.validations:
+            return finished or (state.epoch + 1) % (settings.val_every or 1) == 0
+        if finished or not state.validations:
             return True
         last = state.validations[-1]
         return VALIDATION_SHARE * (state.seconds - last["seconds"]) >= last["val_seconds"]

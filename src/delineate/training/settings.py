@@ -51,8 +51,8 @@ class TrainingSettings(BaseModel):
     val_every: int | None = _field(
         "Budget",
         None,
-        "Epochs between validations; if not given 1, and with --minutes as many as cost a tenth more.",
-        ge=1,
+        "Epochs between validations, 0 for none; if not given 1, and with --minutes as many as cost a tenth more.",
+        ge=0,
     )
 
     batch_size: int = _field("Optimisation", 8, "Pictures in a step, on each device.", ge=1)
@@ -138,6 +138,8 @@ class TrainingSettings(BaseModel):
     def _check(self) -> "TrainingSettings":
         if self.epochs and self.minutes:
             raise ValueError("epochs and minutes are both given; choose one budget")
+        if self.early_stopping and self.val_every == 0:
+            raise ValueError("early_stopping counts validations, and val_every is 0; give one of them another value")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale {self.scale} is not smallest and largest, both above 0")
         if sum(map(bool, (self.pretrained, self.backbone_weights, self.weights))) > 1:

@@ -30,10 +30,10 @@ def fit_after_training(
     interrupt: Interrupt,
     display: Display,
 ) -> None:
-    """Fit the best weights to the training pictures as they are in use, validate, and keep what comes as best.
+    """Fit the best weights to the training pictures as they are in use, and keep what comes as best.
 
-    The state is saved last: a run that is stopped before then does the stage again. Raises `Interrupted` when a stop
-    was requested.
+    It is validated, unless `val_every` is 0. The state is saved last: a run that is stopped before then does the stage
+    again. Raises `Interrupted` when a stop was requested.
     """
 
     def say(line: str) -> None:
@@ -52,25 +52,26 @@ def fit_after_training(
     pictures = _Pictures(loader, preprocess, device, _watch("describing", display, interrupt))
     model.fit(pictures, run.folder, say)
     fitted = time.monotonic()
-    task, watch = find_system(settings.model).task, _watch("validating", display, interrupt)
-    evaluation = evaluate(model, preprocess, outputs.val, task, num_workers=settings.num_workers, watch=watch)
-    state.metric = next(iter(evaluation.metrics))
-    state.end_fitting(
-        {
-            "epoch": float(state.epoch + 1),  # in the curves the stage has the place of one
-            "seconds": round(state.seconds, 3),
-            "pictures": float(state.pictures),
-            **evaluation.metrics,
-            "val_seconds": round(time.monotonic() - fitted, 3),
-            "fit_seconds": round(fitted - began, 3),
-        }
-    )
+    row = {
+        "epoch": float(state.epoch + 1),  # in the curves the stage has the place of one
+        "seconds": round(state.seconds, 3),
+        "pictures": float(state.pictures),
+        "fit_seconds": round(fitted - began, 3),
+    }
+    words = f"fitted in {fitted - began:.0f} s"
+    if settings.val_every != 0:
+        task, watch = find_system(settings.model).task, _watch("validating", display, interrupt)
+        evaluation = evaluate(model, preprocess, outputs.val, task, num_workers=settings.num_workers, watch=watch)
+        state.metric = next(iter(evaluation.metrics))
+        row |= {**evaluation.metrics, "val_seconds": round(time.monotonic() - fitted, 3)}
+        earlier = f" (before: {before[state.metric]:.4f})" if before else ""
+        words += f"  {state.metric} {row[state.metric]:.4f}{earlier}"
+    state.end_fitting(row)
     outputs.end_epoch(model, state)
     saved = run.load_state()
     assert saved is not None, "the state was saved when the last epoch ended"
     run.save_state({**saved, "state": state.state_dict()})
-    earlier = f" (before: {before[state.metric]:.4f})" if before else ""
-    display.line(f"fitted in {fitted - began:.0f} s  {state.metric} {evaluation.metrics[state.metric]:.4f}{earlier}")
+    display.line(words)
 
 
 class _Pictures:
