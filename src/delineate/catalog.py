@@ -43,6 +43,7 @@ class System:
     """Settings of its training (`TrainingSettings`) that are not everyone's defaults."""
 
 
+DENSE_RECIPE = {"scale": (0.5, 2.0)}
 SSD_RECIPE = {"augment": "ssd"}
 
 CATALOG: dict[str, System] = {
@@ -51,40 +52,50 @@ CATALOG: dict[str, System] = {
         "segment",
         "a patch classifier at every window, or its fully convolutional form with the same weights",
         "Farabet et al. 2013, Learning hierarchical features for scene labeling",
+        DENSE_RECIPE,
     ),
     "fcn_full_resolution": System(
         fcn_full_resolution,
         "segment",
         "a stack of convolutions that never downsample",
         "the baseline that encoder-decoders improve on",
+        DENSE_RECIPE,
     ),
-    "fcn32s": System(fcn32s, "segment", "scores at stride 32, upsampled at once", "Long et al. 2015, FCN, section 4"),
-    "fcn16s": System(fcn16s, "segment", "FCN-32s with a skip from stride 16", "Long et al. 2015, FCN, section 4"),
-    "fcn8s": System(fcn8s, "segment", "FCN-16s with a skip from stride 8", "Long et al. 2015, FCN, section 4"),
+    "fcn32s": System(
+        fcn32s, "segment", "scores at stride 32, upsampled at once", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+    ),
+    "fcn16s": System(
+        fcn16s, "segment", "FCN-32s with a skip from stride 16", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+    ),
+    "fcn8s": System(
+        fcn8s, "segment", "FCN-16s with a skip from stride 8", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+    ),
     "segnet": System(
         segnet,
         "segment",
         "VGG-16 encoder and its mirror, fed by the encoder's max-pooling indices",
         "Badrinarayanan et al. 2017, SegNet, section 3",
+        DENSE_RECIPE,
     ),
     "segnet_basic": System(
         segnet_basic,
         "segment",
         "four encoders and four decoders of one 7x7 convolution each",
         "Badrinarayanan et al. 2017, SegNet, section 3.1",
+        DENSE_RECIPE,
     ),
     "unet": System(
         unet,
         "segment",
         "contracting and expanding path joined by concatenated skips",
         "Ronneberger et al. 2015, U-Net, section 2",
+        DENSE_RECIPE,
     ),
     "localizer": System(
         localizer,
         "localize",
         "the class and the box of the one object, or of the largest, by regression",
         "Sermanet et al. 2014, OverFeat, section 4",
-        {"scale": (0.75, 1.33)},
     ),
     "pose_regressor": System(
         pose_regressor,

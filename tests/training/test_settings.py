@@ -1,5 +1,6 @@
 import pytest
 
+from delineate.catalog import CATALOG
 from delineate.structures import InputError
 from delineate.training import TrainingSettings
 
@@ -43,3 +44,7 @@ def test_a_systems_recipe_holds_where_nothing_is_given() -> None:
     assert TrainingSettings(model="ssd", data=".").augment == "ssd"
     assert TrainingSettings(model="ssd", data=".", augment="scale").augment == "scale"
     assert TrainingSettings(model="faster_rcnn", data=".").augment == "scale"
+    dense = [name for name, system in CATALOG.items() if system.task == "segment"]
+    assert len(dense) == 8
+    assert {TrainingSettings(model=name, data=".").scale for name in dense} == {(0.5, 2.0)}
+    assert TrainingSettings(model="faster_rcnn", data=".").scale == (0.75, 1.33)

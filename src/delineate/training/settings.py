@@ -101,7 +101,9 @@ class TrainingSettings(BaseModel):
         "scale",
         "scale: windows of --crop-size at --scale; ssd: distorted colours, zoom-out, crops that overlap objects.",
     )
-    scale: tuple[float, float] = _field("Augmentation", (0.5, 2.0), "Smallest and largest factor of the random resize.")
+    scale: tuple[float, float] = _field(
+        "Augmentation", (0.75, 1.33), "Smallest and largest factor of the random resize."
+    )
     multi_scale: bool = _field(
         "Augmentation",
         False,
