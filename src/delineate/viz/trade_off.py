@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox, BboxBase
@@ -67,7 +68,7 @@ def trade_off_figure(
     axes.tick_params(length=0)
     if len(names) > 1:
         figure.legend(loc="outside lower center", ncols=min(len(names), 5), frameon=False, fontsize=9)
-    _name_points(figure, axes, points, set(front))  # last: now it is known how far apart points are
+    _name_points(figure, axes, points, front)  # last: now it is known how far apart points are
     return figure
 
 
@@ -84,10 +85,11 @@ def _spread_limits(axes: Axes, points: Sequence[Point]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: set[int]) -> None:
-    """Each name beside its point, or with a line to it where it would hide another; the best first."""
+def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: Sequence[int]) -> None:
+    """Each name beside its point, or with a line to it where it would hide another or the front; the best first."""
     figure.draw_without_rendering()
     places = axes.transData.transform([(point.cost, point.value) for point in points])
+    line = Path(places[list(front)])
     taken = [Bbox.from_extents(x - APART, y - APART, x + APART, y + APART) for x, y in places]
     for index in sorted(range(len(points)), key=lambda i: points[i].value, reverse=True):
         name = axes.annotate(
@@ -103,7 +105,8 @@ def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: set
         name.set_in_layout(False)  # else a long name would make the axes narrow
         extent = Text.get_window_extent(name)
         x, y = places[index]
-        box = _free_place(extent.width, extent.height, x, y, [*taken[:index], *taken[index + 1 :]], axes.bbox)
+        others = [*taken[:index], *taken[index + 1 :]]
+        box = _free_place(extent.width, extent.height, x, y, others, line, axes.bbox)
         points_a_pixel = 72 / figure.dpi
         name.set_position(((box.x0 - x) * points_a_pixel, ((box.y0 + box.y1) / 2 - y) * points_a_pixel))
         assert name.arrow_patch is not None
@@ -111,13 +114,15 @@ def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: set
         taken.append(box)
 
 
-def _free_place(width: float, height: float, x: float, y: float, taken: Sequence[BboxBase], limits: BboxBase) -> Bbox:
+def _free_place(
+    width: float, height: float, x: float, y: float, taken: Sequence[BboxBase], line: Path, limits: BboxBase
+) -> Bbox:
     """Where a name of that size, in pixels, hides nothing: near its point, or else right of it."""
     for step in range(12):
         for up in (step * height / 3, -step * height / 3):
             for left in (x + 1.5 * APART, x - 1.5 * APART - width):
                 box = Bbox.from_bounds(left, y + up - height / 2, width, height)
                 inside = limits.x0 <= box.x0 and box.x1 <= limits.x1 and limits.y0 <= box.y0 and box.y1 <= limits.y1
-                if inside and not box.count_overlaps(taken):
+                if inside and not box.count_overlaps(taken) and not line.intersects_bbox(box, filled=False):
                     return box
     return Bbox.from_bounds(x + 1.5 * APART, y - height / 2, width, height)
