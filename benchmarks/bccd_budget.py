@@ -25,8 +25,8 @@ from torchvision.ops import clip_boxes_to_image
 
 from delineate.data import read_dataset
 from delineate.metrics import CocoEvaluation
-from delineate.structures import Detections, Sample
 from delineate.training import TrainingSettings, evaluate_run, train
+from delineate.values import Detections, Sample
 
 BCCD = Path(__file__).resolve().parents[2] / "shared" / "data" / "bccd"
 

@@ -19,7 +19,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from delineate.data import Augmentation, read_dataset, training_loader, training_transform
-from delineate.structures import Preprocess
+from delineate.data.preprocess import Preprocess
 from timing import Row, interleaved, print_rows
 
 CROP = (352, 480)

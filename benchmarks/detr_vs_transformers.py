@@ -15,9 +15,9 @@ from torch import Tensor
 from torchvision.ops import box_convert
 from transformers import DetrConfig, DetrForObjectDetection
 
-from delineate.models.sets import DETR
-from delineate.structures import Target
-from delineate.weights import import_transformers
+from delineate.models.queries import DETR
+from delineate.system.importers import import_transformers
+from delineate.values import Target
 from region_vs_torchvision import step
 from timing import interleaved, print_rows
 

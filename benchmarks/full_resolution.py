@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from delineate.catalog import build
-from delineate.structures import Target
+from delineate.system.catalog import build
+from delineate.values import Target
 from timing import Row, print_rows
 
 SYSTEMS = {"fcn_full_resolution": {}, "fcn32s": {"backbone": "resnet18"}, "unet": {"backbone": "resnet18"}}

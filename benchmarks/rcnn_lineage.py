@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from delineate.data import read_dataset, splits
-from delineate.models.region import RegionDetector, fast_rcnn, faster_rcnn, rcnn
-from delineate.models.region.proposers import SelectiveSearch
-from delineate.structures import Preprocess
+from delineate.data.preprocess import Preprocess
+from delineate.models.two_stage import RegionDetector, fast_rcnn, faster_rcnn, rcnn
+from delineate.models.two_stage.proposers.contract import SelectiveSearch
 from timing import print_rows
 
 TINYCOCO = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinycoco"

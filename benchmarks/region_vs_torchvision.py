@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import detection
 
-from delineate.models.inference import infer
-from delineate.models.region import RegionDetector
-from delineate.structures import Preprocess, Target
-from delineate.weights import import_torchvision
+from delineate.data.preprocess import Preprocess
+from delineate.models.two_stage import RegionDetector
+from delineate.system.importers import import_torchvision
+from delineate.system.inference import infer
+from delineate.values import Target
 from timing import interleaved, print_rows
 
 NUM_CLASSES = 80

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from delineate.data import Dataset, read_dataset, splits
 from delineate.metrics.proposals import mean_average_best_overlap, proposal_recall
-from delineate.models.region.selective_search import selective_search
+from delineate.ops.search.selective_search import selective_search
 from timing import Row, print_rows
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -8,7 +8,7 @@ import argparse
 
 import torch
 
-from delineate.models.dense import sliding_window_segmenter
+from delineate.models.segmentation import sliding_window_segmenter
 from timing import interleaved, print_rows
 
 

@@ -16,10 +16,11 @@ from torch import Tensor
 from torchvision.models.detection import ssd300_vgg16
 from torchvision.models.detection.image_list import ImageList
 
-from delineate.models.grid import SSD
-from delineate.models.inference import infer
-from delineate.structures import Preprocess, Target
-from delineate.weights import import_torchvision
+from delineate.data.preprocess import Preprocess
+from delineate.models.one_stage import SSD
+from delineate.system.importers import import_torchvision
+from delineate.system.inference import infer
+from delineate.values import Target
 from region_vs_torchvision import picture, step
 from timing import interleaved, print_rows
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from delineate.models.dense import unet
-from delineate.structures import Target
+from delineate.models.segmentation import unet
+from delineate.values import Target
 from timing import interleaved, print_rows
 
 NUM_CLASSES = 11

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from delineate.data import synthesise
 from delineate.metrics import PoseEvaluation
-from delineate.structures import Detections, Target
 from delineate.training import TrainingSettings, evaluate_run, train
 from delineate.training.data import read_split
+from delineate.values import Detections, Target
 
 MEDIAN_POSE = "median pose, lsp"
 LSP = Path(__file__).resolve().parents[2] / "shared" / "data" / "lsp"

@@ -9,7 +9,21 @@ import pytest
 import torch
 
 # structures check themselves, and say more than a shape checker can
-ROOMS = ("ops", "parts", "data", "metrics", "viz", "models", "catalog", "weights", "training", "deploy", "study", "cli")
+ROOMS = (
+    "ops",
+    "io",
+    "nn",
+    "data",
+    "metrics",
+    "viz",
+    "models",
+    "system",
+    "evaluation",
+    "training",
+    "deploy",
+    "study",
+    "cli",
+)
 jaxtyping.install_import_hook([f"delineate.{room}" for room in ROOMS], "beartype.beartype")
 
 

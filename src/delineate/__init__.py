@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from delineate.data import Synthetic, convert, read_dataset, synthesise
     from delineate.deploy import Predictor, prediction_record
-    from delineate.structures import InputError
     from delineate.training import TrainingSettings, evaluate_run
     from delineate.training.train import resume, train
+    from delineate.values import InputError
 
 __version__ = "0.1.0"
 
@@ -38,7 +38,7 @@ __all__ = [
 _ROOMS = {
     "data": ("Synthetic", "convert", "read_dataset", "synthesise"),
     "deploy": ("Predictor", "prediction_record"),
-    "structures": ("InputError",),
+    "values": ("InputError",),
     "training": ("TrainingSettings", "evaluate_run", "resume", "train"),
 }
 

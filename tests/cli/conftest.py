@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from delineate.catalog import build
 from delineate.cli.app import run
 from delineate.data import read_dataset
-from delineate.structures import Preprocess
-from delineate.weights import Checkpoint, save_run
+from delineate.data.preprocess import Preprocess
+from delineate.system.catalog import build
+from delineate.system.checkpoint import Checkpoint, save_run
 
 
 class Ended:

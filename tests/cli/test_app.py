@@ -53,7 +53,7 @@ def test_what_is_there_already_is_kept(delineate: Callable, tmp_path: Path) -> N
 
 
 def test_a_bug_is_not_hidden(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("delineate.catalog.CATALOG", None)
+    monkeypatch.setattr("delineate.system.catalog.CATALOG", None)
     with pytest.raises(AttributeError):
         delineate("models")
 

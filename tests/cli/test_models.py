@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from delineate.catalog import CATALOG, options
 from delineate.cli.models import FINDS
+from delineate.system.catalog import CATALOG, options
 
 
 def test_table_and_json_list_every_system(delineate: Callable) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from delineate.catalog import CATALOG, options
 from delineate.cli.train import NOT_OPTIONS, train_command
+from delineate.system.catalog import CATALOG, options
 from delineate.training import TrainingSettings
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from delineate.data.dataset import Content, Dataset
-from delineate.structures import IGNORE, Categories, Sample, Target
+from delineate.values import IGNORE, Categories, Sample, Target
 
 CATEGORIES = Categories(
     class_names=("person", "ring", "bird"),

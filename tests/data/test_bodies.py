@@ -6,7 +6,7 @@ import torch
 from delineate.data import read_dataset
 from delineate.data.bodies import Bodies, cropped
 from delineate.data.transforms import MEAN_COLOUR
-from delineate.structures import Sample, Target
+from delineate.values import Sample, Target
 
 
 def sample(*box: float) -> Sample:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from delineate.data import Dataset, coco
-from delineate.structures import IGNORE, Categories, InputError, Sample, Target
+from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 from .samples import InMemory, assert_targets_equal, everything
 

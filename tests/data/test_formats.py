@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from delineate.data import FORMATS, convert, read_dataset, splits
-from delineate.structures import InputError
+from delineate.values import InputError
 
 from .samples import assert_targets_equal, everything
 

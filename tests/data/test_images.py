@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from delineate.data import image_size, images, read_image, read_label_map
-from delineate.structures import InputError
+from delineate.values import InputError
 
 
 def saved(path: Path, picture: Image.Image, **options: object) -> Path:

@@ -11,8 +11,9 @@ import torch
 
 from delineate.data.dataset import Dataset
 from delineate.data.loading import Batch, TrainingLoader, collate, evaluation_loader, training_loader
+from delineate.data.preprocess import Preprocess
 from delineate.data.transforms import MEAN_COLOUR, Augmentation, training_transform
-from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
+from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 CATEGORIES = Categories(class_names=("a", "b"), label_map_names=("a", "b"))
 TRANSFORM = training_transform(

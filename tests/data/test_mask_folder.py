@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from delineate.data import mask_folder
-from delineate.structures import IGNORE, Categories, InputError
+from delineate.values import IGNORE, Categories, InputError
 
 from .samples import InMemory, assert_targets_equal, everything
 

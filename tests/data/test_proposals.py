@@ -10,7 +10,7 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.proposals import WithProposals, proposals_folder
-from delineate.structures import Categories, Sample, Target
+from delineate.values import Categories, Sample, Target
 
 from .samples import everything
 

@@ -7,7 +7,7 @@ from tests.data.samples import assert_targets_equal
 
 from delineate.data import coco
 from delineate.data.synthetic import CATEGORIES, Synthetic, synthesise
-from delineate.structures import IGNORE, InputError
+from delineate.values import IGNORE, InputError
 
 FIGURE = CATEGORIES.class_names.index("figure")
 RING = CATEGORIES.class_names.index("ring")

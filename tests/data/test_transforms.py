@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from delineate.data.preprocess import Preprocess
 from delineate.data.transforms import (
     MEAN_COLOUR,
     Augmentation,
@@ -17,7 +18,7 @@ from delineate.data.transforms import (
     training_transform,
     zoomed_out,
 )
-from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
+from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 CATEGORIES = Categories(
     class_names=("thing",),

@@ -10,7 +10,7 @@ from tests.data.samples import InMemory, assert_targets_equal, everything
 from delineate.data import voc
 from delineate.data.files import voc_palette
 from delineate.data.voc_files import VOC_NAMES
-from delineate.structures import IGNORE, Categories, InputError, Sample, Target
+from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 BCCD = Path(__file__).parents[2] / "../shared/data/bccd"
 OBJECT = (

@@ -7,7 +7,7 @@ from PIL import Image
 from tests.data.samples import CATEGORIES, InMemory, assert_targets_equal, everything
 
 from delineate.data import yolo
-from delineate.structures import IGNORE, Categories, InputError, Sample, Target
+from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 
 def folder(root: Path, **labels: str | None) -> Path:

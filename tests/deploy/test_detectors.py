@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from delineate.catalog import build
 from delineate.data import Synthetic
+from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor
-from delineate.deploy.proposing import annotated, find_proposer, proposal_quality, propose
-from delineate.structures import Categories, Detections, InputError, Preprocess, Target
-from delineate.weights import Checkpoint, save_checkpoint
+from delineate.evaluation.proposals import annotated, find_proposer, proposal_quality, propose
+from delineate.system.catalog import build
+from delineate.system.checkpoint import Checkpoint, save_checkpoint
+from delineate.values import Categories, Detections, InputError, Target
 
 CATEGORIES = Categories(class_names=("cat", "dog"), keypoint_names=("nose", "tail"))
 ARGUMENTS = {"backbone": "resnet10t", "width": 16, "anchor_size": 8}

@@ -6,11 +6,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from delineate.catalog import build
+from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor
 from delineate.deploy.pictures import to_image
-from delineate.structures import Categories, InputError, Preprocess
-from delineate.weights import Checkpoint, save_checkpoint
+from delineate.system.catalog import build
+from delineate.system.checkpoint import Checkpoint, save_checkpoint
+from delineate.values import Categories, InputError
 
 NAMES = ("car", "tree", "sky")
 CATEGORIES = Categories(class_names=NAMES, label_map_names=NAMES)

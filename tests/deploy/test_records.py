@@ -5,7 +5,7 @@ import torch
 
 from delineate.deploy import prediction_record
 from delineate.ops.masks import decode_rle, encode_rle
-from delineate.structures import Categories, Detections, LabelMap
+from delineate.values import Categories, Detections, LabelMap
 
 
 def test_label_map() -> None:

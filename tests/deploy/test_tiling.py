@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor
 from delineate.deploy.tiling import segment_tiled, starts, taper
-from delineate.models.dense import Segmenter
-from delineate.structures import Categories, InputError, Preprocess
+from delineate.models.segmentation import Segmenter
+from delineate.values import Categories, InputError
 
 NAMES = ("a", "b", "c", "d")
 PREPROCESS = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

@@ -3,8 +3,9 @@ import torch
 from tests.models.systems import CATEGORIES, pictures, tiny
 
 from delineate.data.bodies import cropped, square_around
+from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor, TopDown
-from delineate.structures import Categories, Detections, InputError, Preprocess, Sample, Target
+from delineate.values import Categories, Detections, InputError, Sample, Target
 
 
 def predictor(name: str, categories: Categories = CATEGORIES) -> Predictor:

@@ -3,7 +3,7 @@
 import torch
 
 from delineate.ops.masks import encode_rle
-from delineate.structures import Detections, Target
+from delineate.values import Detections, Target
 
 SIZE = (240, 320)
 

@@ -15,7 +15,7 @@ from tests.metrics.samples import SIZE, random_picture
 
 from delineate.metrics import CocoEvaluation
 from delineate.ops.masks import encode_rle
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 NAMES = ("cat", "dog", "bird", "never")
 BOX_FIGURES = [

@@ -9,7 +9,7 @@ from delineate.metrics import (
     precision_recall,
     worst_pictures,
 )
-from delineate.structures import InputError
+from delineate.values import InputError
 
 HERE, THERE, FREE = [0.0, 0, 40, 40], [100.0, 100, 140, 140], [200.0, 0, 240, 40]
 

@@ -5,7 +5,7 @@ from tests.metrics.samples import ellipses, found, objects, random_picture
 from delineate.metrics import CocoEvaluation, error_breakdown
 from delineate.metrics.errors import ERRORS
 from delineate.ops.masks import encode_rle
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 HERE, THERE, FREE = [0.0, 0, 40, 40], [100.0, 100, 140, 140], [200.0, 0, 240, 40]
 QUARTER = [100.0, 100, 140, 110]  # of THERE, an IoU of 0.25

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from delineate.metrics import LocalizationEvaluation
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 SIZE = (100, 100)
 NAMES = ("cat", "dog")

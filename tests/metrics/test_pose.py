@@ -6,7 +6,7 @@ import torch
 
 from delineate.metrics import CocoEvaluation, PoseEvaluation
 from delineate.metrics.pose import COCO_SIGMAS, similarity
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 SIZE = (200, 200)
 NAMES = ("left_shoulder", "right_shoulder", "left_hip", "right_hip", "neck", "head_top")

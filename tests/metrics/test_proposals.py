@@ -3,7 +3,7 @@ import torch
 from tests.metrics.samples import objects
 
 from delineate.metrics import average_recall, mean_average_best_overlap, proposal_recall
-from delineate.structures import InputError
+from delineate.values import InputError
 
 HERE, THERE, AWAY = [0.0, 0, 40, 40], [60.0, 60, 100, 100], [200.0, 100, 240, 140]
 # IoU of half a box is 0.5, of its three quarters 0.75

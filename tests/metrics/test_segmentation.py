@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from delineate.metrics import confusion_matrix, segmentation_metrics
-from delineate.structures import InputError
+from delineate.values import InputError
 
 NAMES = ("sky", "road", "car")
 

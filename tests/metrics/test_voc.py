@@ -3,7 +3,7 @@ import torch
 from tests.metrics.samples import found, objects, random_picture
 
 from delineate.metrics import voc_metrics
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 NAMES = ("cat", "dog", "bird", "never")
 HERE, THERE, AWAY = [0.0, 0, 40, 40], [60.0, 60, 100, 100], [200.0, 100, 240, 140]

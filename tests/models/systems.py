@@ -5,11 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from delineate.catalog import CATALOG, build
+from delineate.data.preprocess import Preprocess
 from delineate.metrics import CocoEvaluation
 from delineate.models.contract import Model
-from delineate.models.inference import infer
-from delineate.structures import IGNORE, Categories, Preprocess, Target
+from delineate.system.catalog import CATALOG, build
+from delineate.system.inference import infer
+from delineate.values import IGNORE, Categories, Target
 
 REGION = {"backbone": "resnet10t", "width": 32, "anchor_size": 16, "num_rois": 64}
 CROPS = {"backbone": "resnet10t", "warp_size": 32, "num_rois": 32}

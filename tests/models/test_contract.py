@@ -11,10 +11,11 @@ import torch
 from tests.models.systems import CATEGORIES, TINY, nothing, pictures, size_for, tiny
 from torch import Tensor, nn
 
-from delineate.catalog import CATALOG
-from delineate.models.grid import SSD
-from delineate.structures import Preprocess, Target
-from delineate.weights import Checkpoint, load_checkpoint, save_checkpoint
+from delineate.data.preprocess import Preprocess
+from delineate.models.one_stage import SSD
+from delineate.system.catalog import CATALOG
+from delineate.system.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from delineate.values import Target
 
 
 @pytest.fixture(params=list(CATALOG))

@@ -6,10 +6,11 @@ import pytest
 import torch
 from tests.models.systems import GRID, SETS, overfit_boxes, pictures, tiny
 
+from delineate.data.preprocess import Preprocess
 from delineate.models.contract import Model
-from delineate.models.grid import YOLOv1
-from delineate.models.inference import infer
-from delineate.structures import Detections, Preprocess
+from delineate.models.one_stage import YOLOv1
+from delineate.system.inference import infer
+from delineate.values import Detections
 
 LARGE = ("ssd300", "ssd512")
 """Too large to learn here; `ssd` learns by the same loss, and `grid/test_ssd.py` has their levels at a tiny width."""

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from delineate.data import synthesise
-from delineate.structures import InputError
 from delineate.study import Entry, Study, compare, load_results
+from delineate.values import InputError
 
 compare_module = importlib.import_module("delineate.study.compare")
 

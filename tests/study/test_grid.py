@@ -1,9 +1,9 @@
 import pytest
 
-from delineate.catalog import CATALOG
-from delineate.structures import InputError
 from delineate.study import grid
 from delineate.study.grid import DEFAULTS, TASKS
+from delineate.system.catalog import CATALOG
+from delineate.values import InputError
 
 
 @pytest.mark.parametrize("question", list(DEFAULTS))

@@ -5,12 +5,13 @@ import torch
 from tests.models.systems import CATEGORIES, pictures, tiny
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, SSD300_VGG16_Weights
 
-from delineate.catalog import build
+from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor
 from delineate.models.contract import Model
-from delineate.models.sets.transformer import Attention
-from delineate.structures import Categories, LabelMap, Preprocess
+from delineate.models.queries.transformer import Attention
 from delineate.study.measuring import STEPS, count_flops, measure_here
+from delineate.system.catalog import build
+from delineate.values import Categories, LabelMap
 
 COCO = Categories(class_names=tuple(f"class_{number}" for number in range(90)))
 

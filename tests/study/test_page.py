@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from tests.study.samples import result
 
-from delineate.structures import InputError
 from delineate.study import write_study
 from delineate.study.page import family_of, read_findings, short_names, time_row, write_plot
 from delineate.study.results import Findings, write_tables
+from delineate.values import InputError
 
 RESULTS = [result("faster_rcnn", 0.5, 3.0), result("ssd", 0.45, 40.0), result("yolov2", 0.3, 35.0)]
 

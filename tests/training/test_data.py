@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from delineate.data import Dataset
-from delineate.structures import Categories, InputError, Preprocess, Sample, Target
+from delineate.data.preprocess import Preprocess
 from delineate.training import TrainingSettings
 from delineate.training.data import check_names, median_frequency_weights, training_data, usual_size
+from delineate.values import Categories, InputError, Sample, Target
 
 
 class LabelMaps(Dataset):

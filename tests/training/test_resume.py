@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from delineate.structures import InputError
+from delineate.system.checkpoint import load_checkpoint
 from delineate.training import Run, TrainingSettings, outputs, recorder, resume, train
 from delineate.training.state import State
-from delineate.weights import load_checkpoint
+from delineate.values import InputError
 
 PROCESS = Path(__file__).with_name("tiny_process.py")
 STEPS = 4 * 6

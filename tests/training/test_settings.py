@@ -1,8 +1,8 @@
 import pytest
 
-from delineate.catalog import CATALOG
-from delineate.structures import InputError
+from delineate.system.catalog import CATALOG
 from delineate.training import TrainingSettings
+from delineate.values import InputError
 
 
 def test_every_field_is_described_and_has_a_panel() -> None:

@@ -10,11 +10,11 @@ import torch
 
 from delineate.data import synthesise
 from delineate.models.contract import Batches, Say
-from delineate.models.region import RegionDetector
+from delineate.models.two_stage import RegionDetector
+from delineate.system.checkpoint import load_checkpoint
 from delineate.training import Run, TrainingSettings, evaluate_run, resume, train
 from delineate.training.outputs import Outputs
 from delineate.training.state import State
-from delineate.weights import load_checkpoint
 
 
 class KilledError(Exception):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from delineate.data import read_image
-from delineate.models.dense import Segmenter
-from delineate.structures import InputError, Target
+from delineate.models.segmentation import Segmenter
+from delineate.system.checkpoint import load_checkpoint
 from delineate.training import Run, TrainingSettings, evaluate_run, train
-from delineate.weights import load_checkpoint
+from delineate.values import InputError, Target
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 

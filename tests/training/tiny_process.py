@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from delineate import catalog
-from delineate.models.dense import Segmenter
-from delineate.structures import Target
+from delineate.models.segmentation import Segmenter
 from delineate.training import TrainingSettings, recorder, resume, train
+from delineate.values import Target
 
 
 class Slow(Segmenter):

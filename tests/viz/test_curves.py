@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from delineate.structures import InputError
+from delineate.values import InputError
 from delineate.viz import plot_confusion, plot_curves
 from delineate.viz.curves import confusion_figure, curve_figures, inline_svg, style
 

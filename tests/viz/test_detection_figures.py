@@ -2,7 +2,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from delineate.structures import InputError
+from delineate.values import InputError
 from delineate.viz.curves import inline_svg, style
 from delineate.viz.detection_figures import error_figure, precision_recall_figure
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from delineate.structures import Categories, InputError
-from delineate.structures.files import written_beside
+from delineate.io.files import written_beside
+from delineate.values import Categories, InputError
 from delineate.viz import comparison_grid, legend, palette, write_picture
 from delineate.viz.grid import to_tensor
 

@@ -1,7 +1,7 @@
 import torch
 from PIL import Image, ImageDraw
 
-from delineate.structures import Categories, Detections, Target
+from delineate.values import Categories, Detections, Target
 from delineate.viz.objects import draw_names, object_line_width
 from delineate.viz.palette import palette
 from delineate.viz.text import font_size, line_width, readable_on, text_size

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from delineate.structures import IGNORE, Categories, Detections, InputError, LabelMap, Target
+from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Target
 from delineate.viz import draw_label_map, draw_target, palette
 
 GRAY = 100

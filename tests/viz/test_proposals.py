@@ -1,6 +1,6 @@
 import torch
 
-from delineate.structures import Target
+from delineate.values import Target
 from delineate.viz import draw_proposals
 from delineate.viz.proposals import COVERED, MISSED
 

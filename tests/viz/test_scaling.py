@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from delineate.ops.masks import decode_rle, encode_rle
-from delineate.structures import Categories, Detections, LabelMap, Target
+from delineate.values import Categories, Detections, LabelMap, Target
 from delineate.viz import beside_truth, fitted
 from delineate.viz.scaling import rescaled
 

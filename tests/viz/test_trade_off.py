@@ -2,7 +2,7 @@ import pytest
 from matplotlib.path import Path
 from matplotlib.text import Annotation
 
-from delineate.structures import InputError
+from delineate.values import InputError
 from delineate.viz.curves import style
 from delineate.viz.trade_off import Point, trade_off_figure
 

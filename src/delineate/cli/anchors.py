@@ -24,8 +24,8 @@ def anchors(
     They are found by k-means with 1 - IoU as the distance, so that large boxes count no more than small ones. The mean
     IoU says how well the anchors fit: try another -k, and take as few as fit well.
     """
-    from delineate.structures import Preprocess
-    from delineate.training.anchors import find_anchors
+    from delineate.data.anchors import find_anchors
+    from delineate.data.preprocess import Preprocess
     from delineate.training.data import read_split
 
     dataset = read_split(data, split, "detect", format)

@@ -99,7 +99,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error_line(error.format_message().replace("Value error, ", ""))  # type: ignore[attr-defined]
         return 2
     except ValueError as error:
-        from delineate.structures import InputError
+        from delineate.values import InputError
 
         if not isinstance(error, InputError):
             raise

@@ -102,7 +102,7 @@ def _several(values: list[str] | None) -> list[str]:
 
 
 def _sizes(values: list[str] | None) -> list[int]:
-    from delineate.structures import InputError
+    from delineate.values import InputError
 
     sizes = _several(values)
     for size in sizes:
@@ -138,9 +138,9 @@ def _dataset(study: Path) -> Any:
     """The pictures that a study was measured on; `None` where they are not there any more."""
     import json
 
-    from delineate.structures import InputError
     from delineate.study.grid import TASKS
     from delineate.training.data import read_split
+    from delineate.values import InputError
 
     if not (study / "study.json").is_file():
         stderr.print(f"[yellow]without pictures:[/] {escape(str(study))} has no study.json", soft_wrap=True)

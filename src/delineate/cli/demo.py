@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from delineate.cli.output import AsJson, number, print_json, print_line, progress, stderr
-from delineate.cli.reporting import Measured, machine_facts, report_parts, system_fact
+from delineate.evaluation.report import Measured, machine_facts, report_parts, system_fact
 
 if TYPE_CHECKING:
     from delineate.training import TrainingResult, TrainingSettings
@@ -82,7 +82,7 @@ def demo(
 
 def _clear(out: Path) -> None:
     """Make the demo's folder; raises `InputError` for one with something else in it."""
-    from delineate.structures import InputError
+    from delineate.values import InputError
 
     if out.is_dir() and (out / MARK).exists():
         shutil.rmtree(out)

@@ -25,14 +25,14 @@ def explain(
     the cells or default boxes that fired; of DETR what its queries look at; of dense systems the way back to full size,
     scores by class and entropy; of systems for whole pictures what their heads see.
     """
-    from delineate.cli.reporting import system_fact
     from delineate.data.images import read_image
     from delineate.deploy import Predictor
-    from delineate.structures import InputError
+    from delineate.evaluation.report import system_fact
     from delineate.study.explain import explain as explain_picture
     from delineate.study.explain import write_explanation
+    from delineate.system.checkpoint import find_checkpoint, read_facts
     from delineate.training import Run
-    from delineate.weights import find_checkpoint, read_facts
+    from delineate.values import InputError
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"out: {out} does not end with .html, which is what is written")

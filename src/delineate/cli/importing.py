@@ -33,8 +33,9 @@ def import_weights(
 ) -> None:
     """Import a published detector as a run: for `predict`, `val`, `propose`, and to begin from: `train --weights`."""
     from delineate.data.files import read_text
-    from delineate.structures import InputError
-    from delineate.weights import check_new_run, import_darknet, import_torchvision, import_transformers, save_run
+    from delineate.system.checkpoint import check_new_run, save_run
+    from delineate.system.importers import import_darknet, import_torchvision, import_transformers
+    from delineate.values import InputError
 
     folder = out or Path("runs") / Path(architecture).stem
     check_new_run(folder)

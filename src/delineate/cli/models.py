@@ -17,7 +17,7 @@ FINDS = {
 
 def models(as_json: AsJson = False) -> None:
     """List the systems: what they are, the paper, their options."""
-    from delineate.catalog import CATALOG, options
+    from delineate.system.catalog import CATALOG, options
 
     if as_json:
         systems = {

@@ -13,7 +13,7 @@ from delineate.cli.output import AsJson, Device, error_line, print_json, print_l
 
 if TYPE_CHECKING:
     from delineate.deploy import Predicted
-    from delineate.structures import Categories, InputError
+    from delineate.values import Categories, InputError
 
 MAX_OVERLAY = 4096
 """The longer side, in pixels, up to which results are drawn pixel for pixel."""
@@ -108,7 +108,7 @@ def _write(predicted: "Predicted", categories: "Categories", out: Path, name: Pa
     """Write a picture's results below `out`; its record."""
     from delineate.data.files import write_label_map
     from delineate.deploy import prediction_record
-    from delineate.structures import LabelMap
+    from delineate.values import LabelMap
     from delineate.viz import draw_target, fitted, write_picture
 
     label_map_file = None

@@ -13,7 +13,7 @@ from delineate.cli.predict import result_names
 from delineate.cli.val import rows_table
 
 if TYPE_CHECKING:
-    from delineate.deploy.proposing import ProposalQuality, Propose
+    from delineate.evaluation.proposals import ProposalQuality, Propose
 
 NUM_DRAWN = 24
 """How many pictures of a data set are drawn."""
@@ -44,7 +44,7 @@ def propose(
     is measured too, and objects are drawn: in green the box that covers it best, in orange one that none covers. With
     --json one object is printed: what was measured, or without --split one a picture and line with its boxes.
     """
-    from delineate.deploy.proposing import find_proposer
+    from delineate.evaluation.proposals import find_proposer
 
     name = proposer or ("selective_search" if run is None else "rpn")
     find = find_proposer(name, mode=mode, max_proposals=max_proposals, run=run, device=device)
@@ -69,8 +69,8 @@ def _measure(
 ) -> "ProposalQuality":
     """Measure on a split of a data set, and draw some of its pictures."""
     from delineate.data import read_dataset
-    from delineate.deploy.proposing import annotated, proposal_quality, propose
-    from delineate.structures import InputError
+    from delineate.evaluation.proposals import annotated, proposal_quality, propose
+    from delineate.values import InputError
     from delineate.viz import draw_proposals, write_picture
 
     dataset = read_dataset(data, split)
@@ -93,8 +93,8 @@ def _measure(
 def _draw_pictures(find: "Propose", pictures: Path, out: Path, as_json: bool) -> None:
     """Draw the proposals of pictures, saying those that cannot be read."""
     from delineate.deploy.pictures import each_picture, to_image
-    from delineate.deploy.proposing import propose
-    from delineate.structures import InputError
+    from delineate.evaluation.proposals import propose
+    from delineate.values import InputError
     from delineate.viz import draw_proposals, write_picture
 
     files = [Path(str(file)) for file in each_picture(pictures)]

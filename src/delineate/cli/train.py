@@ -26,7 +26,7 @@ class Systems(TyperGroup):
     """The systems of the catalog as commands, made when asked for: the catalog takes seconds to import."""
 
     def list_commands(self, ctx: Context) -> list[str]:  # type: ignore[override]
-        from delineate.catalog import CATALOG
+        from delineate.system.catalog import CATALOG
 
         return list(CATALOG)
 
@@ -65,7 +65,7 @@ def train(
 
 
 def _command(name: str, function: Callable[..., None]) -> Any:
-    from delineate.catalog import find_system
+    from delineate.system.catalog import find_system
 
     system = find_system(name)
     app = typer.Typer(rich_markup_mode="rich", add_completion=False)
@@ -77,7 +77,7 @@ def _command(name: str, function: Callable[..., None]) -> Any:
 
 def train_command(name: str) -> Callable[..., None]:
     """The function behind `delineate train NAME`, whose signature typer reads."""
-    from delineate.catalog import find_system, options
+    from delineate.system.catalog import find_system, options
     from delineate.training import TrainingSettings
     from delineate.training import train as train_run
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from delineate.cli.output import AsJson, Device, headline, number, print_json, print_line, print_table, progress, table
-from delineate.cli.reporting import Measured, by_shape, run_report
+from delineate.evaluation.report import Measured, by_shape, run_report
 
 if TYPE_CHECKING:
     from delineate.training import Evaluation
@@ -38,10 +38,10 @@ def val(
 ) -> None:
     """Measure a run's best weights on a split of a data set, at the original size of every picture."""
     from delineate.deploy import Predictor
+    from delineate.system.checkpoint import find_checkpoint, read_facts
     from delineate.training import evaluate_run
     from delineate.training.data import read_split
     from delineate.viz import write_report
-    from delineate.weights import find_checkpoint, read_facts
 
     file = find_checkpoint(run)
     _check(read_facts(file)["system"], protocol, report)
@@ -97,8 +97,8 @@ def rows_table(kind: str, rows_of: Mapping[str, Mapping[str, float]]) -> Table:
 
 def _check(system: str, protocol: str, report: Path | None) -> None:
     """Say before measuring, which takes long, what would be wrong after it."""
-    from delineate.catalog import find_system
-    from delineate.structures import InputError
+    from delineate.system.catalog import find_system
+    from delineate.values import InputError
 
     given = {"segment": "label maps", "localize": "one object a picture", "joints": "joints"}
     task = find_system(system).task

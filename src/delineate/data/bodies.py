@@ -11,7 +11,7 @@ from torch import Tensor
 from delineate.data.dataset import Dataset
 from delineate.data.images import image_size, read_image
 from delineate.data.transforms import pad, resized_crop
-from delineate.structures import Categories, InputError, Sample, Target
+from delineate.values import Categories, InputError, Sample, Target
 
 CONTEXT = 1.25
 """The side of a crop, in longer sides of the body's box."""

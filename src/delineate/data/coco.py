@@ -10,7 +10,7 @@ from delineate.data.coco_writing import write
 from delineate.data.dataset import Dataset
 from delineate.data.images import image_size
 from delineate.ops.masks import paint_label_map
-from delineate.structures import IGNORE, InputError, Target
+from delineate.values import IGNORE, InputError, Target
 
 __all__ = ["Coco", "read", "recognises", "splits", "write"]
 

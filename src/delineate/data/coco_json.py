@@ -16,8 +16,8 @@ from torch import Tensor
 
 from delineate.data.dataset import Content
 from delineate.ops.masks import RLE, decode_rle
-from delineate.structures import IGNORE, Categories, InputError
-from delineate.structures.categories import BACKGROUND
+from delineate.values import IGNORE, Categories, InputError
+from delineate.values.categories import BACKGROUND
 
 Row = dict[str, Any]
 """One entry of the JSON: a picture, a category or an annotation."""

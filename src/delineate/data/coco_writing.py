@@ -11,7 +11,7 @@ from torchvision.ops import masks_to_boxes
 from delineate.data.dataset import Dataset
 from delineate.data.files import store_pictures, write_text
 from delineate.ops.masks import encode_rle, paint_label_map
-from delineate.structures import IGNORE, Categories, Target
+from delineate.values import IGNORE, Categories, Target
 
 
 def write(dataset: Dataset, root: Path, split: str) -> list[str]:

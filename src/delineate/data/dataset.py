@@ -8,7 +8,7 @@ from typing import Literal
 from torch.utils.data import Dataset as TorchDataset
 
 from delineate.data.images import read_image
-from delineate.structures import Categories, Sample, Target
+from delineate.values import Categories, Sample, Target
 
 Content = Literal["boxes", "masks", "keypoints", "label_map"]
 

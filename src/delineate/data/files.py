@@ -12,8 +12,8 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.images import image_size
-from delineate.structures import InputError, Target
-from delineate.structures.files import written_beside
+from delineate.io.files import written_beside
+from delineate.values import InputError, Target
 
 
 def check_new(folder: Path) -> None:

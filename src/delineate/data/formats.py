@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from delineate.data import coco, mask_folder, voc, yolo
 from delineate.data.dataset import Dataset
 from delineate.data.files import check_new
-from delineate.structures import InputError
+from delineate.values import InputError
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from delineate.structures import InputError
+from delineate.values import InputError
 
 MAX_PIXELS = 2**27
 """The most pixels a file may claim to have (134 million, 400 MB as RGB); a larger one is refused before decoding."""

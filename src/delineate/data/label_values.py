@@ -10,8 +10,8 @@ from torch import Tensor
 
 from delineate.data.files import read_text
 from delineate.data.images import read_label_map
-from delineate.structures import IGNORE, Categories, InputError
-from delineate.structures.categories import BACKGROUND
+from delineate.values import IGNORE, Categories, InputError
+from delineate.values.categories import BACKGROUND
 
 UNKNOWN = -1
 

@@ -11,9 +11,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from delineate.data.dataset import Dataset
+from delineate.data.preprocess import Preprocess
 from delineate.data.sampling import EpochSampler, mixed, own_randomness, seed_all
 from delineate.data.transforms import Transform, changed, evaluation_transform, pad
-from delineate.structures import InputError, Preprocess, Sample, Target
+from delineate.values import InputError, Sample, Target
 
 Item = TypeVar("Item")
 

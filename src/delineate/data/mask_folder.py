@@ -12,7 +12,7 @@ from delineate.data.dataset import Content, Dataset
 from delineate.data.files import read_text, store_pictures, write_label_map, write_text
 from delineate.data.images import pictures_in
 from delineate.data.label_values import IDS, TRAIN_IDS, LabelValues, from_ade_table, from_cityscapes, from_class_list
-from delineate.structures import Categories, InputError, Target
+from delineate.values import Categories, InputError, Target
 
 PLACES = (("images", "labels"), ("images", "annotations"), ("leftImg8bit", "gtFine"))
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.transforms import changed
-from delineate.structures import Sample, Target
-from delineate.structures.files import written_beside
+from delineate.io.files import written_beside
+from delineate.values import Sample, Target
 
 Find = Callable[[UInt8[Tensor, "3 h w"]], Float[Tensor, "p 4"]]
 

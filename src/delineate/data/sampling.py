@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from delineate.structures import InputError
+from delineate.values import InputError
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):

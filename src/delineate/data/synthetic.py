@@ -22,7 +22,7 @@ from delineate.data.files import check_new
 from delineate.data.shapes import Distance, Field
 from delineate.data.textures import background, paint, random_texture
 from delineate.ops.masks import paint_label_map
-from delineate.structures import IGNORE, Categories, InputError, Sample, Target
+from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 SHAPES: Mapping[str, Distance] = {
     "disk": shapes.disk,

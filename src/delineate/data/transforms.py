@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
+from delineate.data.preprocess import Preprocess
+from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 MEAN_COLOUR = tuple(round(255 * value) for value in Preprocess().mean)
 """What pictures are padded with: near zero once they are normalised."""

@@ -15,8 +15,8 @@ from delineate.data.images import image_size as size_of
 from delineate.data.images import pictures_in, read_label_map
 from delineate.data.voc_files import Object
 from delineate.data.voc_writing import write
-from delineate.structures import IGNORE, Categories, InputError, Target
-from delineate.structures.categories import BACKGROUND
+from delineate.values import IGNORE, Categories, InputError, Target
+from delineate.values.categories import BACKGROUND
 
 __all__ = ["Voc", "read", "recognises", "splits", "write"]
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from delineate.data.dataset import Content
 from delineate.data.files import read_text
-from delineate.structures import InputError
-from delineate.structures.categories import BACKGROUND
+from delineate.values import InputError
+from delineate.values.categories import BACKGROUND
 
 VOC_NAMES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),

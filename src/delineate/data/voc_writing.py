@@ -12,7 +12,7 @@ from delineate.data import voc_files
 from delineate.data.dataset import Dataset
 from delineate.data.files import store_pictures, unique_stems, write_label_map, write_text
 from delineate.ops.masks import paint_label_map
-from delineate.structures import IGNORE, Categories, InputError, Target
+from delineate.values import IGNORE, Categories, InputError, Target
 
 MAX_VALUE = 254
 """The last class or object that a PNG of 8 bits can hold: 0 is background and 255 ignored."""

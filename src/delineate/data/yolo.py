@@ -15,8 +15,8 @@ from delineate.data.dataset import Content, Dataset
 from delineate.data.yolo_files import Line
 from delineate.data.yolo_writing import write
 from delineate.ops.masks import RLE, decode_rle, paint_label_map
-from delineate.structures import Categories, InputError, Target
-from delineate.structures.categories import BACKGROUND
+from delineate.values import Categories, InputError, Target
+from delineate.values.categories import BACKGROUND
 
 __all__ = ["Yolo", "read", "recognises", "splits", "write"]
 

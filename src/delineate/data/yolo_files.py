@@ -9,7 +9,7 @@ import yaml
 
 from delineate.data.files import read_text
 from delineate.data.images import pictures_in
-from delineate.structures import Categories, InputError
+from delineate.values import Categories, InputError
 
 KNOWN_SPLITS = ("train", "val", "test")
 NAMES = ("data.yaml", "dataset.yaml")

@@ -16,7 +16,7 @@ from delineate.data.dataset import Dataset
 from delineate.data.files import store_pictures, write_text
 from delineate.data.yolo_files import Description
 from delineate.ops.masks import paint_label_map
-from delineate.structures import Categories, InputError, Target
+from delineate.values import Categories, InputError, Target
 
 
 def write(dataset: Dataset, root: Path, split: str) -> list[str]:

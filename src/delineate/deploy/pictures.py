@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from delineate.data.images import SUFFIXES, from_pil, pictures_in, read_image
-from delineate.structures import InputError
+from delineate.values import InputError
 
 Picture = str | Path | NDArray[Any] | Image.Image | Tensor
 """A file, a folder, or a picture in memory; arrays are `(H, W, 3)` RGB or `(H, W)` gray, tensors `(3, H, W)` RGB."""

@@ -8,13 +8,14 @@ from typing import Any, Literal, NamedTuple
 from jaxtyping import UInt8
 from torch import Tensor
 
+from delineate.data.preprocess import Preprocess
 from delineate.deploy.pictures import Pictures, each_picture, to_image
 from delineate.deploy.tiling import segment_tiled
 from delineate.models.contract import Model
-from delineate.models.dense import Segmenter
-from delineate.models.inference import find_device, infer
-from delineate.structures import Categories, Detections, InputError, Prediction, Preprocess, on_cpu
-from delineate.weights import find_checkpoint, load_checkpoint
+from delineate.models.segmentation import Segmenter
+from delineate.system.checkpoint import find_checkpoint, load_checkpoint
+from delineate.system.inference import find_device, infer
+from delineate.values import Categories, Detections, InputError, Prediction, on_cpu
 
 
 class Predicted(NamedTuple):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from delineate.structures import Categories, LabelMap, Prediction
+from delineate.values import Categories, LabelMap, Prediction
 
 
 def prediction_record(

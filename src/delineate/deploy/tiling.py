@@ -15,8 +15,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from delineate.models.dense import Segmenter
-from delineate.structures import InputError, LabelMap, Preprocess
+from delineate.data.preprocess import Preprocess
+from delineate.models.segmentation import Segmenter
+from delineate.values import InputError, LabelMap
 
 
 @torch.inference_mode()

@@ -11,9 +11,9 @@ from torch import Tensor
 from delineate.data.bodies import cropped, square_around
 from delineate.deploy.pictures import Pictures
 from delineate.deploy.predictor import Predicted, Predictor
-from delineate.models.inference import infer
-from delineate.models.whole import PoseRegressor
-from delineate.structures import Categories, Detections, InputError, Sample, Target, on_cpu
+from delineate.models.regression import PoseRegressor
+from delineate.system.inference import infer
+from delineate.values import Categories, Detections, InputError, Sample, Target, on_cpu
 
 
 class TopDown:

@@ -9,7 +9,7 @@ from torch import Tensor
 from delineate.metrics.coco_figures import CUSTOM_SIGMA, Picture, coco_figures
 from delineate.metrics.matching import NOTHING
 from delineate.ops.masks import encode_rle
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 Instances = TypeVar("Instances", Detections, Target)
 

@@ -11,7 +11,7 @@ from faster_coco_eval.core import mask as coco_masks
 
 from delineate.metrics.matching import xywh
 from delineate.ops.masks import RLE
-from delineate.structures import Detections, Target
+from delineate.values import Detections, Target
 
 Shape = Literal["bbox", "segm", "keypoints"]
 Row = dict[str, Any]

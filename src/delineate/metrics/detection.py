@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from delineate.metrics.matching import Kind, Ranking, match, overlaps, rank_detections, same_class
-from delineate.structures import Detections, Target
+from delineate.values import Detections, Target
 
 LIKELY = 0.5
 """The score from which on a detection is taken as said: by its own account it is rather right than wrong."""

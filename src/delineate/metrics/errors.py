@@ -22,7 +22,7 @@ from delineate.metrics.matching import (
     same_class,
     split_ranking,
 )
-from delineate.structures import Detections, Target
+from delineate.values import Detections, Target
 
 ERRORS = ("classification", "localization", "both", "duplicate", "background", "missed")
 CLASSIFICATION, LOCALIZATION, BOTH, DUPLICATE, BACKGROUND, _ = range(len(ERRORS))

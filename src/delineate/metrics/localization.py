@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from delineate.ops.boxes import paired_iou
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 LOCALIZED_IOU = 0.5
 PROTOCOL = (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from delineate.ops.masks import encode_rle
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 Kind = Literal["boxes", "masks"]
 Rule = Literal["coco", "voc"]

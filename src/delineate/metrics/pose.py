@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from delineate.metrics.coco_figures import CUSTOM_SIGMA
-from delineate.structures import Detections, InputError, Target
+from delineate.values import Detections, InputError, Target
 
 TORSO, OTHER_TORSO, HEAD = ("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"), ("head_top", "neck")
 COCO_SIGMAS = (

@@ -7,7 +7,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from delineate.metrics.matching import NOTHING, box_overlaps
-from delineate.structures import InputError, Target
+from delineate.values import InputError, Target
 
 THRESHOLDS = tuple((50 + 5 * step) / 100 for step in range(10))
 

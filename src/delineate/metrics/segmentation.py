@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from delineate.structures import IGNORE, InputError, LabelMap, Target
+from delineate.values import IGNORE, InputError, LabelMap, Target
 
 PROTOCOL = (
     "one confusion matrix of all pixels of all pictures, each at its original size, "

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from delineate.metrics.matching import Kind, Ranking, rank_detections
-from delineate.structures import Detections, Target
+from delineate.values import Detections, Target
 
 PROTOCOL = (
     "PASCAL VOC: average precision at IoU 0.50, the mean over the classes that have objects; VOC2007's is the mean of "

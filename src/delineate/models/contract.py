@@ -1,52 +1,149 @@
-"""The one contract of every system."""
+"""The one contract of every system, and the seam between what is exported and what reads it.
+
+    Inputs ──► Model.forward ──► raw tensors ──► Reader.find ──► rows ──► Model.extend ──► rows ──► Reader.results
+               └──────────────────────────── what is exported ────────────────────────────┘     └ without weights ┘
+
+B  pictures    P  proposals    K  rows of a picture, as many for each; those that are no detection score -1
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
-from delineate.structures import Prediction, Target
+from delineate.values import Prediction, Thresholds, Truth
 
-Outputs = TypeVar("Outputs")
-Result = TypeVar("Result", bound=Prediction, covariant=True)
 Say = Callable[[str], None]
 """Takes a line for a person to read."""
 
 
+class Inputs(NamedTuple):
+    """A batch as a network takes it: normalised pictures of one size, and the places to look at where it needs them.
+
+    Pictures with fewer proposals than others have boxes of zeros at the end.
+    """
+
+    images: Float[Tensor, "b 3 h w"]
+    proposals: Float[Tensor, "b p 4"] | None = None
+
+
+class Rows(NamedTuple):
+    """The objects of each picture, the likeliest first, in pixels of the network's input.
+
+    `masks` are probabilities in the box, `heatmaps` logits over the box, `keypoints` places. `posed` says which rows
+    have keypoints.
+    """
+
+    boxes: Float[Tensor, "b k 4"]
+    scores: Float[Tensor, "b k"]
+    labels: Int64[Tensor, "b k"]
+    masks: Float[Tensor, "b k m m2"] | None = None
+    heatmaps: Float[Tensor, "b k j s s2"] | None = None
+    keypoints: Float[Tensor, "b k j 2"] | None = None
+    posed: Bool[Tensor, "b k"] | None = None
+
+    def first(self, count: int) -> "Rows":
+        """The first `count` rows of each picture."""
+        return Rows(*(None if value is None else value[:, :count] for value in self))
+
+
+class Scores(NamedTuple):
+    """The logits of every class at every pixel of the network's input."""
+
+    logits: Float[Tensor, "b c h w"]
+
+
+Raw = TypeVar("Raw")
+Found = TypeVar("Found", Rows, Scores)
+
+
+class Reader(ABC, Generic[Raw, Found]):
+    """What is made of a network's outputs without any weights: a frozen value, which can be written as JSON.
+
+    `thresholds` are `None` where there is nothing to choose.
+    """
+
+    thresholds: Thresholds | None
+
+    @abstractmethod
+    def find(self, raw: Raw, size: tuple[int, int]) -> Found:
+        """The detections in an input of `(height, width)`, as a fixed number of rows; the graph goes on through it."""
+
+    @abstractmethod
+    def results(self, found: Found, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
+        """One result a picture, from the input of `size` in the coordinates of the original one in `sizes`."""
+
+
+@runtime_checkable
+class Search(Protocol):
+    """A proposer that looks at pixels, or at the size alone, before the network runs.
+
+    `settings` tell its proposals from others'. Those that can be `kept` do not depend on the size that a picture is
+    resized to; they are found once and kept on disk.
+    """
+
+    @property
+    def settings(self) -> str: ...
+
+    @property
+    def kept(self) -> bool: ...
+
+    def boxes(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
+        """The boxes of one RGB picture that may hold an object, the likeliest first, on the CPU."""
+
+
 @runtime_checkable
 class Batches(Protocol):
-    """Normalised pictures `(b, 3, h, w)` with their targets, batch by batch, and the number of batches."""
+    """Inputs with the truths of their pictures, batch by batch, and the number of batches."""
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Sequence[Target]]]: ...
+    def __iter__(self) -> Iterator[tuple[Inputs, Sequence[Truth]]]: ...
 
 
-class Model(nn.Module, ABC, Generic[Outputs, Result]):
-    """A network, its criterion and its post-processing.
+class TrainingPictures(Protocol):
+    """What a system may ask of the pictures that it is going to learn from; each answer reads all annotations."""
 
-    A model never logs, draws, reads files or resizes pictures; what it returns does not depend on `.training`.
-    `input_size` is the `(height, width)` of the pictures that it is made for, `None` where any will do. `finds_many`
-    says whether a result may hold any number of objects, of which the unlikely ones are left out when they are shown.
+    def object_sizes(self) -> Float[Tensor, "n 2"]:
+        """The `(width, height)` of all objects, in pixels of the resized pictures."""
+
+    def keypoint_classes(self) -> Bool[Tensor, " c"]:
+        """The classes of which an object has an annotated keypoint."""
+
+    def class_weights(self) -> Float[Tensor, " c"] | None:
+        """The weights of the values of label maps, `None` where all are equal."""
+
+
+class Model(nn.Module, ABC, Generic[Raw, Found]):
+    """A network and its criterion; what is made of its outputs is its `reader`'s.
+
+    A model never logs, draws, reads files, resizes pictures or searches for proposals; what it returns does not depend
+    on `.training`, and `forward` takes no branch by the values of tensors. `input_size` is the `(height, width)` of the
+    pictures that it is made for, `None` where any will do. `search` gives the proposals that it takes as an input.
     """
 
+    reader: Reader[Raw, Found]
     input_size: tuple[int, int] | None = None
-    finds_many: bool = True
+    search: Search | None = None
 
     @abstractmethod
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Outputs:
-        """The graph that can be exported: normalised pictures of one size in, raw outputs out."""
+    def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> Raw:
+        """The graph: normalised pictures of one size in, tensors out whose shapes follow from shapes."""
+
+    def extend(self, raw: Raw, found: Found) -> Found:
+        """What further heads say of the rows that were found: masks, heatmaps; nothing for most systems."""
+        return found
 
     @abstractmethod
-    def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Named scalars, to be minimised by their sum. Targets are in the coordinates of `images`."""
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
+        """Named scalars, to be minimised by their sum; nothing is validated, written or said to other processes."""
 
-    @abstractmethod
-    def postprocess(self, outputs: Outputs, sizes: Sequence[tuple[int, int]]) -> list[Result]:
-        """One result a picture, in the coordinates of the original picture of `(height, width)` in `sizes`."""
+    def begin(self, pictures: TrainingPictures) -> Sequence[str]:
+        """Take what is known of the training pictures before the first step, such as anchors; lines that say what."""
+        return ()
 
     @property
     def fits(self) -> bool:
@@ -54,8 +151,15 @@ class Model(nn.Module, ABC, Generic[Outputs, Result]):
         return False
 
     def fit(self, batches: Batches, folder: Path, say: Say) -> None:
-        """What is learned by no gradient descent, after it; the weights that it gives are part of the model's.
+        """Learn what no gradient descent learns, after it; the weights that it gives are part of the model's.
 
         It is called once, in evaluation mode, with the training pictures. What does not fit in memory is kept in files
         in `folder`, which are gone when it ends; what was done is said in lines.
         """
+
+    def learned(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those of its weights that gradients have learned; what `fit` has made is left out."""
+        return weights
+
+
+AnyModel = Model[Any, Any]

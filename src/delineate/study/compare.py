@@ -17,17 +17,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from delineate.catalog import build
+from delineate.io.files import written_beside
 from delineate.metrics import error_breakdown
-from delineate.models.region import RegionDetector
-from delineate.structures import InputError
-from delineate.structures.files import written_beside
+from delineate.models.two_stage import RegionDetector
 from delineate.study.grid import TASKS, Entry, Question
 from delineate.study.measuring import machine, measure
 from delineate.study.results import Findings, Result, together, write_tables
+from delineate.system.catalog import build
 from delineate.training import Evaluation, Run, TrainingSettings, evaluate_run, resume, train
 from delineate.training.data import read_split, with_proposals
 from delineate.training.pace import pictures_a_second
+from delineate.values import InputError
 
 SAME_PICTURES = {"augment": "scale", "multi_scale": False}
 """What a system's own recipe may not change, so that all see their pictures varied in the same way."""

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from delineate.catalog import CATALOG, Task, find_system, options
-from delineate.structures import InputError
+from delineate.system.catalog import CATALOG, Task, find_system, options
+from delineate.values import InputError
 
 Question = Literal["detect", "instance", "segment", "keypoints"]
 TASKS: dict[Question, Task] = {"detect": "detect", "instance": "mask", "segment": "segment", "keypoints": "pose"}

@@ -25,10 +25,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from delineate.data.images import read_image
 from delineate.deploy import Predictor
-from delineate.models.region import RegionDetector
-from delineate.models.region.proposers import Proposer
-from delineate.structures import InputError
+from delineate.models.two_stage import RegionDetector
+from delineate.models.two_stage.proposers.contract import Proposer
 from delineate.training.settings import num_cores
+from delineate.values import InputError
 
 WARM_UP, REPEATS = 2, 3
 LOOK_EVERY = 0.002

@@ -8,14 +8,14 @@ from typing import Any
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from delineate.catalog import find_system
 from delineate.data.dataset import Dataset
 from delineate.deploy import Predictor
+from delineate.io.files import written_beside
 from delineate.metrics import main_metrics
 from delineate.metrics.detection import LIKELY
-from delineate.structures import Detections, InputError
-from delineate.structures.files import written_beside
 from delineate.study.results import Findings, Result, not_tried, pareto_front, recommendations
+from delineate.system.catalog import find_system
+from delineate.values import Detections, InputError
 from delineate.viz import draw_target, fitted
 from delineate.viz.curves import inline_svg, save_figure, style
 from delineate.viz.report import data_uri, page_environment

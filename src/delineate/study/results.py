@@ -9,9 +9,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from delineate.catalog import CATALOG
-from delineate.structures.files import written_beside
+from delineate.io.files import written_beside
 from delineate.study.measuring import Latency
+from delineate.system.catalog import CATALOG
 
 RATES = (1, 2, 5, 10, 30, 100)
 """Pictures a second that somebody may need."""

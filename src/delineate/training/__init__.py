@@ -1,6 +1,6 @@
 """Training: settings in, a run folder out; and the evaluation of what was trained."""
 
-from delineate.training.evaluation import Evaluation, evaluate, evaluate_run
+from delineate.evaluation.evaluate import Evaluation, evaluate, evaluate_run
 from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import curves

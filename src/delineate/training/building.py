@@ -7,20 +7,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from delineate.catalog import build
+from delineate.data.anchors import find_anchors
 from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
+from delineate.data.preprocess import Preprocess
 from delineate.data.transforms import Augmentation, training_transform
-from delineate.models.dense import Segmenter
-from delineate.models.grid import YOLOv2
-from delineate.models.grid.yolov2 import STRIDE
-from delineate.models.region.box_head import BoxHead
-from delineate.parts.backbones import Backbone, load_backbone_weights, read_weights
-from delineate.structures import InputError, Preprocess
-from delineate.training.anchors import find_anchors
+from delineate.models.one_stage import YOLOv2
+from delineate.models.one_stage.yolov2 import STRIDE
+from delineate.models.segmentation import Segmenter
+from delineate.models.two_stage.heads.box import BoxHead
+from delineate.nn.backbones import Backbone, load_backbone_weights, read_weights
+from delineate.system.catalog import build
+from delineate.system.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from delineate.training.data import median_frequency_weights, usual_size
 from delineate.training.settings import TrainingSettings
-from delineate.weights import Checkpoint, find_checkpoint, load_checkpoint
+from delineate.values import InputError
 
 SCALE_STEP = 32
 

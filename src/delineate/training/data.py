@@ -10,16 +10,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from delineate.catalog import Task
 from delineate.data.bodies import Bodies
 from delineate.data.dataset import Content, Dataset
 from delineate.data.formats import read_dataset, splits
 from delineate.data.images import image_size
+from delineate.data.preprocess import Preprocess
 from delineate.data.proposals import WithProposals, proposals_folder
 from delineate.models.contract import Model
-from delineate.models.region import RegionDetector
-from delineate.structures import IGNORE, Categories, InputError, Preprocess, Sample, Target
+from delineate.models.two_stage import RegionDetector
+from delineate.system.catalog import Task
 from delineate.training.settings import TrainingSettings
+from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 NEEDED: dict[Task, Content] = {
     "segment": "label_map",

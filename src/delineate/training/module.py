@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from delineate.data.loading import Batch
+from delineate.data.preprocess import Preprocess
 from delineate.data.sampling import mixed
 from delineate.models.contract import Model
-from delineate.structures import InputError, Preprocess
 from delineate.training.optimisation import learning_rate, make_optimizer
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State
+from delineate.values import InputError
 
 
 class TrainingModule(LightningModule):

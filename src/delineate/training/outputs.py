@@ -7,15 +7,16 @@ from typing import Any
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
+from delineate.data.preprocess import Preprocess
 from delineate.metrics.detection import LIKELY
 from delineate.models.contract import Model
-from delineate.models.inference import infer
-from delineate.structures import Detections, Preprocess, on_cpu
+from delineate.system.checkpoint import Checkpoint, save_checkpoint
+from delineate.system.inference import infer
 from delineate.training.regression import record_regression
 from delineate.training.runs import Run
 from delineate.training.state import TIMES, State, curves, measured
+from delineate.values import Detections, on_cpu
 from delineate.viz import beside_truth, comparison_grid, plot_curves, write_picture
-from delineate.weights import Checkpoint, save_checkpoint
 
 DRAW_EVERY = 60.0
 """Seconds between two drawings of the curves and of the predictions."""

@@ -4,8 +4,8 @@ import time
 
 import torch
 
-from delineate.catalog import find_system
-from delineate.models.inference import find_device
+from delineate.system.catalog import find_system
+from delineate.system.inference import find_device
 from delineate.training.building import as_earlier, build_loader, build_system
 from delineate.training.data import training_data, with_proposals
 from delineate.training.optimisation import make_optimizer

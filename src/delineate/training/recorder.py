@@ -8,12 +8,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import distributed
 
-from delineate.catalog import Task
 from delineate.data.dataset import Dataset
 from delineate.data.loading import Batch
+from delineate.evaluation.evaluate import Evaluation, Tally, summarise, tally
 from delineate.models.contract import Model
+from delineate.system.catalog import Task
 from delineate.training.display import Display, clock, memory
-from delineate.training.evaluation import Evaluation, Tally, summarise, tally
 from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.module import TrainingModule
 from delineate.training.optimisation import MovingAverage

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from delineate.data.dataset import Dataset
+from delineate.data.preprocess import Preprocess
+from delineate.io.files import written_beside
 from delineate.models.contract import Model
-from delineate.models.inference import infer
-from delineate.structures import Detections, Preprocess, on_cpu
-from delineate.structures.files import written_beside
+from delineate.system.inference import infer
+from delineate.values import Detections, on_cpu
 from delineate.viz import fitted, write_picture
 
 NUM_PICTURES, LARGEST = 4, 384

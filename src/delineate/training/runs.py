@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from delineate.structures import InputError
-from delineate.structures.files import written_beside
+from delineate.io.files import written_beside
 from delineate.training.settings import TrainingSettings
+from delineate.values import InputError
 
 WHOLE = ("epoch", "pictures")
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from delineate.catalog import CATALOG
-from delineate.structures import InputError
+from delineate.system.catalog import CATALOG
+from delineate.values import InputError
 
 Panel = Literal["Data", "Budget", "Optimisation", "Weights", "Augmentation", "Machine", "Run"]
 

@@ -7,18 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from delineate.catalog import find_system
 from delineate.data.dataset import Dataset
 from delineate.data.loading import Batch, Loader, evaluation_loader
-from delineate.structures import Preprocess, Target
+from delineate.data.preprocess import Preprocess
+from delineate.evaluation.evaluate import Watch, evaluate
+from delineate.system.catalog import find_system
+from delineate.system.checkpoint import load_checkpoint
 from delineate.training.data import readable
 from delineate.training.display import Display
-from delineate.training.evaluation import Watch, evaluate
 from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.outputs import Outputs
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State
-from delineate.weights import load_checkpoint
+from delineate.values import Target
 
 
 def fit_after_training(

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from delineate.metrics import main_metrics
-from delineate.structures import InputError
 from delineate.training.settings import TrainingSettings
+from delineate.values import InputError
 
 TIMES = ("seconds", "pictures", "val_seconds", "fit_seconds")
 COUNTERS = (*TIMES, "epoch", "learning_rate")

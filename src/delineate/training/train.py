@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer
 
-from delineate.catalog import find_system
 from delineate.data.loading import Batch, TrainingLoader
-from delineate.models.inference import find_device
+from delineate.system.catalog import find_system
+from delineate.system.inference import find_device
 from delineate.training.building import as_earlier, build_loader, build_system
 from delineate.training.data import training_data, with_proposals
 from delineate.training.display import Display

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from delineate.structures import InputError
-from delineate.structures.files import written_beside
+from delineate.io.files import written_beside
+from delineate.values import InputError
 from delineate.viz.palette import palette
 
 Number = int | float

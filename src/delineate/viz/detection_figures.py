@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from delineate.structures import InputError
+from delineate.values import InputError
 from delineate.viz.curves import INK, Number
 from delineate.viz.palette import palette
 

@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from delineate.structures import Categories, InputError
-from delineate.structures.files import written_beside
+from delineate.io.files import written_beside
+from delineate.values import Categories, InputError
 from delineate.viz.palette import IGNORED_COLOR, palette
 from delineate.viz.text import BLACK, WHITE, font, text_size
 

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageDraw
 
-from delineate.structures import Categories, Detections, Target
+from delineate.values import Categories, Detections, Target
 from delineate.viz.palette import palette
 from delineate.viz.text import BLACK, RGB, WHITE, font, font_size, line_width, readable_on, text_size
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.masks import decode_rle
-from delineate.structures import IGNORE, Categories, Detections, InputError, LabelMap, Target
+from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Target
 from delineate.viz.objects import draw_boxes, draw_names, draw_skeletons, object_line_width
 from delineate.viz.palette import palette
 from delineate.viz.text import line_width

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from delineate.structures import Target
+from delineate.values import Target
 from delineate.viz.grid import to_pil, to_tensor
 from delineate.viz.scaling import READABLE, fitted
 from delineate.viz.text import BLACK, RGB, WHITE, line_width

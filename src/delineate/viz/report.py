@@ -12,8 +12,8 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
-from delineate.structures.categories import BACKGROUND
-from delineate.structures.files import written_beside
+from delineate.io.files import written_beside
+from delineate.values.categories import BACKGROUND
 from delineate.viz.curves import History, Number, confusion_figure, curve_figures, inline_svg, style
 from delineate.viz.detection_figures import error_figure, precision_recall_figure
 from delineate.viz.grid import to_pil

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.boxes import scale_boxes
 from delineate.ops.masks import RLE, decode_rle, encode_rle
-from delineate.structures import Categories, Detections, LabelMap, Target
+from delineate.values import Categories, Detections, LabelMap, Target
 from delineate.viz.overlay import draw_target
 
 Drawable = TypeVar("Drawable", bound=Target | Detections | LabelMap)

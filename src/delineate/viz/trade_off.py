@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox, BboxBase
 
-from delineate.structures import InputError
+from delineate.values import InputError
 from delineate.viz.curves import INK
 from delineate.viz.palette import palette
 

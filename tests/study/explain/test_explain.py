@@ -4,13 +4,13 @@ import pytest
 import torch
 from tests.models.systems import CATEGORIES, TINY, pictures, tiny
 
-from delineate.catalog import CATALOG
+from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor
-from delineate.models.sets.transformer import Attention
-from delineate.structures import Preprocess
+from delineate.models.queries.transformer import Attention
 from delineate.study.explain import explain, write_explanation
 from delineate.study.explain.sets import attention_weights
 from delineate.study.explain.stages import Seen
+from delineate.system.catalog import CATALOG
 
 LAST = {
     "segment": "The best class of each pixel",

@@ -2,8 +2,8 @@
 
 import torch
 
-from delineate.models.dense import Segmenter
-from delineate.models.dense.upsamplers import Upsampler
+from delineate.models.segmentation import Segmenter
+from delineate.models.segmentation.upsamplers import Upsampler
 from delineate.study.explain.stages import LARGEST, Seen, Stage, strength, watched
 from delineate.viz import draw_target, fitted
 from delineate.viz.scaling import READABLE

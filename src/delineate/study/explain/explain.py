@@ -8,13 +8,13 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from delineate.deploy import Predictor
+from delineate.io.files import written_beside
 from delineate.metrics.detection import LIKELY
-from delineate.models.dense import Segmenter
-from delineate.models.grid import SSD, YOLOv1, YOLOv2
-from delineate.models.region import RegionDetector
-from delineate.models.sets import DETR
-from delineate.models.whole import Localizer, PoseRegressor
-from delineate.structures.files import written_beside
+from delineate.models.one_stage import SSD, YOLOv1, YOLOv2
+from delineate.models.queries import DETR
+from delineate.models.regression import Localizer, PoseRegressor
+from delineate.models.segmentation import Segmenter
+from delineate.models.two_stage import RegionDetector
 from delineate.study.explain.dense import explain_dense
 from delineate.study.explain.grid import explain_grid
 from delineate.study.explain.region import explain_region

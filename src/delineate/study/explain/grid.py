@@ -2,10 +2,10 @@
 
 import torch
 
-from delineate.models.grid import SSD, YOLOv1, YOLOv2
-from delineate.models.grid.ssd import SSDOutputs
-from delineate.models.grid.yolov1 import YOLOv1Outputs
-from delineate.models.grid.yolov2 import STRIDE, YOLOv2Outputs
+from delineate.models.one_stage import SSD, YOLOv1, YOLOv2
+from delineate.models.one_stage.ssd import SSDOutputs
+from delineate.models.one_stage.yolov1 import YOLOv1Outputs
+from delineate.models.one_stage.yolov2 import STRIDE, YOLOv2Outputs
 from delineate.study.explain.stages import Seen, Stage, changed
 from delineate.viz import draw_proposals
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from delineate.models.region import RegionDetector
-from delineate.models.region.roi_features import RoIWarp
+from delineate.models.two_stage import RegionDetector
+from delineate.models.two_stage.roi_features import RoIWarp
 from delineate.ops.boxes import scale_boxes
 from delineate.study.explain.stages import Seen, Stage, boxes_of, changed, strength
 from delineate.viz import draw_proposals

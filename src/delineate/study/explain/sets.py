@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from delineate.models.sets import DETR
-from delineate.models.sets.transformer import Attention
+from delineate.models.queries import DETR
+from delineate.models.queries.transformer import Attention
 from delineate.study.explain.stages import Seen, Stage, watched
 
 NUM_QUERIES = 6

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from delineate.deploy import Predictor
 from delineate.ops.boxes import scale_boxes
-from delineate.structures import Detections, on_cpu
+from delineate.values import Detections, on_cpu
 from delineate.viz import draw_target, fitted
 from delineate.viz.scaling import READABLE
 

@@ -8,8 +8,8 @@ from PIL import ImageDraw
 from torch import Tensor
 
 from delineate.data.images import read_image
-from delineate.models.whole import Localizer, PoseRegressor
-from delineate.models.whole.regression import CELLS
+from delineate.models.regression import Localizer, PoseRegressor
+from delineate.models.regression.heads import CELLS
 from delineate.study.explain.stages import SHADES, Seen, Stage, strength
 from delineate.viz.grid import to_pil, to_tensor
 

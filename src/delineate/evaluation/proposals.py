@@ -1,0 +1,155 @@
+"""Proposers put to use: the places in a picture that may hold an object, and how many objects they cover."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from delineate.data.dataset import Dataset
+from delineate.data.preprocess import Preprocess
+from delineate.metrics import average_recall, mean_average_best_overlap, proposal_recall
+from delineate.models.two_stage import RegionDetector
+from delineate.models.two_stage.proposers.contract import SelectiveSearch, SlidingWindow
+from delineate.models.two_stage.proposers.rpn import RPN, Selection
+from delineate.ops.boxes import scale_boxes
+from delineate.system.checkpoint import find_checkpoint, load_checkpoint
+from delineate.system.inference import find_device
+from delineate.values import InputError, Target
+
+ProposerName = Literal["selective_search", "sliding_window", "rpn"]
+Propose = Callable[[UInt8[Tensor, "3 h w"]], Float[Tensor, "_p 4"]]
+"""The boxes of a picture that may hold an object, in its own pixels, the likeliest first."""
+Annotated = tuple[str, UInt8[Tensor, "3 _h _w"], Target | None]
+"""A picture with its file and, where it is known, its target."""
+
+NUM_PROPOSALS = (10, 100, 300, 1000, 2000)
+WINDOW_SHARES, WINDOW_RATIOS = (1 / 8, 1 / 4, 1 / 2, 1.0), (0.5, 1.0, 2.0)
+"""Sides of windows, as shares of the picture's shorter side, and their aspect ratios."""
+
+
+class Proposed(NamedTuple):
+    """A picture with its target where that is known, the boxes that were found, and the seconds that it took."""
+
+    file: str
+    image: UInt8[Tensor, "3 h w"]
+    target: Target | None
+    boxes: Float[Tensor, "p 4"]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposalQuality:
+    """How well proposals cover the objects of pictures, by the number of proposals a picture that are taken.
+
+    `recall` is that at an IoU of 0.5, `average_recall` its mean over 0.50:0.05:0.95, `mabo` the mean average best
+    overlap. `num_proposals` and `seconds` are means a picture.
+    """
+
+    num_images: int
+    num_proposals: float
+    seconds: float
+    recall: dict[int, float]
+    average_recall: dict[int, float]
+    mabo: dict[int, float]
+
+
+def find_proposer(
+    name: ProposerName,
+    *,
+    mode: Literal["fast", "quality"] = "fast",
+    max_proposals: int = 2000,
+    run: Path | None = None,
+    device: str = "auto",
+) -> Propose:
+    """What gives at most `max_proposals` boxes of a picture; `mode` is selective search's, and the RPN that of `run`.
+
+    Raises `InputError` for an RPN without a run, a run without an RPN, and a run for what is not learned.
+    """
+    if name == "rpn":
+        if run is None:
+            raise InputError("proposer: rpn is learned; name with --run a run that has learned one")
+        return _rpn(run, max_proposals, device)
+    if run is not None:
+        raise InputError(f"run: {name} is not learned; leave it out, or choose --proposer rpn")
+    if name == "sliding_window":
+        return lambda image: _windows((image.shape[-2], image.shape[-1]), max_proposals)
+    return SelectiveSearch(mode=mode, max_proposals=max_proposals).boxes
+
+
+def propose(find: Propose, pictures: Iterable[Annotated]) -> Iterator[Proposed]:
+    """The proposals of pictures, one by one; what the first has to wait for, such as compiling, is not timed."""
+    for number, (file, image, target) in enumerate(pictures):
+        if number == 0:
+            find(image)
+        start = time.perf_counter()
+        boxes = find(image)
+        yield Proposed(file, image, target, boxes, time.perf_counter() - start)
+
+
+def annotated(dataset: Dataset, num_images: int | None = None) -> Iterator[Annotated]:
+    """The pictures of a data set, all or so many at equal distances, with their boxes."""
+    count = len(dataset) if num_images is None else min(num_images, len(dataset))
+    for position in range(count):
+        sample = dataset[position * len(dataset) // count]
+        yield sample.file, sample.image, _boxes_alone(sample.target)
+
+
+def proposal_quality(
+    boxes: Sequence[Tensor], targets: Sequence[Target], seconds: Sequence[float], *, max_proposals: int
+) -> ProposalQuality:
+    """What the proposals of pictures are worth, for each of `NUM_PROPOSALS` up to `max_proposals`.
+
+    Raises `InputError` where no picture has an object that counts.
+    """
+    counts = [*(count for count in NUM_PROPOSALS if count < max_proposals), max_proposals]
+    return ProposalQuality(
+        num_images=len(boxes),
+        num_proposals=sum(len(its) for its in boxes) / len(boxes),
+        seconds=sum(seconds) / len(seconds),
+        recall=proposal_recall(boxes, targets, counts),
+        average_recall=average_recall(boxes, targets, counts),
+        mabo=mean_average_best_overlap(boxes, targets, counts),
+    )
+
+
+def _windows(image_size: tuple[int, int], max_proposals: int) -> Float[Tensor, "p 4"]:
+    """Windows in random order, always the same one: none is likelier, and the first are to be a fair sample."""
+    scales = [share * min(image_size) for share in WINDOW_SHARES]
+    windows = SlidingWindow(scales=scales, aspect_ratios=WINDOW_RATIOS).windows(image_size)
+    order = torch.randperm(len(windows), generator=torch.Generator().manual_seed(0))
+    return windows[order[:max_proposals]]
+
+
+def _rpn(run: Path, max_proposals: int, device: str) -> Propose:
+    checkpoint = load_checkpoint(find_checkpoint(run))
+    model = checkpoint.model
+    if not isinstance(model, RegionDetector) or not isinstance(model.proposer, RPN):
+        raise InputError(f"run: {run} holds a {checkpoint.system} without RPN; name a run of one that has it")
+    model.proposer.when_testing = Selection(before_nms=max_proposals, after_nms=max_proposals)
+    model.to(find_device(device))
+    return lambda image: _rpn_boxes(model, checkpoint.preprocess, image)
+
+
+@torch.inference_mode()
+def _rpn_boxes(model: RegionDetector, preprocess: Preprocess, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
+    height, width = image.shape[-2:]
+    resized = preprocess.resize(image)[None].to(next(model.parameters()).device)
+    batch = preprocess.normalise(resized).contiguous(memory_format=torch.channels_last)
+    (found,) = model.proposer(batch, model.levels(batch))
+    return scale_boxes(found.boxes, found.image_size, (height, width)).cpu()
+
+
+def _boxes_alone(target: Target) -> Target:
+    """The target without masks and label map: those of many pictures would not fit into memory."""
+    return Target(
+        image_size=target.image_size,
+        boxes=target.boxes,
+        labels=target.labels,
+        crowd=target.crowd,
+        difficult=target.difficult,
+    )

@@ -1,0 +1,1 @@
+"""Files that are whole or not there, what a run's files are called, and the machine."""

@@ -1,0 +1,34 @@
+"""The machine that this process runs on."""
+
+import os
+import platform
+import sys
+
+import torch
+
+from delineate.values import InputError
+
+
+def find_device(name: str) -> torch.device:
+    """A GPU where there is one for `auto`, else torch's device of that name; raises `InputError` where it is not."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device: '{name}' is not to be had ({str(error).splitlines()[0]}); try auto or cpu"
+        ) from error
+
+
+def num_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def machine(device: str) -> str:
+    """What a study on this `device` (auto, cpu, cuda) runs on, in words."""
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    cores = num_cores()
+    return f"{cores} core{'s' if cores > 1 else ''} of a CPU ({platform.machine()})"

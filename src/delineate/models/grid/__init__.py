@@ -1,7 +1,0 @@
-"""Grid systems: a backbone once a picture, and at every place of its maps what is there."""
-
-from delineate.models.grid.ssd import SSD, ssd, ssd300, ssd512
-from delineate.models.grid.yolov1 import YOLOv1, yolov1
-from delineate.models.grid.yolov2 import YOLOv2, yolov2
-
-__all__ = ["SSD", "YOLOv1", "YOLOv2", "ssd", "ssd300", "ssd512", "yolov1", "yolov2"]

@@ -1,0 +1,312 @@
+"""SSD: Liu, Anguelov, Erhan, Szegedy, Reed, Fu, Berg 2016, "SSD: single shot multibox detector".
+
+    picture ─► conv4_3 ─► L2Norm ─► level 1, stride 8 ───┐
+                  └─► conv5_3 ─► fc7 ─► level 2 ─────────┤
+                                  └─► 1x1, 3x3 ─► level 3 ┼─► 3x3 ─► logits and deltas of every default box ─► NMS
+                                          └─► ... ────────┘
+
+B  pictures    C  classes; the last logit, number C, is background
+N  default boxes of all levels: level by level, row by row, shape by shape
+
+Where it deviates: pictures without objects give their three hardest boxes to the loss, where the paper has none; `ssd`
+takes other backbones and image sizes.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from delineate.models.contract import Model
+from delineate.models.one_stage.options import VGG, Backbone, ImageSize, SmallestScale
+from delineate.nn import backbones
+from delineate.nn.matching import match, objects_of
+from delineate.ops.anchors import default_boxes
+from delineate.ops.boxes import decode_boxes, encode_boxes, scale_boxes
+from delineate.ops.nms import Found, select
+from delineate.values import Detections, InputError, Target
+
+WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+NEGATIVES_PER_POSITIVE = 3
+"""Section 2.2, hard negative mining."""
+NUM_LEVELS, EXTRA_WIDTHS, LARGEST_SCALE = 6, (512, 256, 256, 128), 0.9
+"""Those of `ssd`; equation 4 spreads the scales evenly."""
+
+
+class SSDOutputs(NamedTuple):
+    """What the network says of each default box, and the boxes of a picture of that size."""
+
+    logits: Float[Tensor, "b n c1"]
+    deltas: Float[Tensor, "b n 4"]
+    boxes: Float[Tensor, "n 4"]
+    image_size: tuple[int, int]
+
+
+class Levels(nn.Module, ABC):
+    """Pictures `(B, 3, H, W)` to maps of `channels[i]`, fine to coarse."""
+
+    channels: tuple[int, ...]
+
+    @abstractmethod
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
+        """The maps of normalised pictures, level `i` of shape `(B, channels[i], h, w)`."""
+
+
+class VGGLevels(Levels):
+    """VGG to conv5_3, fc6 as a dilated and fc7 as a 1x1 convolution, and the extra levels of the paper's figure 2.
+
+    `backbone` gives what its five stages make before each is pooled (tap `conv`).
+    `extras` are `(width, kernel, stride, padding)` of the 3x3 (in SSD512 also 4x4) convolution of each extra level; the
+    1x1 convolution before it has half the width.
+    """
+
+    def __init__(self, backbone: backbones.Backbone, extras: Sequence[tuple[int, int, int, int]]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.scale = nn.Parameter(torch.full((backbone.channels[3],), 20.0))  # section 3.1, after ParseNet
+        self.fc6 = nn.Conv2d(backbone.channels[4], 1024, 3, padding=6, dilation=6)
+        self.fc7 = nn.Conv2d(1024, 1024, 1)
+        self.extras = nn.ModuleList()
+        self.channels = (backbone.channels[3], 1024)
+        for width, kernel, stride, padding in extras:
+            self.extras.append(_extra(self.channels[-1], width, kernel, stride, padding))
+            self.channels = (*self.channels, width)
+        for module in (self.fc6, self.fc7):
+            _initialise(module)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
+        *_, conv4, conv5 = self.backbone(images).levels
+        levels = [F.normalize(conv4) * self.scale[:, None, None]]
+        x = F.max_pool2d(conv5, 3, stride=1, padding=1)
+        levels.append(F.relu(self.fc7(F.relu(self.fc6(x)))))
+        return (*levels, *_further(levels[-1], self.extras))
+
+
+class BackboneLevels(Levels):
+    """The maps of a backbone from stride 8 on, and behind them extra levels of `widths`, each half the size."""
+
+    FINEST_STRIDE = 8
+
+    def __init__(self, backbone: backbones.Backbone, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        levels = zip(backbone.strides, backbone.channels, strict=True)
+        there = [width for stride, width in levels if stride >= self.FINEST_STRIDE]
+        if not there:
+            raise InputError(f"backbone: {backbone.name} has no map of stride {self.FINEST_STRIDE} or coarser")
+        self.num_own = len(there)
+        self.channels = (*there, *widths)
+        self.extras = nn.ModuleList()
+        for before, width in zip(self.channels[self.num_own - 1 : -1], widths, strict=True):
+            self.extras.append(_extra(before, width, 3, 2, 1))
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
+        levels = self.backbone(images).levels[-self.num_own :]
+        return (*levels, *_further(levels[-1], self.extras))
+
+
+class SSD(Model[SSDOutputs, Detections]):
+    """Default boxes at every place of every level, classified and moved at once.
+
+    A box of level `i` has the side `scales[i]`, as a share of the picture's; each of `aspect_ratios[i]` gives two more
+    shapes, and a square between `scales[i]` and `scales[i + 1]` one. `strides` are the distances of the boxes in
+    pixels; if not given, they follow from the levels' sizes.
+    """
+
+    def __init__(
+        self,
+        *,
+        levels: Levels,
+        num_classes: int,
+        scales: Sequence[float],
+        aspect_ratios: Sequence[Sequence[float]],
+        strides: Sequence[float] | None = None,
+        input_size: tuple[int, int],
+        score_threshold: float = 0.01,
+        nms_threshold: float = 0.45,
+        max_candidates: int = 400,
+        max_detections: int = 200,
+    ) -> None:
+        super().__init__()
+        self.levels, self.num_classes = levels, num_classes
+        self.scales, self.strides, self.input_size = tuple(scales), strides, input_size
+        self.aspect_ratios = tuple(tuple(ratios) for ratios in aspect_ratios)
+        self.score_threshold, self.nms_threshold = score_threshold, nms_threshold
+        self.max_candidates, self.max_detections = max_candidates, max_detections
+        shapes = [2 + 2 * len(ratios) for ratios in self.aspect_ratios]
+        widths = list(zip(levels.channels, shapes, strict=True))
+        self.classify = nn.ModuleList(nn.Conv2d(width, n * (num_classes + 1), 3, padding=1) for width, n in widths)
+        self.regress = nn.ModuleList(nn.Conv2d(width, n * 4, 3, padding=1) for width, n in widths)
+        for conv in (*self.classify, *self.regress):
+            assert isinstance(conv, nn.Conv2d)
+            _initialise(conv)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> SSDOutputs:
+        levels = self.levels(images)
+        size = images.shape[-2], images.shape[-1]
+        logits = [_by_box(conv(level), self.num_classes + 1) for conv, level in zip(self.classify, levels, strict=True)]
+        deltas = [_by_box(conv(level), 4) for conv, level in zip(self.regress, levels, strict=True)]
+        grids = [(level.shape[-2], level.shape[-1]) for level in levels]
+        boxes = self.default_boxes(grids, size).to(images.device)
+        return SSDOutputs(torch.cat(logits, 1), torch.cat(deltas, 1), boxes, size)
+
+    def default_boxes(self, grids: Sequence[tuple[int, int]], image_size: tuple[int, int]) -> Float[Tensor, "n 4"]:
+        """Those of all levels, of `(rows, columns)` in `grids`; none is larger than the picture."""
+        height, width = image_size
+        boxes = []
+        for number, (grid, ratios) in enumerate(zip(grids, self.aspect_ratios, strict=True)):
+            side, larger = self.scales[number], self.scales[number + 1]
+            between = math.sqrt(side * larger)
+            shapes = [(side, side), (between, between)]
+            for ratio in map(math.sqrt, ratios):
+                shapes += [(side * ratio, side / ratio), (side / ratio, side * ratio)]
+            sizes = torch.tensor(shapes).clamp(max=1) * torch.tensor([width, height])
+            stride = (height / grid[0], width / grid[1])
+            if self.strides is not None:
+                stride = (self.strides[number], self.strides[number])
+            boxes.append(default_boxes(sizes, grid, stride))
+        return torch.cat(boxes)
+
+    def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
+        """Section 2.2, equation 1: log loss of the classes, smooth L1 of the boxes, by the number of positives."""
+        outputs = self(images)
+        logits, deltas, boxes = outputs.logits.float(), outputs.deltas.float(), outputs.boxes
+        labels = torch.full(logits.shape[:2], self.num_classes, device=boxes.device)
+        negative = torch.zeros_like(labels, dtype=torch.bool)
+        moved, wanted = [], []
+        for picture, target in enumerate(targets):
+            matches = match(boxes, target, positive_iou=0.5, negative_iou=(0.0, 0.5), one_for_each=True)
+            positive, objects = matches.positive, objects_of(target)
+            rows = matches.rows[positive]
+            labels[picture, positive] = objects.labels.to(boxes.device)[rows]
+            negative[picture] = matches.negative
+            moved.append(deltas[picture, positive])
+            wanted.append(encode_boxes(objects.boxes.to(boxes)[rows], boxes[positive], WEIGHTS))
+        cross_entropy = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+        positives = labels != self.num_classes
+        counts = NEGATIVES_PER_POSITIVE * positives.sum(1).clamp(min=1)
+        learned = positives | hardest(cross_entropy.detach(), negative, counts)
+        count = max(1, int(positives.sum()))
+        smooth = F.smooth_l1_loss(torch.cat(moved), torch.cat(wanted), reduction="sum")
+        return {"class": cross_entropy[learned].sum() / count, "box": smooth / count}
+
+    def postprocess(self, outputs: SSDOutputs, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        """The best boxes moved, thinned out by NMS class by class, and scaled to the original sizes."""
+        scores = outputs.logits.float().softmax(-1)[..., :-1]
+        found = [self._found(score, moves, outputs) for score, moves in zip(scores, outputs.deltas, strict=True)]
+        return [
+            Detections(
+                image_size=size,
+                boxes=scale_boxes(its.boxes, outputs.image_size, size),
+                labels=its.labels,
+                scores=its.scores,
+            )
+            for its, size in zip(found, sizes, strict=True)
+        ]
+
+    def _found(self, scores: Tensor, deltas: Tensor, outputs: SSDOutputs) -> Found:
+        return select(
+            scores,
+            lambda rows, _: decode_boxes(deltas[rows], outputs.boxes[rows], WEIGHTS),
+            outputs.image_size,
+            score_threshold=self.score_threshold,
+            nms_threshold=self.nms_threshold,
+            max_detections=self.max_detections,
+            max_candidates=self.max_candidates,
+        )
+
+
+def hardest(
+    losses: Float[Tensor, "b n"], negative: Bool[Tensor, "b n"], counts: Int64[Tensor, " b"]
+) -> Bool[Tensor, "b n"]:
+    """The `counts[i]` negatives of picture `i` with the highest loss; all of them where there are not so many."""
+    order = losses.masked_fill(~negative, -math.inf).argsort(1, descending=True)
+    rank = order.argsort(1)
+    return (rank < counts[:, None]) & negative
+
+
+def ssd300(*, num_classes: int, backbone: VGG = "vgg16") -> SSD:
+    """SSD300, with the scales that the paper has for COCO (section 3.4)."""
+    extras = [(512, 3, 2, 1), (256, 3, 2, 1), (256, 3, 1, 0), (256, 3, 1, 0)]
+    return SSD(
+        levels=VGGLevels(backbones.VGGBackbone(backbone, tap="conv"), extras),
+        num_classes=num_classes,
+        scales=(0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05),
+        aspect_ratios=((2.0,), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0,), (2.0,)),
+        strides=(8.0, 16.0, 32.0, 64.0, 100.0, 300.0),
+        input_size=(300, 300),
+    )
+
+
+def ssd512(*, num_classes: int, backbone: VGG = "vgg16") -> SSD:
+    """SSD512: one more level (section 3.4)."""
+    extras = [(512, 3, 2, 1), (256, 3, 2, 1), (256, 3, 2, 1), (256, 3, 2, 1), (256, 4, 1, 1)]
+    return SSD(
+        levels=VGGLevels(backbones.VGGBackbone(backbone, tap="conv"), extras),
+        num_classes=num_classes,
+        scales=(0.04, 0.1, 0.26, 0.42, 0.58, 0.74, 0.9, 1.06),
+        aspect_ratios=((2.0,), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0,), (2.0,)),
+        strides=(8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0),
+        input_size=(512, 512),
+    )
+
+
+def ssd(
+    *,
+    num_classes: int,
+    backbone: Backbone = "mobilenetv3_large_100",
+    image_size: ImageSize = 320,
+    smallest_scale: SmallestScale = 0.1,
+) -> SSD:
+    """SSD on any backbone: its maps from stride 8 on and extra levels behind them, six in all."""
+    body = backbones.timm_backbone(backbone)
+    num_own = sum(stride >= BackboneLevels.FINEST_STRIDE for stride in body.strides)
+    levels = BackboneLevels(body, EXTRA_WIDTHS[: max(0, NUM_LEVELS - num_own)])
+    num_levels = len(levels.channels)
+    steps = [smallest_scale + (LARGEST_SCALE - smallest_scale) * i / (num_levels - 1) for i in range(num_levels)]
+    return SSD(
+        levels=levels,
+        num_classes=num_classes,
+        scales=(*steps, 1.0),
+        aspect_ratios=((2.0, 3.0),) * num_levels,
+        input_size=(image_size, image_size),
+    )
+
+
+def _extra(before: int, width: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
+    squeeze, conv = nn.Conv2d(before, width // 2, 1), nn.Conv2d(width // 2, width, kernel, stride, padding)
+    for module in (squeeze, conv):
+        _initialise(module)
+    return nn.Sequential(squeeze, nn.ReLU(inplace=True), conv, nn.ReLU(inplace=True))
+
+
+def _further(x: Tensor, extras: nn.ModuleList) -> list[Tensor]:
+    """The extra levels, in float32.
+
+    They are small, and oneDNN's gradient of a 3x3 convolution of stride 2 over a single pixel is, in bfloat16, whatever
+    was in memory.
+    """
+    levels = []
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.float()
+        for extra in extras:
+            x = extra(x)
+            levels.append(x)
+    return levels
+
+
+def _by_box(x: Float[Tensor, "b _ak h w"], values: int) -> Float[Tensor, "b _n k"]:
+    """The `values` of each box: channels hold box after box of a place."""
+    return x.permute(0, 2, 3, 1).reshape(len(x), -1, values)
+
+
+def _initialise(conv: nn.Conv2d) -> None:
+    """Section 3: "xavier"."""
+    nn.init.xavier_uniform_(conv.weight)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)

@@ -1,0 +1,147 @@
+"""From the features of RoIs to classes and boxes.
+
+R  RoIs of all pictures    C  classes; the last logit, number C, is background    D  features of a RoI
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from delineate.nn.backbones import Backbone
+from delineate.ops.boxes import decode_boxes, encode_boxes
+from delineate.ops.nms import Found, select
+
+WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+SMOOTHNESS = 1 / 9
+
+
+class BoxOutputs(NamedTuple):
+    """What a head says of R RoIs: logits of all classes and background, and for each class how to move the box."""
+
+    logits: Float[Tensor, "r c1"]
+    deltas: Float[Tensor, "r c 4"]
+
+
+class BoxHead(nn.Module, ABC):
+    """RoI features to class scores, and to one box a class.
+
+    Once `one_vs_rest`, each class has a classifier of its own (an SVM), and background has none: it is the absence of
+    all. It is a buffer, and so part of the weights.
+    """
+
+    FITTED = ("box_head.classify.", "box_head.regress.", "box_head.one_vs_rest")
+    """The weights of a detector that `fit` replaces."""
+
+    one_vs_rest: Tensor
+
+    def __init__(self, *, num_features: int, num_classes: int) -> None:
+        super().__init__()
+        self.num_features, self.num_classes = num_features, num_classes
+        self.classify = nn.Linear(num_features, num_classes + 1)
+        self.regress = nn.Linear(num_features, 4 * num_classes)
+        self.register_buffer("one_vs_rest", torch.tensor(False))
+        for layer, std in ((self.classify, 0.01), (self.regress, 0.001)):
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.zeros_(layer.bias)
+
+    @abstractmethod
+    def describe(self, rois: Float[Tensor, "r c s s2"]) -> Float[Tensor, "r d"]:
+        """The features that classes and boxes are read from."""
+
+    def forward(self, rois: Float[Tensor, "r c s s2"]) -> BoxOutputs:
+        return self.judge(self.describe(rois))
+
+    def judge(self, features: Float[Tensor, "r d"]) -> BoxOutputs:
+        """Logits and deltas of described RoIs."""
+        deltas = self.regress(features).float().view(-1, self.num_classes, 4)
+        return BoxOutputs(self.classify(features).float(), deltas)
+
+    def probabilities(self, logits: Float[Tensor, "r c1"]) -> Float[Tensor, "r c"]:
+        """The score of each class, 0..1; an SVM's margin through a sigmoid, which keeps the order."""
+        return logits[:, :-1].sigmoid() if self.one_vs_rest else logits.softmax(1)[:, :-1]
+
+
+class FeatureHead(BoxHead):
+    """Two fully connected layers over pooled features (Ren et al. 2015; Lin et al. 2017, FPN, section 4.2)."""
+
+    def __init__(self, *, channels: int, size: int, num_classes: int, width: int = 1024) -> None:
+        super().__init__(num_features=width, num_classes=num_classes)
+        self.hidden = nn.ModuleList([nn.Linear(channels * size * size, width), nn.Linear(width, width)])
+
+    def describe(self, rois: Float[Tensor, "r c s s2"]) -> Float[Tensor, "r d"]:
+        x = rois.flatten(1)
+        for layer in self.hidden:
+            x = F.relu(layer(x))
+        return x
+
+
+class CropHead(BoxHead):
+    """A network of its own over each warped crop, `chunk` crops at a time (Girshick et al. 2014, R-CNN, section 2.1).
+
+    Its features are the mean of the backbone's coarsest map.
+    """
+
+    def __init__(self, *, backbone: Backbone, num_classes: int, chunk: int = 128) -> None:
+        super().__init__(num_features=backbone.channels[-1], num_classes=num_classes)
+        self.backbone = backbone
+        self.chunk = chunk
+
+    def describe(self, rois: Float[Tensor, "r c s s2"]) -> Float[Tensor, "r d"]:
+        if self.training:
+            # all crops at once: batch statistics are those of the whole sample; where there are not two, blank ones
+            # join them, for a variance and so that every parameter has a gradient
+            blank = rois.new_zeros(max(0, 2 - len(rois)), *rois.shape[1:])
+            return self._means(torch.cat([rois, blank]))[: len(rois)]
+        if not len(rois):
+            return rois.new_zeros(0, self.num_features)
+        return torch.cat([self._means(part) for part in torch.split(rois, self.chunk)])
+
+    def _means(self, crops: Tensor) -> Tensor:
+        means: Tensor = self.backbone(crops).levels[-1].mean((2, 3))
+        return means
+
+
+def box_losses(
+    outputs: BoxOutputs,
+    labels: Int64[Tensor, " r"],
+    rois: Float[Tensor, "r 4"],
+    objects: Float[Tensor, "r 4"],
+) -> dict[str, Tensor]:
+    """Fast R-CNN, section 2.3: log loss of the classes, smooth L1 of the boxes of what is no background.
+
+    `objects` are the boxes that the RoIs answer for; those of background RoIs are not looked at.
+    """
+    background = outputs.logits.shape[1] - 1
+    count = max(1, len(labels))
+    positive = (labels != background).nonzero()[:, 0]
+    moved = outputs.deltas[positive, labels[positive]]
+    wanted = encode_boxes(objects[positive], rois[positive], WEIGHTS)
+    return {
+        "class": F.cross_entropy(outputs.logits, labels, reduction="sum") / count,
+        "box": F.smooth_l1_loss(moved, wanted, beta=SMOOTHNESS, reduction="sum") / count,
+    }
+
+
+def select_detections(
+    scores: Float[Tensor, "r c"],
+    deltas: Float[Tensor, "r c 4"],
+    rois: Float[Tensor, "r 4"],
+    image_size: tuple[int, int],
+    *,
+    score_threshold: float,
+    nms_threshold: float,
+    max_detections: int,
+) -> Found:
+    """Every class of every RoI that scores above the threshold, moved, and thinned out by NMS class by class."""
+    return select(
+        scores,
+        lambda rows, labels: decode_boxes(deltas[rows, labels], rois[rows], WEIGHTS),
+        image_size,
+        score_threshold=score_threshold,
+        nms_threshold=nms_threshold,
+        max_detections=max_detections,
+    )

@@ -1,0 +1,1 @@
+"""Where to look: boxes of a picture that may hold an object."""

@@ -1,0 +1,331 @@
+"""What R-CNN learns by no gradient descent: an SVM a class with hard negatives, and a ridge regression of its boxes.
+
+    proposals and objects of all training pictures ─► features, on disk ─┬─► SVMs ◄─► hard negatives
+                                                                         └─► ridge regression
+
+N  boxes of all pictures    D  features of a box    C  classes
+
+Girshick et al. 2014, R-CNN, sections 2.3 and 3.5, appendices B and C; what the paper leaves open is as in the authors'
+released code: the hinge loss, the constants below, and the features' scale.
+
+Deviations: features are standardised before they are scaled; all negatives found in a pass over the pictures are added
+at its end, not every 2,000; flipped pictures are not looked at.
+"""
+
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int8, Int64
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from delineate.models.contract import Batches, Say
+from delineate.models.two_stage.heads.box import WEIGHTS, BoxHead
+from delineate.nn.matching import IGNORED_COVER, objects_of
+from delineate.ops.boxes import coverage, encode_boxes
+from delineate.values import Target
+
+NEGATIVE_IOU = 0.3  # below it a proposal is a negative (section 2.3)
+REGRESSION_IOU = 0.6  # from it on a proposal is regressed to its object (appendix C)
+NORM = 20.0  # of the features, which COST and RIDGE are made for
+COST = 1e-3  # of a unit of an example's loss, liblinear's C
+POSITIVE_WEIGHT = 2.0  # of a positive's loss
+BIAS_SCALE = 10.0  # a bias counts as the weight of a feature of this size
+RIDGE = 1000.0
+HARD, EASY = -1.0, -1.2  # margins above which a negative is added, and below which it is dropped
+PASSES = 3
+FEW = 0.01  # another pass is made while it adds more than this share of a class's negatives
+FIRST, FIRST_RATIO = 1000, 5  # random negatives to begin with: this many, or as many for each positive
+NOWHERE = -10.0  # the margin of a class that was never seen
+CACHE = 2**31  # bytes on disk
+VALUES = 2**24  # numbers that one SVM is fitted to at a time
+BLOCK = 8192
+
+POSITIVE, NEGATIVE, NEITHER = 1, -1, 0
+
+
+class Described(NamedTuple):
+    """The proposals of a picture, and the features of these and, after them, of its objects."""
+
+    proposals: Float[Tensor, "p 4"]
+    features: Float[Tensor, "p_and_g d"]
+
+
+class Moves(NamedTuple):
+    """Which boxes lead to an object of which class, and how, in the box head's units."""
+
+    rows: Int64[Tensor, " m"]
+    labels: Int64[Tensor, " m"]
+    deltas: Float[Tensor, "m 4"]
+
+
+class Examples(NamedTuple):
+    """What there is to learn from: `roles` say what a box is to each class's SVM. Float16 features, on disk."""
+
+    features: Float[Tensor, "n d"]
+    roles: Int8[Tensor, "n c"]
+    moves: Moves
+
+
+class Affine(NamedTuple):
+    """K outputs `weight @ x + bias`."""
+
+    weight: Float[Tensor, "k d"]
+    bias: Float[Tensor, " k"]
+
+
+class Scale(NamedTuple):
+    """`(x - mean) * factor`: features of mean zero, each of one deviation, and of length `NORM` together."""
+
+    mean: Float[Tensor, " d"]
+    factor: Float[Tensor, " d"]
+
+    def __call__(self, features: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        return (features.double() - self.mean) * self.factor
+
+    def folded(self, scaled: Affine) -> Affine:
+        """What gives of features as they are the outputs that `scaled` gives of scaled ones."""
+        weight = scaled.weight * self.factor
+        return Affine(weight, scaled.bias - weight @ self.mean)
+
+
+@torch.no_grad()
+def fit_box_head(
+    head: BoxHead,
+    describe: Callable[[Tensor, Sequence[Target]], list[Described]],
+    batches: Batches,
+    folder: Path,
+    say: Say,
+) -> None:
+    """Put SVMs and box regression in the place of the head's last layers, in evaluation mode.
+
+    The features are kept in a file in `folder` that has no name and vanishes with its process at the latest.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        examples = collect(head, describe, batches, file, say)
+        scale = standardise(examples.features)
+        margins = scale.folded(fit_svms(examples.features, examples.roles, scale, say))
+        moves = scale.folded(fit_ridge(examples.features, examples.moves, scale, head.num_classes))
+        say(f"box regression: fitted to {len(examples.moves.rows)} proposals near an object")
+    for layer, fitted in ((head.classify, margins), (head.regress, moves)):
+        layer.weight.zero_()
+        layer.bias.zero_()
+        layer.weight[: len(fitted.weight)] = fitted.weight.to(layer.weight)
+        layer.bias[: len(fitted.bias)] = fitted.bias.to(layer.bias)
+    head.one_vs_rest.fill_(True)
+
+
+def collect(
+    head: BoxHead,
+    describe: Callable[[Tensor, Sequence[Target]], list[Described]],
+    batches: Batches,
+    file: IO[bytes],
+    say: Say,
+    *,
+    limit: int = CACHE,
+) -> Examples:
+    """Describe the boxes of all pictures, each once, and write their features to `file`.
+
+    Where they would take more than `limit` bytes, each picture keeps its objects and those proposals that the head, as
+    it was trained, finds likeliest to be one.
+    """
+    room = limit // (2 * head.num_features + head.num_classes)
+    roles, moves, stored, seen = [torch.zeros(0, head.num_classes, dtype=torch.int8)], [_no_moves()], 0, 0
+    for turn, (images, targets) in enumerate(batches):
+        for number, (its, target) in enumerate(zip(describe(images, targets), targets, strict=True)):
+            # what earlier pictures left is for those to come
+            share = (room - stored) // ((len(batches) - turn) * len(targets) - number)
+            kept = _likeliest(head, its, share)
+            proposals = its.proposals[kept].cpu()
+            features = torch.cat([its.features[kept], its.features[len(its.proposals) :]])
+            largest = torch.finfo(torch.float16).max
+            file.write(features.clamp(-largest, largest).half().cpu().numpy().tobytes())
+            roles.append(svm_roles(proposals, target, head.num_classes))
+            found = box_moves(proposals, target)
+            moves.append(found._replace(rows=found.rows + stored))
+            stored, seen = stored + len(features), seen + len(its.features)
+    file.flush()
+    dropped = f", the likeliest of {seen}: all would take more than {limit / 2**30:.1f} GiB" if stored < seen else ""
+    say(f"features of {stored} boxes{dropped}")
+    return Examples(
+        _mapped(file, stored, head.num_features),
+        torch.cat(roles),
+        Moves(*map(torch.cat, zip(*moves, strict=True))),
+    )
+
+
+def _likeliest(head: BoxHead, its: Described, share: int) -> Int64[Tensor, " k"]:
+    """The rows of the proposals to keep, so that they and the objects are no more than `share`."""
+    num_proposals = len(its.proposals)
+    count = max(0, share - (len(its.features) - num_proposals))
+    if count >= num_proposals:
+        return torch.arange(num_proposals, device=its.features.device)
+    scores = head.probabilities(head.classify(its.features[:num_proposals]).float()).amax(1)
+    return scores.topk(count).indices.sort().values
+
+
+def _mapped(file: IO[bytes], rows: int, columns: int) -> Float[Tensor, "n d"]:
+    if not rows:
+        return torch.zeros(0, columns, dtype=torch.float16)
+    return torch.from_numpy(np.memmap(file, np.float16, mode="r+", shape=(rows, columns)))
+
+
+def svm_roles(proposals: Float[Tensor, "p 4"], target: Target, num_classes: int) -> Int8[Tensor, "p_and_g c"]:
+    """What the proposals, and after them the objects, are to each class's SVM: its positive, its negative or neither.
+
+    An object is its class's positive, and what overlaps none of the class's by `NEGATIVE_IOU` its negative, but not
+    where a crowd or a difficult object is (section 2.3, appendix B).
+    """
+    objects = objects_of(target)
+    boxes = torch.cat([proposals, objects.boxes])
+    overlaps = boxes.new_zeros(len(boxes), num_classes)
+    labels = objects.labels.expand(len(boxes), -1)
+    overlaps.scatter_reduce_(1, labels, box_iou(boxes, objects.boxes), "amax")
+    negative = overlaps < NEGATIVE_IOU
+    negative &= (coverage(boxes, target.boxes[target.ignored]) <= IGNORED_COVER)[:, None]
+    roles = torch.where(negative, NEGATIVE, NEITHER).to(torch.int8)
+    roles[len(proposals) + torch.arange(len(objects)), objects.labels] = POSITIVE
+    return roles
+
+
+def box_moves(proposals: Float[Tensor, "p 4"], target: Target) -> Moves:
+    """How each proposal gets to the best object of a class that it overlaps by `REGRESSION_IOU` (appendix C)."""
+    objects, found = objects_of(target), [_no_moves()]
+    for label in torch.unique(objects.labels).tolist():
+        boxes = objects.boxes[objects.labels == label]
+        best, its = box_iou(proposals, boxes).max(1)
+        rows = (best >= REGRESSION_IOU).nonzero()[:, 0]
+        deltas = encode_boxes(boxes[its[rows]], proposals[rows], WEIGHTS)
+        found.append(Moves(rows, torch.full_like(rows, label), deltas))
+    return Moves(*map(torch.cat, zip(*found, strict=True)))
+
+
+def _no_moves() -> Moves:
+    none = torch.zeros(0, dtype=torch.int64)
+    return Moves(none, none, torch.zeros(0, 4))
+
+
+def standardise(features: Float[Tensor, "n d"]) -> Scale:
+    """The scale of these features; one that never changes is left out, by the factor zero."""
+    count = max(1, len(features))
+    mean, variance = (features.new_zeros(features.shape[1], dtype=torch.float64) for _ in range(2))
+    for block in torch.split(features, BLOCK):
+        mean += block.double().sum(0) / count
+    for block in torch.split(features, BLOCK):
+        variance += (block.double() - mean).square().sum(0) / count
+    deviation = variance.sqrt()
+    changes = deviation > 1e-6 * mean.abs()
+    factor = torch.where(changes, NORM / math.sqrt(max(1, int(changes.sum()))) / deviation, 0.0)
+    return Scale(mean, factor)
+
+
+def fit_svms(features: Float[Tensor, "n d"], roles: Int8[Tensor, "n c"], scale: Scale, say: Say) -> Affine:
+    """Each class's margins, of scaled features: SVMs fitted to its positives and, of its negatives, the hard ones.
+
+    It begins with random negatives; each pass over all adds those with a margin above `HARD`, and drops those below
+    `EASY` (section 2.3; Felzenszwalb et al. 2010, section 4.4). A class without positives is found nowhere.
+    """
+    random = torch.Generator().manual_seed(0)
+    most = max(FIRST, VALUES // features.shape[1])
+    num_classes = roles.shape[1]
+    used = torch.zeros_like(roles, dtype=torch.bool)
+    positives = [_some(_rows(roles[:, label] == POSITIVE), most, random) for label in range(num_classes)]
+    for label, its in enumerate(positives):
+        count = min(most, max(FIRST, FIRST_RATIO * len(its)))
+        used[_some(_rows(roles[:, label] == NEGATIVE), count, random), label] = True
+    svms = Affine(torch.zeros(num_classes, features.shape[1]).double(), torch.full((num_classes,), NOWHERE).double())
+    due = [label for label in range(num_classes) if len(positives[label])]
+    if len(due) < num_classes:
+        say(f"SVMs: none for {num_classes - len(due)} of {num_classes} classes, of which there is no object")
+    for turn in range(PASSES + 1):
+        for label in due:
+            weight, bias = fit_svm(features, positives[label], _rows(used[:, label]), scale)
+            svms.weight[label], svms.bias[label] = weight, bias
+        if turn == PASSES or not due:
+            break
+        added = mine(features, roles, scale, svms, used, most)
+        due = [label for label in due if added[label] > FEW * int(used[:, label].sum())]
+        say(f"SVMs: {int(added.sum())} hard negatives added in pass {turn + 1}, {int(used.sum())} in use")
+    return svms
+
+
+def mine(
+    features: Float[Tensor, "n d"],
+    roles: Int8[Tensor, "n c"],
+    scale: Scale,
+    svms: Affine,
+    used: Bool[Tensor, "n c"],
+    most: int,
+) -> Int64[Tensor, " c"]:
+    """Change, in place, which negatives are `used` for each class, `most` of them; the numbers of those added."""
+    added = torch.zeros(roles.shape[1], dtype=torch.int64)
+    blocks = zip(torch.split(features, BLOCK), torch.split(roles, BLOCK), torch.split(used, BLOCK), strict=True)
+    for block, role, its in blocks:
+        margins = scale(block) @ svms.weight.T + svms.bias
+        hard = (role == NEGATIVE) & (margins > HARD) & ~its
+        its &= margins >= EASY
+        its |= hard
+        added += hard.sum(0)
+    for label in _rows(used.sum(0) > most).tolist():
+        rows = _rows(used[:, label])
+        margins = torch.cat([scale(features[some]) @ svms.weight[label] for some in torch.split(rows, BLOCK)])
+        used[:, label] = False
+        used[rows[margins.topk(most).indices], label] = True
+    return added
+
+
+def fit_svm(
+    features: Float[Tensor, "n d"], positives: Int64[Tensor, " p"], negatives: Int64[Tensor, " q"], scale: Scale
+) -> tuple[Float[Tensor, " d"], float]:
+    """Weight and bias of the SVM between these rows; what has no negatives is everywhere."""
+    if not len(negatives):
+        return torch.zeros(features.shape[1]).double(), -HARD
+    from sklearn.exceptions import ConvergenceWarning  # takes a second, which no other system needs
+    from sklearn.svm import LinearSVC
+
+    svm = LinearSVC(
+        C=COST, loss="hinge", dual=True, class_weight={1: POSITIVE_WEIGHT}, intercept_scaling=BIAS_SCALE, random_state=0
+    )
+    examples = scale(features[torch.cat([positives, negatives])])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # after 1000 rounds it is near enough
+        svm.fit(examples.numpy(), np.repeat([1, 0], [len(positives), len(negatives)]))
+    return torch.from_numpy(svm.coef_[0].copy()), float(svm.intercept_[0])
+
+
+def fit_ridge(features: Float[Tensor, "n d"], moves: Moves, scale: Scale, num_classes: int) -> Affine:
+    """Each class's four deltas, of scaled features: ridge regression in closed form, its bias free (appendix C).
+
+    What no proposal was near is left where it is.
+    """
+    width = features.shape[1]
+    fitted = Affine(torch.zeros(num_classes, 4, width).double(), torch.zeros(num_classes, 4).double())
+    for label in torch.unique(moves.labels).tolist():
+        its = moves.labels == label
+        rows, deltas = moves.rows[its], moves.deltas[its].double()
+        gram, cross = torch.zeros(width, width).double(), torch.zeros(width, 4).double()
+        mean = torch.stack([scale(features[some]).sum(0) for some in torch.split(rows, BLOCK)]).sum(0) / len(rows)
+        middle = deltas.mean(0)
+        for some, delta in zip(torch.split(rows, BLOCK), torch.split(deltas, BLOCK), strict=True):
+            x = scale(features[some]) - mean
+            gram += x.T @ x
+            cross += x.T @ (delta - middle)
+        factor = torch.linalg.cholesky(gram + RIDGE * torch.eye(width))
+        weight = torch.cholesky_solve(cross, factor).T
+        fitted.weight[label], fitted.bias[label] = weight, middle - weight @ mean
+    return Affine(fitted.weight.flatten(0, 1), fitted.bias.flatten())
+
+
+def _rows(where: Bool[Tensor, " n"]) -> Int64[Tensor, " m"]:
+    return where.nonzero()[:, 0]
+
+
+def _some(rows: Int64[Tensor, " n"], count: int, random: torch.Generator) -> Int64[Tensor, " m"]:
+    """At most `count` of the rows, at random."""
+    return rows[torch.randperm(len(rows), generator=random)[:count]] if len(rows) > count else rows

@@ -1,6 +1,0 @@
-"""Whole pictures: one backbone, and fully connected heads that say what and where the one object is."""
-
-from delineate.models.whole.localizer import Localizer, localizer
-from delineate.models.whole.pose import PoseRegressor, pose_regressor
-
-__all__ = ["Localizer", "PoseRegressor", "localizer", "pose_regressor"]

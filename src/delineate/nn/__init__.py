@@ -1,0 +1,1 @@
+"""Learnable pieces that two families or more use."""

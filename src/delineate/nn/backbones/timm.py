@@ -1,0 +1,120 @@
+"""Any backbone of `timm` that gives feature maps, behind one interface."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import timm
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from delineate.nn.backbones.contract import Backbone, Features
+from delineate.nn.backbones.weights import download
+from delineate.values import InputError
+
+
+class TimmBackbone(Backbone):
+    """Any `timm` model that gives feature maps of pictures of any size.
+
+    One that rounds sizes down would lose the last pixels: its pictures are padded to a multiple of the coarsest stride.
+    With `deepest_stride` the model ends at the last level of at most that stride. Raises `InputError` for an unknown
+    name (with the nearest ones), and for a model without such feature maps.
+    """
+
+    def __init__(self, name: str, *, deepest_stride: int | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.body: Any = create(name, features_only=True)
+        if deepest_stride is not None:
+            info = self.body.feature_info
+            levels = zip(info.out_indices, info.reduction(), strict=True)
+            kept = [index for index, stride in levels if stride <= deepest_stride]
+            if not kept:
+                raise InputError(f"backbone: timm's {name} has no map of stride {deepest_stride} or finer")
+            self.body = create(name, features_only=True, out_indices=kept)
+            _end_at(self.body, self.body.feature_info.module_name()[-1])
+        self.channels = tuple(self.body.feature_info.channels())
+        self.strides = tuple(self.body.feature_info.reduction())
+        self.index_channels = {}
+        if any(stride & (stride - 1) for stride in self.strides):
+            raise InputError(f"backbone: timm's {name} has strides {self.strides}, not powers of 2; choose another")
+        self.rounds_up = self._find_rounding()
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Features:
+        height, width = images.shape[-2:]
+        if not self.rounds_up:
+            coarsest = self.strides[-1]
+            images = F.pad(images, (0, -width % coarsest, 0, -height % coarsest))
+        sizes = [(-(-height // stride), -(-width // stride)) for stride in self.strides]
+        return Features(tuple(level[..., :h, :w] for level, (h, w) in zip(self.body(images), sizes, strict=True)), {})
+
+    def stages(self) -> list[nn.Module]:
+        names = list(self.body.feature_info.module_name())
+        ends = {*names, *(name.replace(".", "_") for name in names)}
+        stages, stage = [], nn.ModuleList()
+        for name, module in _pieces(self.body, names):
+            stage.append(module)
+            if name in ends:
+                stages.append(stage)
+                stage = nn.ModuleList()
+        return list[nn.Module](stages)
+
+    def imagenet_weights(self) -> dict[str, Tensor]:
+        weights = download(self.name, features_only=True, out_indices=self.body.feature_info.out_indices)
+        return {f"body.{key}": value for key, value in weights.items()}
+
+    def _find_rounding(self) -> bool:
+        """Whether a picture one pixel too large gets maps one pixel larger; one that cannot take it is padded, too."""
+        coarsest = self.strides[-1]
+        try:
+            sizes = self._sizes(coarsest + 1)
+            return sizes == [-(-(coarsest + 1) // stride) for stride in self.strides]
+        except (RuntimeError, AssertionError):
+            pass
+        try:
+            fits = self._sizes(2 * coarsest) == [2 * coarsest // stride for stride in self.strides]
+        except (RuntimeError, AssertionError):
+            fits = False
+        if not fits:
+            raise InputError(f"backbone: timm's {self.name} cannot take every picture size; choose another")
+        return False
+
+    @torch.no_grad()
+    def _sizes(self, side: int) -> list[int]:
+        """The sides of the maps of a square picture."""
+        levels = self.body.eval()(torch.zeros(1, 3, side, side))
+        self.body.train()
+        if any(level.shape[1] != width for level, width in zip(levels, self.channels, strict=True)):
+            raise InputError(f"backbone: timm's {self.name} gives no (B, C, H, W) maps; choose another")
+        return [level.shape[-1] for level in levels]
+
+
+def _pieces(body: nn.Module, levels: Sequence[str]) -> Iterator[tuple[str, nn.Module]]:
+    """The children of a body in order; one that holds several levels gives its own children in its place."""
+    for name, module in body.named_children():
+        inner = [level for level in levels if level.startswith(f"{name}.")]
+        if inner and all(level.split(".")[1] in dict(module.named_children()) for level in inner):
+            yield from ((f"{name}.{key}", child) for key, child in module.named_children())
+        else:
+            yield name, module
+
+
+def _end_at(body: nn.Module, level: str) -> None:
+    """Remove the blocks behind the last level, which timm's EfficientNets and MobileNets would run in vain."""
+    container, _, index = level.partition(".")
+    blocks = getattr(body, container, None)
+    if isinstance(blocks, nn.Sequential) and index.isdigit():
+        del blocks[int(index) + 1 :]
+
+
+def create(name: str, **options: Any) -> Any:
+    if name not in timm.list_models():
+        near = difflib.get_close_matches(name, timm.list_models(), n=4)
+        hint = f"; near: {', '.join(near)}" if near else "; `timm.list_models()` lists them"
+        raise InputError(f"backbone: '{name}' is no timm model{hint}")
+    try:
+        return timm.create_model(name, pretrained=False, **options)
+    except (RuntimeError, AssertionError, AttributeError) as error:
+        raise InputError(f"backbone: timm's {name} gives no feature maps ({error}); choose another") from error

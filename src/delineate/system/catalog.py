@@ -1,0 +1,230 @@
+"""Every system by its name: one explicit dictionary, from name to preset."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_type_hints
+
+from delineate.models.contract import AnyModel
+from delineate.models.options import defaults_of
+from delineate.models.one_stage.ssd import ssd, ssd300, ssd512
+from delineate.models.one_stage.yolov1 import yolov1
+from delineate.models.one_stage.yolov2 import yolov2
+from delineate.models.queries.detr import detr, detr_small
+from delineate.models.regression.localizer import localizer
+from delineate.models.regression.pose import pose_regressor
+from delineate.models.segmentation.fcn import fcn8s, fcn16s, fcn32s
+from delineate.models.segmentation.full_resolution import fcn_full_resolution
+from delineate.models.segmentation.segnet import segnet, segnet_basic
+from delineate.models.segmentation.sliding_window import sliding_window_segmenter
+from delineate.models.segmentation.unet import unet
+from delineate.models.two_stage.fast_rcnn import fast_rcnn
+from delineate.models.two_stage.faster_rcnn import faster_rcnn
+from delineate.models.two_stage.keypoint_rcnn import keypoint_rcnn
+from delineate.models.two_stage.mask_rcnn import mask_rcnn
+from delineate.models.two_stage.rcnn import rcnn
+from delineate.models.two_stage.sliding_window import sliding_window_detector
+from delineate.system.tasks import DETECT, INSTANCE, KEYPOINTS, LOCALIZE, POSE, SEGMENT
+from delineate.values import Categories, Content, InputError, Task
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A preset with what a reader wants to know of it."""
+
+    preset: Callable[..., AnyModel]
+    task: Task
+    title: str
+    paper: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of its training (`TrainingSettings`) that are not everyone's defaults."""
+
+
+DENSE_RECIPE = {"scale": (0.5, 2.0)}
+SSD_RECIPE = {"augment": "ssd"}
+
+CATALOG: dict[str, Entry] = {
+    "sliding_window_segmenter": Entry(
+        sliding_window_segmenter,
+        SEGMENT,
+        "a patch classifier at every window, or its fully convolutional form with the same weights",
+        "Farabet et al. 2013, Learning hierarchical features for scene labeling",
+        DENSE_RECIPE,
+    ),
+    "fcn_full_resolution": Entry(
+        fcn_full_resolution,
+        SEGMENT,
+        "a stack of convolutions that never downsample",
+        "the baseline that encoder-decoders improve on",
+        DENSE_RECIPE,
+    ),
+    "fcn32s": Entry(
+        fcn32s, SEGMENT, "scores at stride 32, upsampled at once", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+    ),
+    "fcn16s": Entry(
+        fcn16s, SEGMENT, "FCN-32s with a skip from stride 16", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+    ),
+    "fcn8s": Entry(
+        fcn8s, SEGMENT, "FCN-16s with a skip from stride 8", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+    ),
+    "segnet": Entry(
+        segnet,
+        SEGMENT,
+        "VGG-16 encoder and its mirror, fed by the encoder's max-pooling indices",
+        "Badrinarayanan et al. 2017, SegNet, section 3",
+        DENSE_RECIPE,
+    ),
+    "segnet_basic": Entry(
+        segnet_basic,
+        SEGMENT,
+        "four encoders and four decoders of one 7x7 convolution each",
+        "Badrinarayanan et al. 2017, SegNet, section 3.1",
+        DENSE_RECIPE,
+    ),
+    "unet": Entry(
+        unet,
+        SEGMENT,
+        "contracting and expanding path joined by concatenated skips",
+        "Ronneberger et al. 2015, U-Net, section 2",
+        DENSE_RECIPE,
+    ),
+    "localizer": Entry(
+        localizer,
+        LOCALIZE,
+        "the class and the box of the one object, or of the largest, by regression",
+        "Sermanet et al. 2014, OverFeat, section 4",
+    ),
+    "pose_regressor": Entry(
+        pose_regressor,
+        POSE,
+        "the joints of one body in its crop, by regression",
+        "Toshev & Szegedy 2014, DeepPose, section 3",
+        {"scale": (0.8, 1.25)},
+    ),
+    "sliding_window_detector": Entry(
+        sliding_window_detector,
+        DETECT,
+        "a crop classifier at windows of every place, size and shape",
+        "the baseline that proposals improve on; its classifier is R-CNN's",
+    ),
+    "rcnn": Entry(
+        rcnn,
+        DETECT,
+        "a network over each warped proposal, linear SVMs and box regression on its features",
+        "Girshick et al. 2014, R-CNN, section 2",
+    ),
+    "fast_rcnn": Entry(
+        fast_rcnn,
+        DETECT,
+        "features once a picture, proposals pooled from them, classes and boxes learned at once",
+        "Girshick 2015, Fast R-CNN, section 2",
+    ),
+    "faster_rcnn": Entry(
+        faster_rcnn,
+        DETECT,
+        "Fast R-CNN whose proposals come from a network on the same features",
+        "Ren et al. 2015, Faster R-CNN, section 3; Lin et al. 2017, FPN",
+    ),
+    "yolov1": Entry(
+        yolov1,
+        DETECT,
+        "one look at the whole picture: every cell of a grid says which class it holds, and where",
+        "Redmon et al. 2016, YOLO, section 2",
+    ),
+    "yolov2": Entry(
+        yolov2,
+        DETECT,
+        "a fully convolutional grid whose anchors are clustered from the training boxes",
+        "Redmon & Farhadi 2017, YOLO9000, section 2",
+        {"multi_scale": True},
+    ),
+    "ssd": Entry(
+        ssd,
+        DETECT,
+        "default boxes over six levels of any backbone, classified and moved at once",
+        "Liu et al. 2016, SSD, section 2",
+        SSD_RECIPE,
+    ),
+    "ssd300": Entry(
+        ssd300, DETECT, "the paper's SSD of 300 x 300 pictures, on VGG-16", "Liu et al. 2016, SSD", SSD_RECIPE
+    ),
+    "ssd512": Entry(
+        ssd512, DETECT, "the paper's SSD of 512 x 512 pictures, on VGG-16", "Liu et al. 2016, SSD", SSD_RECIPE
+    ),
+    "detr": Entry(
+        detr,
+        DETECT,
+        "a transformer whose queries answer for the objects one to one",
+        "Carion et al. 2020, DETR, section 3",
+        {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1},
+    ),
+    "detr_small": Entry(
+        detr_small,
+        DETECT,
+        "DETR for few pictures, from scratch: queries that stand on a grid, two narrow layers",
+        "Carion et al. 2020, DETR, section 3; Wang et al. 2022, Anchor DETR; Jia et al. 2023, H-DETR",
+        {"learning_rate": 7e-4, "weight_decay": 1e-4, "batch_size": 4},
+    ),
+    "mask_rcnn": Entry(
+        mask_rcnn, INSTANCE, "Faster R-CNN with a mask for each box", "He et al. 2017, Mask R-CNN, section 3"
+    ),
+    "keypoint_rcnn": Entry(
+        keypoint_rcnn, KEYPOINTS, "Faster R-CNN with a pose for each box", "He et al. 2017, Mask R-CNN, section 5"
+    ),
+}
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of that name; raises `InputError` with the nearest names."""
+    if name not in CATALOG:
+        near = difflib.get_close_matches(name, CATALOG, n=3) or list(CATALOG)
+        raise InputError(
+            f"model: '{name}' is not in the catalog; near: {', '.join(near)} (`delineate models` lists all)"
+        )
+    return CATALOG[name]
+
+
+def options(name: str) -> dict[str, inspect.Parameter]:
+    """The arguments of a system's preset, but for the numbers of classes and of keypoints, which the data gives.
+
+    An option list that several presets share, `**options: Unpack[...]`, stands as its options: each has its default in
+    its annotation.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for key, parameter in inspect.signature(find_entry(name).preset).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            found |= _shared(parameter.annotation)
+        elif key not in ("num_classes", "num_keypoints"):
+            found[key] = parameter
+    return found
+
+
+def _shared(unpacked: Any) -> dict[str, inspect.Parameter]:
+    (shared,) = get_args(unpacked)
+    return {
+        key: inspect.Parameter(
+            key, inspect.Parameter.KEYWORD_ONLY, default=defaults_of(shared)[key], annotation=annotation
+        )
+        for key, annotation in get_type_hints(shared, include_extras=True).items()
+    }
+
+
+def needs(name: str, arguments: Mapping[str, Any]) -> frozenset[Content]:
+    """The annotations that a system with these arguments learns from."""
+    return find_entry(name).task.needs | ({"masks"} if arguments.get("masks") else set())
+
+
+def build(name: str, categories: Categories, **arguments: Any) -> AnyModel:
+    """A freshly initialised system for data of these categories; raises `InputError` for an unknown name or argument.
+
+    A dense system tells apart the values of label maps, every other one the classes of objects.
+    """
+    entry = find_entry(name)
+    unknown = sorted(set(arguments) - set(options(name)))
+    if unknown:
+        raise InputError(f"{name}: has no option {', '.join(unknown)}; it has {', '.join(options(name))}")
+    names = getattr(categories, entry.task.labels)
+    given = {"num_classes": len(names), "num_keypoints": len(categories.keypoint_names)}
+    parameters = inspect.signature(entry.preset).parameters
+    return entry.preset(**{key: count for key, count in given.items() if key in parameters}, **arguments)

@@ -1,0 +1,94 @@
+"""A trained system in one file: safetensors whose header says, as JSON, everything needed to use it again."""
+
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from delineate.data.preprocess import Preprocess
+from delineate.io.files import written_beside
+from delineate.values import Categories, InputError, Thresholds
+
+VERSION = 2
+"""Counted up whenever the facts come to mean something else. Version 1 had neither a version nor thresholds."""
+PACKAGES = ("delineate", "torch", "torchvision", "timm")
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+class Facts(BaseModel):
+    """What a checkpoint says of its system, beside the weights."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(VERSION, ge=1, le=VERSION)
+    system: str
+    arguments: dict[str, Any]
+    categories: Categories
+    preprocess: Preprocess
+    thresholds: Thresholds | None = None
+    metrics: dict[str, float] = {}
+    versions: dict[str, str] = Field(default_factory=_versions)
+
+
+def write_checkpoint(file: Path, facts: Facts, weights: dict[str, Tensor]) -> None:
+    """Write `file` (.safetensors) and the same facts as JSON beside it, each whole or not at all."""
+    tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    with written_beside(file) as beside:
+        beside.write_bytes(safetensors.torch.save(tensors, metadata={"delineate": facts.model_dump_json()}))
+    with written_beside(file.with_suffix(".json")) as beside:
+        beside.write_text(facts.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_checkpoint(file: Path) -> tuple[Facts, dict[str, Tensor]]:
+    """The facts and the weights of a file; raises `InputError` naming it when it is missing or no checkpoint of ours."""
+    with _opened(file) as opened:
+        return _facts(file, opened), {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a dict)
+
+
+def read_facts(file: Path) -> Facts:
+    """What `file` says of its system, its weights unread; raises as `read_checkpoint` does."""
+    with _opened(file) as opened:
+        return _facts(file, opened)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    if not file.is_file():
+        raise InputError(f"{file}: no such checkpoint; give a run folder or a .safetensors file written by a run")
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            yield opened
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{file}: not a whole safetensors file ({error})") from error
+
+
+def _facts(file: Path, opened: Any) -> Facts:
+    header = opened.metadata() or {}
+    if "delineate" not in header:
+        raise InputError(f"{file}: not a checkpoint of delineate (weights of a backbone go to --backbone-weights)")
+    try:
+        values = json.loads(header["delineate"])
+        return Facts(**{"version": 1, **values})
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{file}: its header is not that of a checkpoint: {_first(error)}") from error
+
+
+def _first(error: Exception) -> str:
+    """The first thing that is wrong with the facts, in a line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    problem = error.errors()[0]
+    place = ".".join(map(str, problem["loc"]))
+    if place == "version":
+        return f"its version is {problem['input']}, and this delineate reads up to {VERSION}; install a newer one"
+    return f"{place}: {str(problem['msg']).removeprefix('Value error, ')}"

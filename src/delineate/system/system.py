@@ -1,0 +1,225 @@
+"""A trained system as one value: what is trained, saved, loaded, used and exported."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from delineate.data.preprocess import Preprocess
+from delineate.models.contract import AnyModel, Inputs, Reader, Rows, Scores
+from delineate.ops.boxes import scale_boxes
+from delineate.system.catalog import build, find_entry
+from delineate.system.checkpoint import Facts, read_checkpoint, write_checkpoint
+from delineate.values import Categories, InputError, Prediction, Task, Thresholds
+
+Pictures = Sequence[UInt8[Tensor, "3 _h _w"]]
+
+
+class Prepared(NamedTuple):
+    """Some of the pictures of a call as the network takes them, with their places in it and their original sizes."""
+
+    places: list[int]
+    inputs: Inputs
+    sizes: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class System:
+    """A model with its name and arguments in the catalog, its preprocessing, its names and what it measured.
+
+    `thresholds` are the model's own where they are `None`, and nothing where there is nothing to choose.
+    """
+
+    name: str
+    model: AnyModel
+    preprocess: Preprocess
+    categories: Categories
+    arguments: dict[str, Any] = field(default_factory=dict)
+    thresholds: Thresholds | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, file: Path, device: torch.device | str = "cpu") -> "System":
+        """The system in a .safetensors file that `save` wrote, in evaluation mode.
+
+        Raises `InputError` naming the file when it is missing, is no checkpoint of ours, or does not fit its system.
+        """
+        facts, weights = read_checkpoint(file)
+        model = build(facts.system, facts.categories, **facts.arguments)
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1].strip()
+            raise InputError(f"{file}: its weights do not fit {facts.system} ({reason})") from error
+        return cls(
+            name=facts.system,
+            model=model.eval().to(device),
+            preprocess=facts.preprocess,
+            categories=facts.categories,
+            arguments=facts.arguments,
+            thresholds=facts.thresholds,
+            metrics=facts.metrics,
+            versions=facts.versions,
+        )
+
+    def save(self, file: Path, weights: dict[str, Tensor] | None = None) -> None:
+        """Write a .safetensors file, and its facts as JSON beside it, each whole or not at all.
+
+        `weights` stand in for the model's own, such as their moving average.
+        """
+        facts = Facts(
+            system=self.name,
+            arguments=self.arguments,
+            categories=self.categories,
+            preprocess=self.preprocess,
+            thresholds=self.reader.thresholds,
+            metrics=self.metrics,
+        )
+        write_checkpoint(file, facts, self.model.state_dict() if weights is None else weights)
+
+    @property
+    def task(self) -> Task:
+        """What it finds."""
+        return find_entry(self.name).task
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @property
+    def reader(self) -> Reader[Any, Any]:
+        """The model's reader with this system's thresholds."""
+        reader = self.model.reader
+        if self.thresholds is None or reader.thresholds is None:
+            return reader
+        return replace(reader, thresholds=self.thresholds)  # type: ignore[type-var]  # every reader is a dataclass
+
+    def with_thresholds(self, **given: Any) -> "System":
+        """The same with other values of `Thresholds`; those that are `None` are left as they are.
+
+        Raises `InputError` where a value is given and the system has nothing to choose.
+        """
+        asked = {name: value for name, value in given.items() if value is not None}
+        if not asked:
+            return self
+        if self.reader.thresholds is None:
+            raise InputError(f"{next(iter(asked))}: {self.name} finds {self.task.finds}, without scores; leave it out")
+        return replace(self, thresholds=self.reader.thresholds.changed(**asked))
+
+    def prepare(self, images: Pictures) -> list[Prepared]:
+        """RGB uint8 pictures of any sizes as inputs: resized, proposals found, those of one resized size together."""
+        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        return self.together([self.preprocess.resize(image) for image in images], sizes, self.search(images))
+
+    def search(self, images: Pictures) -> list[Tensor] | None:
+        """The proposals of original pictures in the resized ones; `None` where none are kept (`Search.kept`)."""
+        search = self.model.search
+        if search is None or not search.kept:
+            return None
+        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        found = [search.boxes(image) for image in images]
+        return [
+            scale_boxes(boxes, size, self.preprocess.resized(size)) for boxes, size in zip(found, sizes, strict=True)
+        ]
+
+    def together(
+        self,
+        images: Pictures,
+        sizes: Sequence[tuple[int, int]],
+        proposals: Sequence[Tensor] | None = None,
+    ) -> list[Prepared]:
+        """Resized pictures as inputs, those of one size together: none is padded to another's size.
+
+        `sizes` are those of the original pictures, `proposals` boxes in the resized ones.
+        """
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for place, image in enumerate(images):
+            groups.setdefault(tuple(image.shape), []).append(place)
+        return [
+            Prepared(
+                places,
+                self.inputs(
+                    torch.stack([images[place] for place in places]),
+                    None if proposals is None else [proposals[place] for place in places],
+                ),
+                [sizes[place] for place in places],
+            )
+            for places in groups.values()
+        ]
+
+    def inputs(
+        self, images: UInt8[Tensor, "b 3 h w"], proposals: Sequence[Float[Tensor, "_p 4"]] | None = None
+    ) -> Inputs:
+        """Resized pictures of one size as the network takes them, on its device.
+
+        A system that takes proposals searches the resized pictures where none are given.
+        """
+        search = self.model.search
+        if search is not None and proposals is None:
+            proposals = [search.boxes(image) for image in images.cpu()]
+        normalised = self.preprocess.normalise(images.to(self.device))
+        return Inputs(
+            normalised.contiguous(memory_format=torch.channels_last),
+            None if proposals is None else padded(proposals).to(self.device),
+        )
+
+    def find(self, inputs: Inputs) -> Rows | Scores:
+        """What is found in a batch, in pixels of the network's input."""
+        size = (inputs.images.shape[-2], inputs.images.shape[-1])
+        raw = self.model(*inputs)
+        found = self.reader.find(raw, size)
+        return self.model.extend(raw, trimmed(found))  # type: ignore[no-any-return]
+
+    def read(self, inputs: Inputs, sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
+        """The results of a batch, in the coordinates of the original pictures of `(height, width)` in `sizes`."""
+        size = (inputs.images.shape[-2], inputs.images.shape[-1])
+        return self.reader.results(self.find(inputs), size, sizes)
+
+    @torch.inference_mode()
+    def infer(self, images: Pictures) -> list[Prediction]:
+        """The results of RGB uint8 pictures of any sizes, in the order given, in original coordinates.
+
+        No result depends on the other pictures of the call. The model is in evaluation mode meanwhile.
+        """
+        return self.infer_prepared(self.prepare(images))
+
+    @torch.inference_mode()
+    def infer_prepared(self, prepared: Sequence[Prepared]) -> list[Prediction]:
+        """The results of prepared pictures, in the order of their places."""
+        results: dict[int, Prediction] = {}
+        with evaluating(self.model):
+            for group in prepared:
+                results.update(zip(group.places, self.read(group.inputs, group.sizes), strict=True))
+        return [results[place] for place in sorted(results)]
+
+
+@contextmanager
+def evaluating(model: AnyModel) -> Iterator[None]:
+    """The model in evaluation mode, and afterwards as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def padded(proposals: Sequence[Float[Tensor, "_p 4"]]) -> Float[Tensor, "b p 4"]:
+    """Proposals of several pictures as one tensor; those that have fewer get boxes of zeros."""
+    most = max(len(boxes) for boxes in proposals)
+    return torch.stack([F.pad(boxes, (0, 0, 0, most - len(boxes))) for boxes in proposals])
+
+
+def trimmed(found: Rows | Scores) -> Rows | Scores:
+    """The rows without those that hold nothing in every picture, so that no head looks at them."""
+    if isinstance(found, Scores):
+        return found
+    return found.first(int((found.scores >= 0).sum(1).max()))

@@ -1,0 +1,59 @@
+"""What a system is asked for, as one value: what its data must hold, what is measured, and by which names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+
+from jaxtyping import Int64
+from torch import Tensor
+
+from delineate.values.categories import Categories
+from delineate.values.target import Target
+
+Content = Literal["boxes", "masks", "keypoints", "label_map"]
+"""The kinds of annotation."""
+NameList = Literal["class_names", "label_map_names", "keypoint_names"]
+"""The lists of names in `Categories`."""
+
+Same = TypeVar("Same", bound="Tally")
+
+
+@runtime_checkable
+class Tally(Protocol):
+    """Pictures that are gathered to be measured; those of several processes can be merged."""
+
+    def add(self, prediction: Any, target: Target, number: int = 0) -> None:
+        """Take one picture, which has the place `number` in the data set."""
+
+    def merge(self: Same, other: Same) -> None:
+        """Take all pictures of another tally."""
+
+    def metrics(self, names: tuple[str, ...]) -> dict[str, float]:
+        """The metrics, the main one first; those of class NAME are called `METRIC/NAME`."""
+
+    def confusion(self, num_classes: int) -> Int64[Tensor, "c c2"] | None:
+        """How often what is class `i` was taken for class `j`; `None` where there are no classes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A question about pictures.
+
+    `title` is its name in the field, `finds` says in words what a system of this task finds. `needs` are the
+    annotations that it learns from and is measured by. `labels` are the names that a system tells apart, `rows` those
+    that its metrics are given for. `metric` is the main metric, `protocol` the rules of measuring in words, and `tally`
+    makes what measures. With `finds_many` a result holds any number of objects; with `crops` each annotated body is a
+    picture of its own.
+    """
+
+    name: str
+    title: str
+    finds: str
+    needs: frozenset[Content]
+    labels: NameList
+    rows: NameList
+    metric: str
+    protocol: str
+    tally: Callable[[Categories], Tally]
+    finds_many: bool = False
+    crops: bool = False

@@ -1,0 +1,34 @@
+"""What decides which of many scored boxes are detections."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from delineate.values.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """A box is a detection of a class where its score is above `score` and no better one of the class overlaps it more.
+
+    `nms_iou` is that overlap (IoU), 1 for no suppression. Of each class the best `max_candidates` boxes of a picture go
+    through NMS (`None`: all), and `max_detections` of the picture come out. Raises `InputError` for a value out of
+    range.
+    """
+
+    score: float = 0.05
+    nms_iou: float = 0.5
+    max_candidates: int | None = None
+    max_detections: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("score", "nms_iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}: {getattr(self, name)} is outside 0..1")
+        for name in ("max_candidates", "max_detections"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}: {value} is less than 1")
+
+    def changed(self, **given: Any) -> "Thresholds":
+        """The same with other values; those that are `None` are left as they are."""
+        return replace(self, **{name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,281 @@
+"""SVMs and box regression on constructed features, and against scikit-learn's own fits to all of them at once."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.svm import LinearSVC
+from torch import Tensor
+
+from delineate.models.two_stage import svm
+from delineate.models.two_stage.detector import RegionDetector
+from delineate.models.two_stage.heads.box import WEIGHTS, FeatureHead
+from delineate.models.two_stage.rcnn import rcnn
+from delineate.models.two_stage.svm import (
+    NEGATIVE,
+    NEITHER,
+    NORM,
+    POSITIVE,
+    Described,
+    Moves,
+    box_moves,
+    collect,
+    fit_ridge,
+    fit_svms,
+    standardise,
+    svm_roles,
+)
+from delineate.ops.boxes import decode_boxes
+from delineate.values import Target
+
+WIDTH = 12
+
+
+def quiet(line: str) -> None: ...
+
+
+def gaussians(num_negatives: int, num_positives: int = 40, apart: float = 2.0) -> tuple[Tensor, Tensor]:
+    """Features of two classes around two centres and of background around zero, of unlike means and deviations."""
+    centres = torch.zeros(2, WIDTH)
+    centres[0, 0] = centres[1, 1] = apart
+    positives = centres.repeat_interleave(num_positives, 0) + torch.randn(2 * num_positives, WIDTH)
+    features = torch.cat([positives, torch.randn(num_negatives, WIDTH)])
+    roles = torch.full((len(features), 2), NEGATIVE, dtype=torch.int8)
+    roles[:num_positives, 0] = roles[num_positives : 2 * num_positives, 1] = POSITIVE
+    return features * torch.logspace(-2, 2, WIDTH) + torch.linspace(-5, 5, WIDTH), roles
+
+
+def test_scaled_features_have_one_deviation_and_the_norm() -> None:
+    features = torch.cat([gaussians(500)[0], torch.full((580, 1), 7.0)], 1)
+    scaled = standardise(features)(features)
+    assert scaled.mean(0).abs().max() < 1e-9
+    assert torch.allclose(scaled[:, :-1].std(0, correction=0), torch.tensor(NORM / WIDTH**0.5).double())
+    assert scaled.square().sum(1).mean().sqrt() == pytest.approx(NORM)
+    assert not scaled[:, -1].any()
+
+
+def test_svms_separate_what_can_be_separated() -> None:
+    features, roles = gaussians(3000, apart=9.0)
+    scale = standardise(features)
+    margins = svm.Affine(*fit_svms(features, roles, scale, quiet))
+    said = scale(features) @ margins.weight.T + margins.bias
+    assert torch.equal(said > 0, roles == POSITIVE)
+
+
+def test_mining_ends_where_one_fit_to_all_negatives_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(svm, "FIRST", 50)
+    monkeypatch.setattr(svm, "FIRST_RATIO", 1)
+    monkeypatch.setattr(svm, "BLOCK", 999)
+    features, roles = gaussians(20_000)
+    lines: list[str] = []
+    scale = standardise(features)
+    mined = fit_svms(features, roles, scale, lines.append)
+    assert "hard negatives added in pass 1" in lines[0]
+    scaled = scale(features).numpy()
+    for label in range(2):
+        whole = LinearSVC(
+            C=svm.COST, loss="hinge", class_weight={1: 2.0}, intercept_scaling=10.0, random_state=0, max_iter=10**5
+        ).fit(scaled, roles[:, label] == POSITIVE)
+        wanted = whole.decision_function(scaled)
+        found = scaled @ mined.weight[label].numpy() + mined.bias[label].item()
+        assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+        random = svm.fit_svm(
+            features, torch.arange(label * 40, label * 40 + 40), torch.arange(80, 130), scale
+        )  # what it begins with
+        begun = scaled @ random[0].numpy() + random[1]
+        assert np.abs(found - wanted).mean() < 0.1 * np.abs(begun - wanted).mean()
+
+
+def test_only_hard_negatives_are_used_and_no_more_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = (torch.arange(600.0)[:, None] - 299.5) / 100
+    roles = torch.full((600, 1), NEGATIVE, dtype=torch.int8)
+    roles[550:] = NEITHER
+    used = torch.zeros(600, 1, dtype=torch.bool)
+    used[:250] = True  # margins -2.995 .. -0.505
+    scale = svm.Scale(torch.zeros(1).double(), torch.ones(1).double())
+    svms = svm.Affine(torch.ones(1, 1).double(), torch.zeros(1).double())
+    added = svm.mine(features, roles, scale, svms, used, most=1000)
+    assert added.tolist() == [300]  # margins -0.495 .. 2.495; what is neither is left out
+    assert used[:, 0].nonzero()[:, 0].tolist() == list(range(180, 550))
+    svm.mine(features, roles, scale, svms, used, most=10)
+    assert used[:, 0].nonzero()[:, 0].tolist() == list(range(540, 550))
+
+
+def test_the_folded_scale_gives_the_same_numbers_of_features_as_they_are() -> None:
+    features, roles = gaussians(1000)
+    scale = standardise(features)
+    margins = fit_svms(features, roles, scale, quiet)
+    folded = scale.folded(margins)
+    raw = features.double() @ folded.weight.T + folded.bias
+    assert torch.allclose(raw, scale(features) @ margins.weight.T + margins.bias, atol=1e-9)
+
+
+def test_classes_without_positives_or_negatives_have_margins_all_the_same() -> None:
+    features, roles = gaussians(100)
+    roles[roles[:, 0] == POSITIVE, 0] = NEITHER
+    roles[roles[:, 1] == NEGATIVE, 1] = NEITHER
+    lines: list[str] = []
+    scale = standardise(features)
+    margins = fit_svms(features, roles, scale, lines.append)
+    said = scale(features) @ margins.weight.T + margins.bias
+    assert (said[:, 0] < -3).all()
+    assert (said[:, 1] > 0).all()
+    assert lines[0] == "SVMs: none for 1 of 2 classes, of which there is no object"
+    nothing = torch.zeros(0, WIDTH)
+    assert fit_svms(nothing, roles[:0], standardise(nothing), quiet).bias.tolist() == [svm.NOWHERE] * 2
+
+
+def test_ridge_regression_is_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(svm, "BLOCK", 70)
+    features = gaussians(300)[0]
+    rows = torch.randperm(len(features))[:250]
+    labels = torch.randint(0, 2, (250,))
+    scale = standardise(features)
+    deltas = (scale(features[rows]) @ torch.randn(WIDTH, 4).double() + 0.1 * torch.randn(250, 4) + 3).float()
+    fitted = fit_ridge(features, Moves(rows, labels, deltas), scale, num_classes=3)
+    for label in range(2):
+        its = labels == label
+        examples = scale(features[rows[its]]).numpy()
+        ridge = Ridge(alpha=svm.RIDGE).fit(examples, deltas[its].numpy())
+        part = slice(4 * label, 4 * label + 4)
+        assert np.allclose(fitted.weight[part].numpy(), ridge.coef_, atol=1e-6)
+        assert np.allclose(fitted.bias[part].numpy(), ridge.intercept_, atol=1e-5)
+    assert not fitted.weight[8:].any()
+    assert not fitted.bias[8:].any()
+
+
+def target(boxes: list[list[float]], labels: list[int], **flags: list[bool]) -> Target:
+    return Target(
+        image_size=(100, 100),
+        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        labels=torch.tensor(labels, dtype=torch.int64),
+        **{name: torch.tensor(values) for name, values in flags.items()},
+    )
+
+
+def test_what_boxes_are_to_each_class() -> None:
+    proposals = torch.tensor(
+        [
+            [10.0, 10, 30, 30],  # the object itself, as a proposal
+            [10.0, 10, 30, 15],  # 1/4 of it
+            [10.0, 10, 30, 17],  # 7/20 of it
+            [60.0, 60, 80, 80],  # in the crowd
+            [40.0, 40, 46, 46],  # in the difficult object
+            [80.0, 0, 100, 20],  # nowhere
+            [60.0, 40, 80, 68],  # 8/28 of it in the crowd
+        ]
+    )
+    its = target(
+        [[10, 10, 30, 30], [50, 60, 90, 90], [40, 40, 48, 48], [10, 12, 30, 32]],
+        [0, 0, 1, 1],
+        crowd=[False, True, False, False],
+        difficult=[False, False, True, False],
+    )
+    roles = svm_roles(proposals, its, num_classes=3)
+    assert roles.tolist() == [
+        [NEITHER, NEITHER, NEGATIVE],
+        [NEGATIVE, NEGATIVE, NEGATIVE],
+        [NEITHER, NEGATIVE, NEGATIVE],
+        [NEITHER, NEITHER, NEITHER],
+        [NEITHER, NEITHER, NEITHER],
+        [NEGATIVE, NEGATIVE, NEGATIVE],
+        [NEGATIVE, NEGATIVE, NEGATIVE],
+        [POSITIVE, NEITHER, NEGATIVE],  # the first object; the other class's one is near
+        [NEITHER, POSITIVE, NEGATIVE],
+    ]
+    assert svm_roles(proposals[:0], target([], []), 3).shape == (0, 3)
+    assert (svm_roles(proposals, target([], []), 3) == NEGATIVE).all()
+
+
+def test_proposals_near_an_object_lead_to_it_class_by_class() -> None:
+    proposals = torch.tensor([[10.0, 10, 30, 28], [12.0, 12, 30, 30], [50.0, 50, 70, 60], [61.0, 61, 79, 79]])
+    its = target(
+        [[10, 10, 30, 30], [10, 10, 30, 26], [50, 50, 70, 70], [60, 60, 80, 80]],
+        [0, 1, 0, 0],
+        crowd=[False, False, False, True],
+    )
+    moves = box_moves(proposals, its)
+    found = {(int(row), int(label)) for row, label in zip(moves.rows, moves.labels, strict=True)}
+    assert found == {(0, 0), (0, 1), (1, 0), (1, 1)}  # 0.9, 0.89, 0.81, 0.64; the third is 0.5
+    reached = decode_boxes(moves.deltas, proposals[moves.rows], WEIGHTS)
+    wanted = torch.where(moves.labels[:, None] == 0, its.boxes[0], its.boxes[1])
+    assert torch.allclose(reached, wanted, atol=1e-4)
+    assert len(box_moves(proposals, target([], [])).rows) == 0
+
+
+def test_the_features_on_disk_are_bounded_and_the_likeliest_are_kept() -> None:
+    head = FeatureHead(channels=1, size=1, num_classes=2, width=WIDTH).eval()
+    its = target([[10, 10, 30, 30]], [1])
+    proposals = torch.tensor([[0.0, 0, 20, 20]]).repeat(30, 1) + torch.arange(30.0)[:, None]
+
+    def describe(images: Tensor, targets: Sequence[Target]) -> list[Described]:
+        return [Described(proposals, features[int(image[0, 0, 0])]) for image in images]
+
+    features = torch.randn(4, 31, WIDTH)
+    batches = [(torch.arange(2.0).reshape(2, 1, 1, 1).expand(2, 3, 1, 1) + 2 * turn, [its, its]) for turn in range(2)]
+    lines: list[str] = []
+    with tempfile.TemporaryFile() as file, torch.no_grad():
+        whole = collect(head, describe, batches, file, lines.append)
+        assert torch.equal(whole.features, features.flatten(0, 1).half())
+        assert whole.roles.shape == (124, 2)
+        assert set(whole.moves.rows.tolist()) == {31 * turn + row for turn in range(4) for row in range(8, 13)}
+    with tempfile.TemporaryFile() as file, torch.no_grad():
+        part = collect(head, describe, batches, file, lines.append, limit=43 * (2 * WIDTH + 2))
+        scores = head.classify(features).softmax(2)[..., :2].amax(2)
+    assert lines[0] == "features of 124 boxes"
+    assert lines[1] == "features of 43 boxes, the likeliest of 124: all would take more than 0.0 GiB"
+    kept = [scores[number, :30].topk(count).indices.sort().values for number, count in enumerate((9, 10, 10, 10))]
+    wanted = [features[number][torch.cat([rows, torch.tensor([30])])] for number, rows in enumerate(kept)]
+    assert torch.equal(part.features, torch.cat(wanted).half())
+    assert part.roles.shape == (43, 2)
+
+
+def test_no_pictures_and_no_boxes_fit_to_nothing(tmp_path: Path) -> None:
+    head = FeatureHead(channels=1, size=1, num_classes=2, width=WIDTH).eval()
+    svm.fit_box_head(head, lambda images, targets: [], [], tmp_path, quiet)
+    assert (head.probabilities(head.judge(torch.randn(3, WIDTH)).logits) < 0.01).all()
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.fixture
+def detector() -> RegionDetector:
+    return rcnn(num_classes=2, backbone="resnet10t", proposer="sliding_window", warp_size=32).eval()
+
+
+def test_a_detector_says_what_its_svms_say(detector: RegionDetector, tmp_path: Path) -> None:
+    its = target([[10, 10, 30, 30], [40, 40, 80, 80]], [0, 1])
+    images = torch.rand(1, 3, 100, 100)
+    images[0, 0, 10:30, 10:30], images[0, 1, 40:80, 40:80] = 3, 3
+    windows = detector.proposer(images, ())[0].boxes
+    proposals = windows[torch.randperm(len(windows))[:80]]
+    its = replace(its, proposals=proposals)
+    assert detector.fits
+    detector.fit([(images, [its])], tmp_path, quiet)
+    assert detector.fits  # a stage that was killed is done again
+    assert not any(tmp_path.iterdir())
+    (described,) = detector.describe(images, [its])
+    assert len(described.features) == 80 + 2
+    examples = described.features.half()
+    scale = standardise(examples)
+    roles = svm_roles(proposals, its, 2)
+    wanted = fit_svms(examples, roles, scale, quiet)
+    margins = scale(examples) @ wanted.weight.T + wanted.bias
+    outputs = detector.box_head.judge(described.features)
+    assert torch.allclose(outputs.logits[:, :2].double(), margins, atol=0.02)
+    assert not outputs.logits[:, 2].any()
+    scores = detector.box_head.probabilities(outputs.logits)
+    assert torch.allclose(scores, outputs.logits[:, :2].sigmoid())
+    assert scores[-2, 0] > 0.5 > scores[-1, 0]
+    (found,) = detector(images, [proposals])
+    assert found.scores[0].item() == pytest.approx(scores[:-2].max().item(), abs=1e-4)
+    (described,) = detector.describe(images, [replace(its, proposals=None)])  # the proposer's
+    assert torch.equal(described.proposals, windows)
+
+
+def test_softmax_has_nothing_to_fit() -> None:
+    assert not rcnn(num_classes=2, backbone="resnet10t", proposer="sliding_window", classifier="softmax").fits
