@@ -3,11 +3,15 @@
 Both decode picture and label map, scale by 0.5 to 2, crop 352 x 480 (padding what is smaller), mirror half of them, and
 end with a batch of normalised float pictures and int64 label maps; both have the same number of workers, which live on
 between epochs. Ours also maps the label maps' values and checks every one. A turn is an epoch.
+
+The rows of COCO compare ours with itself: what a box detector needs, in the peer's place all that the files hold
+(masks, keypoints and painted label maps are decoded, moved and sent, too). A batch's size is that in memory.
 """
 
 import argparse
+import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
 
@@ -18,13 +22,18 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from delineate.data import Augmentation, read_dataset, training_loader, training_transform
+from delineate.data import Augmentation, Batch, Content, read_dataset, training_loader, training_transform
+from delineate.data.dataset import EVERYTHING
+from delineate.data.formats import splits
 from delineate.data.preprocess import Preprocess
 from timing import Row, interleaved, print_rows
 
 CROP = (352, 480)
 SIZE = (360, 480)
-CAMVID = Path(__file__).resolve().parents[2] / "shared" / "data" / "camvid"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+CAMVID, COCO = DATA / "camvid", DATA / "coco128"
+COCO_CROP = (480, 512)
+BOXES: frozenset[Content] = frozenset({"boxes"})
 
 
 class PlainCamVid(Dataset[tuple[Tensor, Tensor]]):
@@ -54,20 +63,57 @@ class PlainCamVid(Dataset[tuple[Tensor, Tensor]]):
         return image, label_map.squeeze(0)
 
 
-def our_epoch(root: Path, batch_size: int, num_workers: int) -> Callable[[], None]:
-    dataset, preprocess = read_dataset(root, "train"), Preprocess()
-    augmentation = Augmentation(scale=(0.5, 2.0), crop_size=CROP, flip=0.5)
-    transform = training_transform(augmentation, preprocess, dataset.categories)
+def our_loader(
+    root: Path, split: str, needs: frozenset[Content], crop: tuple[int, int], batch_size: int, num_workers: int
+) -> Callable[[], Iterable[Batch]]:
+    """The batches of one epoch after another."""
+    dataset, epochs = read_dataset(root, split, needs=needs), count()
+    augmentation = Augmentation(scale=(0.5, 2.0), crop_size=crop, flip=0.5)
+    transform = training_transform(augmentation, Preprocess(), dataset.categories)
     loader = training_loader(dataset, [transform], batch_size=batch_size, seed=0, num_workers=num_workers)
-    epochs = count()
+
+    def epoch() -> Iterable[Batch]:
+        loader.set_epoch(next(epochs))
+        return loader
+
+    return epoch
+
+
+def our_epoch(root: Path, batch_size: int, num_workers: int) -> Callable[[], None]:
+    epoch = our_loader(root, "train", frozenset({"label_map"}), CROP, batch_size, num_workers)
 
     def run() -> None:
-        loader.set_epoch(next(epochs))
-        for batch in loader:
+        for batch in epoch():
             label_maps = [target.label_map for target in batch.targets if target.label_map is not None]
-            check(preprocess.normalise(batch.images), torch.stack(label_maps))
+            check(Preprocess().normalise(batch.images), torch.stack(label_maps))
 
     return run
+
+
+def coco_rows(root: Path, batch_size: int, num_workers: int, repeats: int) -> list[Row]:
+    """Boxes alone and all annotations: pictures a second, and the size of a batch."""
+    (split, *_) = splits(root)
+    boxes, everything = (
+        our_loader(root, split, needs, COCO_CROP, batch_size, num_workers) for needs in (BOXES, EVERYTHING)
+    )
+    num_batches = len(list(boxes()))
+    name = f"COCO boxes alone, against everything, {num_workers} workers, "
+    row = interleaved(name + "pictures/s", lambda: list_sizes(boxes()), lambda: list_sizes(everything()), repeats)
+    num_pictures = num_batches * batch_size
+    smaller, larger = (statistics.median(list_sizes(epoch())) for epoch in (boxes, everything))
+    return [
+        {**row, "ours": num_pictures / row["ours"], "peer": num_pictures / row["peer"]},
+        {"name": name + "MB a batch", "ours": smaller, "peer": larger, "ratio": larger / smaller},
+    ]
+
+
+def list_sizes(batches: Iterable[Batch]) -> list[float]:
+    """The megabytes of each batch."""
+    sizes = []
+    for batch in batches:
+        tensors = [value for target in batch.targets for value in vars(target).values() if isinstance(value, Tensor)]
+        sizes.append(sum(tensor.nbytes for tensor in (batch.images, *tensors)) / 1e6)
+    return sizes
 
 
 def peer_epoch(root: Path, batch_size: int, num_workers: int) -> Callable[[], None]:
@@ -95,6 +141,7 @@ def check(images: Tensor, label_maps: Tensor) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=CAMVID, help="the CamVid folder (images/, labels/, classes.txt)")
+    parser.add_argument("--coco", type=Path, default=COCO, help="a COCO folder with masks, whose first split is read")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=7)
@@ -102,6 +149,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (arguments.data / "images" / "train").is_dir():
         sys.exit(f"{arguments.data}: there is no images/train; give CamVid's folder by --data")
+    if not (arguments.coco / "annotations").is_dir():
+        sys.exit(f"{arguments.coco}: there is no annotations; give a COCO folder with masks by --coco")
 
     torch.set_num_threads(1)  # as in workers, so that 0 workers compare the work and not the threads
     rows: list[Row] = []
@@ -110,6 +159,7 @@ def main() -> None:
         row = interleaved(f"CamVid training, {num_workers} workers, pictures/s", ours, peer, arguments.repeats)
         num_pictures = len(PlainCamVid(arguments.data)) // arguments.batch * arguments.batch
         rows.append({**row, "ours": num_pictures / row["ours"], "peer": num_pictures / row["peer"]})
+        rows += coco_rows(arguments.coco, arguments.batch, num_workers, arguments.repeats)
     print_rows(rows, as_json=arguments.json)
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import matplotlib as mpl
 import torch
+from delineate.models.two_stage.proposers.contract import SelectiveSearch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from delineate.data import read_dataset, splits
+from delineate.data import read_dataset
+from delineate.data.formats import splits
 from delineate.data.preprocess import Preprocess
 from delineate.models.two_stage import RegionDetector, fast_rcnn, faster_rcnn, rcnn
-from delineate.models.two_stage.proposers.contract import SelectiveSearch
 from timing import print_rows
 
 TINYCOCO = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinycoco"

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from delineate.system.inference import infer
 from torch import Tensor, nn
 from torchvision.models import detection
 
 from delineate.data.preprocess import Preprocess
 from delineate.models.two_stage import RegionDetector
 from delineate.system.importers import import_torchvision
-from delineate.system.inference import infer
 from delineate.values import Target
 from timing import interleaved, print_rows
 

@@ -20,7 +20,8 @@ import cv2
 import torch
 from torch import Tensor
 
-from delineate.data import Dataset, read_dataset, splits
+from delineate.data import Dataset, read_dataset
+from delineate.data.formats import splits
 from delineate.metrics.proposals import mean_average_best_overlap, proposal_recall
 from delineate.ops.search.selective_search import selective_search
 from timing import Row, print_rows

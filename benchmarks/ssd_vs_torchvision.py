@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from delineate.system.inference import infer
 from torch import Tensor
 from torchvision.models.detection import ssd300_vgg16
 from torchvision.models.detection.image_list import ImageList
@@ -19,7 +20,6 @@ from torchvision.models.detection.image_list import ImageList
 from delineate.data.preprocess import Preprocess
 from delineate.models.one_stage import SSD
 from delineate.system.importers import import_torchvision
-from delineate.system.inference import infer
 from delineate.values import Target
 from region_vs_torchvision import picture, step
 from timing import interleaved, print_rows

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from delineate.data import Synthetic, convert, read_dataset, synthesise
     from delineate.deploy import Predictor, prediction_record
-    from delineate.training import TrainingSettings, evaluate_run
-    from delineate.training.train import resume, train
+    from delineate.evaluation import evaluate_run
+    from delineate.system import System
+    from delineate.training import TrainingSettings, resume, train
     from delineate.values import InputError
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ __all__ = [
     "InputError",
     "Predictor",
     "Synthetic",
+    "System",
     "TrainingSettings",
     "__version__",
     "convert",
@@ -39,7 +41,9 @@ _ROOMS = {
     "data": ("Synthetic", "convert", "read_dataset", "synthesise"),
     "deploy": ("Predictor", "prediction_record"),
     "values": ("InputError",),
-    "training": ("TrainingSettings", "evaluate_run", "resume", "train"),
+    "evaluation": ("evaluate_run",),
+    "system": ("System",),
+    "training": ("TrainingSettings", "resume", "train"),
 }
 
 

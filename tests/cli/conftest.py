@@ -12,7 +12,7 @@ from delineate.cli.app import run
 from delineate.data import read_dataset
 from delineate.data.preprocess import Preprocess
 from delineate.system.catalog import build
-from delineate.system.checkpoint import Checkpoint, save_run
+from delineate.system.system import System
 
 
 class Ended:
@@ -81,12 +81,18 @@ def detector(data: Path) -> Path:
     torch.manual_seed(0)
     arguments = {"backbone": "resnet10t", "width": 16, "anchor_size": 8}
     categories = read_dataset(data, "val").categories
-    checkpoint = Checkpoint(
-        model=build("mask_rcnn", categories, **arguments),
-        system="mask_rcnn",
-        arguments=arguments,
-        categories=categories,
-        preprocess=Preprocess(),
-    )
-    save_run(folder, checkpoint)
+    model = build("mask_rcnn", categories, **arguments)
+    system = System(name="mask_rcnn", model=model, arguments=arguments, categories=categories, preprocess=Preprocess())
+    for weights in ("best", "last"):
+        system.save(folder / f"{weights}.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def decided(detector: Path) -> Path:
+    """The same, but all classes other than the first one score below the system's own threshold."""
+    system = System.load(detector / "best.safetensors")
+    torch.nn.init.constant_(system.model.box_head.classify.bias[1:-1], -3.0)
+    folder = detector.with_name("decided")
+    system.save(folder / "best.safetensors")
     return folder

@@ -1,5 +1,13 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
+
+from delineate.cli.compare import TaskName
+from delineate.system.tasks import TASKS
+
+
+def test_a_study_may_be_of_every_task() -> None:
+    assert get_args(TaskName) == tuple(task.name for task in TASKS)
 
 
 def test_the_plan_is_said_without_training(delineate: Callable, data: Path, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from delineate.cli import demo, reporting
+from delineate.cli import demo
+from delineate.evaluation import report
 
 QUICK = ("--minutes", 0.01, "--num-images", 50)
 
@@ -13,7 +14,7 @@ QUICK = ("--minutes", 0.01, "--num-images", 50)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "ARGUMENTS", {"backbone": "resnet10t", "width": 16, "anchor_size": 8, "num_rois": 16})
     monkeypatch.setattr(demo, "IMAGE_SIZE", (64, 64))
-    monkeypatch.setattr(reporting, "NUM_SHOWN", 2)
+    monkeypatch.setattr(report, "NUM_SHOWN", 2)
 
 
 def test_a_report_of_pictures_that_were_not_trained_on(delineate: Callable, tmp_path: Path) -> None:

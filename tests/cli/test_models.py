@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from delineate.cli.models import FINDS
 from delineate.system.catalog import CATALOG, options
+from delineate.system.tasks import TASKS
 
 
 def test_table_and_json_list_every_system(delineate: Callable) -> None:
@@ -19,9 +19,12 @@ def test_table_and_json_list_every_system(delineate: Callable) -> None:
 def test_systems_stand_below_what_they_find(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     lines = [line.strip() for line in delineate("models").out.splitlines()]
-    assert set(FINDS) == {system.task for system in CATALOG.values()}
-    assert [line for line in lines if line in FINDS.values()] == list(FINDS.values())
-    assert lines.index("Boxes and masks") < next(row for row, line in enumerate(lines) if line.startswith("mask_rcnn"))
+    titles = [task.title for task in TASKS]
+    assert {task.name for task in TASKS} == {entry.task.name for entry in CATALOG.values()}
+    assert [line for line in lines if line in titles] == titles
+    assert lines.index("Instance segmentation") < next(
+        row for row, line in enumerate(lines) if line.startswith("mask_rcnn")
+    )
 
 
 def test_what_is_on_by_default_is_shown_as_it_is_turned_off(
@@ -29,5 +32,5 @@ def test_what_is_on_by_default_is_shown_as_it_is_turned_off(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     shown = delineate("models").out
-    assert "--backbone --no-fpn --roi" in shown
+    assert "--no-fpn" in shown.split()
     assert "--no-frozen-norm" not in shown

@@ -83,6 +83,20 @@ def test_objects_as_json(delineate: Callable, detector: Path, pictures: Path, tm
     assert not (tmp_path / "overlays").exists()
 
 
+def test_thresholds_change_what_is_found(delineate: Callable, decided: Path, pictures: Path) -> None:
+    def scores(*options: object) -> list[list[float]]:
+        ended = delineate("predict", decided, pictures, "--json", *options)
+        return [json.loads(line)["scores"] for line in ended.out.splitlines()]
+
+    many = scores("--min-score", 0.01, "--max-detections", 1000)
+    assert all(0.01 <= min(each) < 0.05 for each in many), "below what the system has by itself"
+    assert all(min(each) > 0.05 for each in scores("--min-score", 0.05, "--max-detections", 1000))
+    apart = scores("--min-score", 0.01, "--max-detections", 1000, "--nms-iou", 0)
+    assert all(len(few) < len(each) for few, each in zip(apart, many, strict=True))
+    assert all(len(each) == 5 for each in scores("--min-score", 0.05, "--max-detections", 5))
+    assert all(len(each) == 1 for each in scores("--min-score", 0.05, "--max-candidates", 1))
+
+
 def test_objects_are_drawn(delineate: Callable, detector: Path, pictures: Path, tmp_path: Path) -> None:
     files = sorted(pictures.iterdir())
     for name, score in (("all", 0), ("none", 1)):
@@ -120,7 +134,10 @@ def test_overlays_of_very_large_pictures_are_reduced(
         (["nowhere", "DATA"], "nowhere: no such run"),
         (["RUN"], "Missing argument 'PATHS...'"),
         (["RUN", "EMPTY"], "no pictures in this folder"),
-        (["RUN", "DATA", "--min-score", "0.5"], "min_score: a dense system"),
+        (
+            ["RUN", "DATA", "--min-score", "0.5"],
+            "score: segnet_basic finds the class of every pixel, without scores; leave it out",
+        ),
         (["RUN", "DATA", "--min-score", "2"], "Invalid value for '--min-score'"),
         (["DETECTOR", "DATA", "--tile", "64"], "tile: only dense systems can go through a picture in tiles"),
     ],

@@ -36,6 +36,19 @@ def test_objects_are_measured_by_coco_and_if_asked_by_voc(delineate: Callable, d
     assert "PASCAL VOC: " in both["protocol"]
 
 
+def test_thresholds_are_those_that_are_given(delineate: Callable, data: Path, detector: Path, tmp_path: Path) -> None:
+    def metrics(*options: object) -> dict[str, float]:
+        return delineate("val", detector, data, "--split", "train", "--workers", 0, *options, "--json").json["metrics"]
+
+    own = metrics("--min-score", 0.05)
+    assert own == metrics()
+    assert metrics("--min-score", 1)["AR100"] == 0 < own["AR100"]
+    assert metrics("--max-detections", 1)["AR100"] < own["AR100"]
+    page = tmp_path / "report.html"
+    metrics("--min-score", 0.25, "--nms-iou", 0.75, "--report", page)
+    assert "--min-score 0.25 --nms-iou 0.75 --report" in page.read_text()
+
+
 def test_tables_of_objects(delineate: Callable, data: Path, detector: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     shown = delineate("val", detector, data, "--workers", 0, "--protocol", "voc").out.splitlines()
@@ -88,7 +101,11 @@ def test_a_report_of_a_dense_system(delineate: Callable, data: Path, trained: Pa
         (["RUN", "nowhere"], "nowhere: there is no such folder"),
         (["RUN", "DATA", "--format", "cocoo"], "did you mean coco?"),
         (["RUN", "DATA", "--device", "tpu"], "'tpu' is not one of"),
-        (["RUN", "DATA", "--protocol", "voc"], "protocol: voc measures detections, and segnet_basic gives label maps"),
+        (
+            ["RUN", "DATA", "--protocol", "voc"],
+            "protocol: voc measures detections, and segnet_basic finds the class of every pixel",
+        ),
+        (["RUN", "DATA", "--min-score", "0.5"], "score: segnet_basic finds the class of every pixel, without scores"),
         (["RUN", "DATA", "--report", "report.pdf"], "report.pdf does not end with .html"),
         (["RUN", "DATA", "--report", "DATA"], "is a folder; name a file"),
     ],

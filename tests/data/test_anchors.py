@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from delineate.data import read_dataset, synthesise
-from delineate.data.anchors import find_anchors, object_sizes
+from delineate.data.anchors import find_anchors
 from delineate.data.preprocess import Preprocess
 from delineate.data.transforms import Augmentation
 from delineate.models.one_stage import YOLOv2
-from delineate.system.checkpoint import load_checkpoint
+from delineate.system.system import System
+from delineate.system.tasks import POSE
 from delineate.training import TrainingSettings, train
 from delineate.training.building import at_many_scales
 from delineate.training.data import training_data
@@ -22,17 +23,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_sizes_are_those_of_objects_that_count_in_the_resized_pictures(data: Path) -> None:
-    dataset = read_dataset(data, "train")
-    found = object_sizes(dataset, Preprocess(size=(128, 64)), skip_unreadable=False)
-    expected = []
-    for index in range(len(dataset)):
-        target = dataset[index].target
-        boxes = target.boxes[~target.ignored]
-        expected.append((boxes[:, 2:] - boxes[:, :2]) * torch.tensor([1.0, 2.0]))
-    torch.testing.assert_close(found, torch.cat(expected))
-
-
 def test_a_run_begins_with_its_datas_anchors_and_another_with_its(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -40,14 +30,14 @@ def test_a_run_begins_with_its_datas_anchors_and_another_with_its(
     options = {"model": "yolov2", "arguments": arguments, "data": data, "epochs": 1, "workers": 0}
     train(TrainingSettings(**options, out=tmp_path / "first"))
     assert "anchors: " in capsys.readouterr().err
-    model = load_checkpoint(tmp_path / "first" / "best.safetensors").model
+    model = System.load(tmp_path / "first" / "best.safetensors").model
     assert isinstance(model, YOLOv2)
     expected = find_anchors(read_dataset(data, "train"), Preprocess(size=(64, 64)), 3)
     torch.testing.assert_close(model.anchors * 32, expected.sizes)
     synthesise(tmp_path / "others", num_images=10, seed=9, image_size=(64, 64))
     other = {**options, "data": tmp_path / "others"}
     train(TrainingSettings(**other, weights=tmp_path / "first", out=tmp_path / "second"))
-    later = load_checkpoint(tmp_path / "second" / "best.safetensors").model
+    later = System.load(tmp_path / "second" / "best.safetensors").model
     assert torch.equal(later.anchors, model.anchors)
 
 
@@ -55,7 +45,7 @@ def test_scales_are_those_of_the_paper() -> None:
     each = at_many_scales(Augmentation(crop_size=(416, 416), scale=(0.5, 1.0)))
     assert [augmentation.crop_size for augmentation in each] == [(side, side) for side in range(320, 609, 32)]
     assert each[0].scale == pytest.approx((0.5 * 320 / 416, 320 / 416))
-    assert [its.crop_size for its in at_many_scales(Augmentation(crop_size=(32, 64)))] == [(32, 64)]
+    assert [varied.crop_size for varied in at_many_scales(Augmentation(crop_size=(32, 64)))] == [(32, 64)]
 
 
 def test_bodies_of_one_picture_are_held_out_together(data: Path, tmp_path: Path) -> None:
@@ -64,7 +54,7 @@ def test_bodies_of_one_picture_are_held_out_together(data: Path, tmp_path: Path)
         if file.is_file():
             file.unlink()
     settings = TrainingSettings(model="pose_regressor", data=tmp_path / "data")
-    learned, held_out, notes = training_data(settings, "joints")
+    learned, held_out, notes = training_data(settings, POSE)
     assert len(learned) > 0 < len(held_out)
     assert not set(learned.files) & set(held_out.files)
     assert any("annotated bodies" in note for note in notes)

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from delineate.data import FORMATS, convert, read_dataset, splits
+from delineate.data import FORMATS, Content, convert, read_dataset
+from delineate.data.dataset import EVERYTHING
+from delineate.data.formats import splits
 from delineate.values import InputError
 
 from .samples import assert_targets_equal, everything
@@ -38,6 +40,49 @@ def test_there_and_back_keeps_pictures_and_label_maps(coco_folder: Path, tmp_pat
         assert torch.equal(sample.image, original.image)
         if name in ("coco", "mask_folder"):
             assert_targets_equal(sample.target, original.target, "label_map")
+
+
+NEEDS: list[frozenset[Content]] = [
+    frozenset({"boxes"}),
+    frozenset({"boxes", "masks"}),
+    frozenset({"boxes", "keypoints"}),
+    frozenset({"label_map"}),
+    EVERYTHING,
+]
+
+
+@pytest.mark.parametrize("needs", NEEDS, ids=lambda needs: "+".join(sorted(needs)))
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_needed_is_given_as_ever_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, needs: frozenset[Content]
+) -> None:
+    FORMATS[name].write(everything(), tmp_path, "train")
+    expected = [sample.target for sample in read_dataset(tmp_path, "train")]
+    if not needs & {"masks", "label_map"}:
+        for decode in ("coco_json.decode_rle", "yolo.decode_rle", "voc.read_label_map", "coco.paint_label_map"):
+            monkeypatch.delattr(f"delineate.data.{decode}")
+    dataset = read_dataset(tmp_path, "train", needs=needs)
+    assert dataset.needs == needs
+    fields = {"boxes": ("boxes", "labels", "crowd", "difficult"), "keypoints": ("keypoints", "visibility")}
+    for sample, target in zip(dataset, expected, strict=True):
+        for content in EVERYTHING:
+            if content in needs:
+                assert_targets_equal(sample.target, target, *fields.get(content, (content,)))
+            elif content == "boxes":
+                assert len(sample.target) == 0
+            else:
+                assert getattr(sample.target, content) is None
+
+
+def test_boxes_alone_come_with_the_areas_of_masks(coco_folder: Path, tmp_path: Path) -> None:
+    convert(coco_folder, tmp_path / "yolo", "yolo")
+    for root in (coco_folder, tmp_path / "yolo"):
+        both = zip(read_dataset(root, "train"), read_dataset(root, "train", needs=frozenset({"boxes"})), strict=True)
+        for whole, boxes in both:
+            assert whole.target.areas is None
+            assert whole.target.masks is not None
+            assert boxes.target.areas is not None
+            assert boxes.target.areas.tolist() == pytest.approx(whole.target.masks.flatten(1).sum(1).tolist())
 
 
 def test_convert_says_what_is_lost_in_which_split(coco_folder: Path, tmp_path: Path) -> None:

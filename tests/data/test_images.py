@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from delineate.data import image_size, images, read_image, read_label_map
+from delineate.data import from_pil, image_size, images, read_image, read_label_map
 from delineate.values import InputError
 
 
@@ -207,6 +207,14 @@ def claiming(path: Path, width: int, height: int) -> Path:
 def test_bomb_is_refused_before_decoding(tmp_path: Path, read: Callable[[Path], object], side: int) -> None:
     with pytest.raises(InputError, match=r"bomb\.bmp: the file claims more than 134217728 pixels"):
         read(claiming(tmp_path / "bomb.bmp", side, side))
+
+
+def test_a_pillow_picture_has_the_same_limit_and_is_not_decoded(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns when it opens one
+        picture = Image.open(claiming(tmp_path / "bomb.bmp", 11_600, 11_600))
+    with picture, pytest.raises(InputError, match="upload: the file claims more than 134217728 pixels"):
+        from_pil(picture, "upload")
 
 
 def test_large_pictures_below_the_limit_do_not_warn(tmp_path: Path) -> None:

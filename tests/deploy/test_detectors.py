@@ -11,7 +11,7 @@ from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor
 from delineate.evaluation.proposals import annotated, find_proposer, proposal_quality, propose
 from delineate.system.catalog import build
-from delineate.system.checkpoint import Checkpoint, save_checkpoint
+from delineate.system.system import System
 from delineate.values import Categories, Detections, InputError, Target
 
 CATEGORIES = Categories(class_names=("cat", "dog"), keypoint_names=("nose", "tail"))
@@ -21,14 +21,13 @@ ARGUMENTS = {"backbone": "resnet10t", "width": 16, "anchor_size": 8}
 def saved(folder: Path, system: str, **more: object) -> Path:
     torch.manual_seed(0)
     arguments = {**ARGUMENTS, **more}
-    checkpoint = Checkpoint(
+    System(
+        name=system,
         model=build(system, CATEGORIES, **arguments),
-        system=system,
         arguments=arguments,
         categories=CATEGORIES,
         preprocess=Preprocess(short_side=48),
-    )
-    save_checkpoint(folder / "best.safetensors", checkpoint)
+    ).save(folder / "best.safetensors")
     return folder
 
 
@@ -72,6 +71,22 @@ def test_only_what_scores_enough_is_given(predictor: Predictor) -> None:
     assert 0 < len(likely) < len(everything)
     assert float(likely.scores.min()) >= limit
     assert list(likely.rles) == list(everything.rles)[: len(likely)]
+
+
+def test_thresholds_below_and_beside_the_systems_own_change_what_is_found(mask_run: Path) -> None:
+    image, predictor = picture(60, 80), Predictor.load(mask_run, device="cpu")
+    torch.nn.init.constant_(predictor.system.model.box_head.classify.bias[1], -3.0)  # dogs score 0.02
+    own = found(predictor, image)
+    assert float(own.scores.min()) > predictor.system.reader.thresholds.score == 0.05
+    everything = found(predictor, image, min_score=0.01, nms_iou=1.0, max_detections=5000)
+    assert 0.01 <= float(everything.scores.min()) < 0.05
+    assert len(everything) > len(own)
+    assert len(found(predictor, image, max_detections=3)) == 3
+    assert len(found(predictor, image, max_candidates=2)) <= 2 * len(CATEGORIES.class_names)
+    assert 0 < len(found(predictor, image, nms_iou=0.0)) < len(own)
+    assert torch.equal(found(predictor, image).boxes, own.boxes), "a call leaves the system as it is"
+    with pytest.raises(InputError, match=r"nms_iou: 1\.5 is outside 0\.\.1"):
+        found(predictor, image, nms_iou=1.5)
 
 
 def test_what_only_dense_systems_can_do_is_said(predictor: Predictor) -> None:

@@ -10,7 +10,7 @@ from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor
 from delineate.deploy.pictures import to_image
 from delineate.system.catalog import build
-from delineate.system.checkpoint import Checkpoint, save_checkpoint
+from delineate.system.system import System
 from delineate.values import Categories, InputError
 
 NAMES = ("car", "tree", "sky")
@@ -25,14 +25,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("best", "last"):
         model = build("fcn_full_resolution", CATEGORIES, **ARGUMENTS)
         torch.nn.init.zeros_(model.network[-1].bias)  # else one class wins everywhere
-        checkpoint = Checkpoint(
+        System(
+            name="fcn_full_resolution",
             model=model,
-            system="fcn_full_resolution",
             arguments=ARGUMENTS,
             categories=CATEGORIES,
             preprocess=Preprocess(short_side=24),
-        )
-        save_checkpoint(folder / f"{name}.safetensors", checkpoint)
+        ).save(folder / f"{name}.safetensors")
     return folder
 
 
@@ -115,7 +114,9 @@ def test_a_picture_of_one_tile_is_not_tiled(predictor: Predictor) -> None:
 
 
 def test_a_label_map_has_no_scores(predictor: Predictor) -> None:
-    with pytest.raises(InputError, match="min_score: a dense system"):
+    with pytest.raises(
+        InputError, match="score: fcn_full_resolution finds the class of every pixel, without scores; leave it out"
+    ):
         predictor(picture(30, 40), min_score=0.5)
 
 

@@ -1,17 +1,17 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, pictures, tiny
+from tests.models.systems import CATEGORIES, pictures, system_of
 
 from delineate.data.bodies import cropped, square_around
-from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor, TopDown
 from delineate.values import Categories, Detections, InputError, Sample, Target
 
 
 def predictor(name: str, categories: Categories = CATEGORIES) -> Predictor:
     torch.manual_seed(0)
-    model = tiny(name)
-    return Predictor(model=model, preprocess=Preprocess(size=model.input_size), categories=categories)
+    return Predictor(replace(system_of(name), categories=categories))
 
 
 BODIES = Categories(class_names=("disk",), keypoint_names=CATEGORIES.keypoint_names)

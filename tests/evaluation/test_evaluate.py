@@ -1,5 +1,7 @@
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,59 +9,81 @@ from torch import Tensor
 
 from delineate.data import read_dataset
 from delineate.data.preprocess import Preprocess
-from delineate.evaluation.evaluate import tally
-from delineate.models.contract import Model
-from delineate.training import evaluate, evaluate_run
-from delineate.values import InputError, LabelMap, Target
+from delineate.evaluation import evaluate, evaluate_run, tally
+from delineate.models.contract import Inputs, Model, Reader, Scores
+from delineate.system.system import System
+from delineate.values import Categories, InputError, LabelMap, Truth
 
 
-class Brightest(Model[Tensor, LabelMap]):
+@dataclass(frozen=True, kw_only=True)
+class BrightestReader(Reader[Scores, Scores]):
     """The class of a pixel is its brightest channel."""
+
+    thresholds: None = None
+
+    def find(self, raw: Scores, size: tuple[int, int]) -> Scores:
+        return raw
+
+    def results(self, found: Scores, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[LabelMap]:
+        resized = torch.nn.functional.interpolate
+        pairs = zip(found.logits, sizes, strict=True)
+        return [LabelMap(label_map=resized(logits[None], size)[0].argmax(0)) for logits, size in pairs]
+
+
+class Brightest(Model[Scores, Scores]):
+    """The logits of a pixel are its channels."""
+
+    reader = BrightestReader()
 
     def __init__(self) -> None:
         super().__init__()
         self.unused = torch.nn.Parameter(torch.zeros(()))
 
-    def forward(self, images: Tensor) -> Tensor:
-        return images
+    def forward(self, images: Tensor, proposals: Tensor | None = None) -> Scores:
+        return Scores(images)
 
-    def loss(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         raise AssertionError
 
-    def postprocess(self, outputs: Tensor, sizes: Sequence[tuple[int, int]]) -> list[LabelMap]:
-        resized = torch.nn.functional.interpolate
-        return [LabelMap(label_map=resized(o[None], s)[0].argmax(0)) for o, s in zip(outputs, sizes, strict=True)]
+
+COLOURS = ("red", "green", "blue")
 
 
-FLAT = Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+def brightest(**options: Any) -> System:
+    """A system that is named as another one of its task is."""
+    return System(
+        name="unet",
+        model=Brightest(),
+        preprocess=Preprocess(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), **options),
+        categories=Categories(class_names=COLOURS, label_map_names=COLOURS),
+    )
 
 
 def test_a_model_that_knows_is_perfect_and_left_in_its_mode(data: Path) -> None:
-    model = Brightest().train()
-    evaluation = evaluate(model, FLAT, read_dataset(data, "val"), "segment")
+    system = brightest()
+    system.model.train()
+    evaluation = evaluate(system, read_dataset(data, "val"))
     assert evaluation.metrics["mIoU"] == 1.0
     assert next(iter(evaluation.metrics)) == "mIoU"
-    assert evaluation.per_class == {name: {"IoU": 1.0} for name in ("red", "green", "blue")}
+    assert evaluation.per_class == {name: {"IoU": 1.0} for name in COLOURS}
     assert evaluation.num_images == 3
+    assert evaluation.confusion is not None
     assert int(evaluation.confusion.sum()) == 3 * 32 * 40
-    assert model.training
+    assert system.model.training
 
 
 def test_pictures_count_at_their_original_size(data: Path) -> None:
-    evaluation = evaluate(
-        Brightest(), Preprocess(short_side=8, mean=FLAT.mean, std=FLAT.std), read_dataset(data, "val"), "segment"
-    )
+    evaluation = evaluate(brightest(short_side=8), read_dataset(data, "val"))
+    assert evaluation.confusion is not None
     assert int(evaluation.confusion.sum()) == 3 * 32 * 40
 
 
 def test_the_confusions_of_all_ranks_add_up(data: Path) -> None:
-    dataset = read_dataset(data, "val")
-    whole = tally(Brightest(), FLAT, dataset, "segment", num_workers=0)
-    one, other = (
-        tally(Brightest(), FLAT, dataset, "segment", num_workers=0, rank=rank, world_size=2) for rank in (0, 1)
-    )
+    system, dataset = brightest(), read_dataset(data, "val")
+    whole = tally(system, dataset, num_workers=0)
+    one, other = (tally(system, dataset, num_workers=0, rank=rank, world_size=2) for rank in (0, 1))
     one.merge(other)
-    assert torch.equal(one.confusion, whole.confusion)
+    assert torch.equal(one.confusion(3), whole.confusion(3))  # type: ignore[arg-type]
 
 
 def test_what_is_no_run_says_so(data: Path, tmp_path: Path) -> None:

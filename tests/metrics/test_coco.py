@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tests.metrics.samples import SIZE, random_picture
 
-from delineate.metrics import CocoEvaluation
+from delineate.metrics import CocoEvaluation, by_content
 from delineate.ops.masks import encode_rle
 from delineate.values import Detections, InputError, Target
 
@@ -225,3 +225,21 @@ def said(boxes: list[list[int]]) -> Detections:
 
 def nothing() -> Detections:
     return Detections(image_size=SIZE, boxes=torch.zeros(0, 4), labels=zeros(0), scores=torch.zeros(0), rles=[])
+
+
+def test_areas_stand_in_for_masks_that_are_not_read() -> None:
+    with_masks, with_areas = CocoEvaluation(), CocoEvaluation()
+    for _ in range(6):
+        detections, target = random_picture(8, masks=True)
+        assert target.masks is not None
+        with_masks.add(replace(detections, rles=None), target)
+        areas = target.masks.flatten(1).sum(1).double()
+        with_areas.add(replace(detections, rles=None), replace(target, masks=None, areas=areas))
+    expected = with_masks.metrics(NAMES)
+    assert with_areas.metrics(NAMES) == expected
+    assert expected["AP_small"] > 0
+
+
+def test_a_table_by_what_is_measured() -> None:
+    metrics = {"AP": 0.5, "mask_AP": 0.4, "keypoint_AR": 0.3, "AP/cat": 0.5, "mask_AP/cat": 0.4, "other": 1.0}
+    assert by_content(metrics) == {"AP": {"boxes": 0.5, "masks": 0.4}, "AR": {"keypoints": 0.3}}

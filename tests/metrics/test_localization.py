@@ -42,7 +42,7 @@ def test_right_class_and_an_iou_of_a_half() -> None:
         }
     )
     assert next(iter(metrics)) == "localization_accuracy"
-    assert evaluation.confusion.tolist() == [[2, 1], [0, 1]]
+    assert evaluation.confusion(2).tolist() == [[2, 1], [0, 1]]
 
 
 def test_of_several_objects_the_largest_is_measured() -> None:
@@ -64,7 +64,7 @@ def test_those_of_several_processes_are_merged() -> None:
         whole.add(*pair, number)
     first.merge(pickle.loads(pickle.dumps(second)))
     assert first.metrics(NAMES) == whole.metrics(NAMES)
-    assert torch.equal(first.confusion, whole.confusion)
+    assert torch.equal(first.confusion(2), whole.confusion(2))
 
 
 def test_nothing_to_measure_is_an_error() -> None:

@@ -1,5 +1,6 @@
 """A tiny form of every system, and pictures for all of them: what the tests of the contract share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,10 +8,10 @@ from torch import Tensor
 
 from delineate.data.preprocess import Preprocess
 from delineate.metrics import CocoEvaluation
-from delineate.models.contract import Model
+from delineate.models.contract import AnyModel, Inputs
 from delineate.system.catalog import CATALOG, build
-from delineate.system.inference import infer
-from delineate.values import IGNORE, Categories, Target
+from delineate.system.system import System
+from delineate.values import IGNORE, Categories, Target, Truth, truths_of
 
 REGION = {"backbone": "resnet10t", "width": 32, "anchor_size": 16, "num_rois": 64}
 CROPS = {"backbone": "resnet10t", "warp_size": 32, "num_rois": 32}
@@ -44,10 +45,12 @@ TINY: dict[str, dict[str, Any]] = {
 
 def family(room: str) -> list[str]:
     """The systems whose preset is in `models/ROOM`."""
-    return [name for name, system in CATALOG.items() if f".models.{room}." in system.preset.__module__]
+    return [name for name, entry in CATALOG.items() if f".models.{room}." in entry.preset.__module__]
 
 
-DENSE, WHOLE, REGIONAL, GRID, SETS = (family(room) for room in ("dense", "whole", "region", "grid", "sets"))
+SEGMENTATION, REGRESSION, TWO_STAGE, ONE_STAGE, QUERIES = (
+    family(room) for room in ("segmentation", "regression", "two_stage", "one_stage", "queries")
+)
 
 CATEGORIES = Categories(
     class_names=("disk", "box"),
@@ -57,11 +60,46 @@ CATEGORIES = Categories(
 SIZE = (66, 91)
 
 
-def tiny(name: str) -> Model[Any, Any]:
-    return build(name, CATEGORIES, **TINY.get(name, {}))
+def tiny(name: str) -> AnyModel:
+    model = build(name, CATEGORIES, **TINY.get(name, {}))
+    if "keypoint_classes" in model.state_dict():
+        model.begin(Disks())
+    return model
 
 
-def size_for(model: Model[Any, Any]) -> tuple[int, int]:
+class Disks:
+    """What is known of `pictures` before training: disks have keypoints."""
+
+    def object_sizes(self) -> Tensor:
+        return torch.cat([target.boxes[:, 2:] - target.boxes[:, :2] for target in pictures(8)[1]])
+
+    def keypoint_classes(self) -> Tensor:
+        return torch.tensor([True, False])
+
+    def class_weights(self) -> Tensor | None:
+        return None
+
+
+def system_of(name: str, model: AnyModel | None = None, preprocess: Preprocess | None = None) -> System:
+    """A system around its tiny model, or another one, which takes pictures at their own size where it takes any."""
+    model = tiny(name) if model is None else model
+    return System(
+        name=name,
+        arguments=TINY.get(name, {}),
+        model=model,
+        preprocess=preprocess or Preprocess(size=model.input_size),
+        categories=CATEGORIES,
+    )
+
+
+def batch(model: AnyModel, images: Tensor, targets: Sequence[Target]) -> tuple[Inputs, list[Truth]]:
+    """What `Model.loss` takes; proposals are those of the targets where all have some, or else searched for."""
+    proposals = [target.proposals for target in targets if target.proposals is not None]
+    system = System(name="", model=model, preprocess=Preprocess(), categories=CATEGORIES)
+    return system.inputs(images, proposals if len(proposals) == len(targets) else None), truths_of(targets)
+
+
+def size_for(model: AnyModel) -> tuple[int, int]:
     """The size of pictures that the tests give it: an odd one, where it takes any."""
     return model.input_size or SIZE
 
@@ -104,19 +142,20 @@ def nothing(size: tuple[int, int] = SIZE) -> Target:
     return Target(image_size=size, label_map=torch.full(size, IGNORE), categories=CATEGORIES)
 
 
-def overfit_boxes(model: Model[Any, Any], size: tuple[int, int], learning_rate: float) -> dict[str, float]:
-    """COCO's metrics on four pictures that the model was trained on until it finds them, or for 300 steps."""
+def overfit_boxes(system: System, size: tuple[int, int], learning_rate: float) -> dict[str, float]:
+    """COCO's metrics on four pictures that the system was trained on until it finds them, or for 300 steps."""
+    model = system.model
     images, targets = pictures(4, size)
-    inputs = Preprocess().normalise(images)
+    inputs, truths = batch(model, images, targets)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0)
     metrics: dict[str, float] = {}
     for step in range(300):
         optimizer.zero_grad()
-        sum(model.train().loss(inputs, targets).values()).backward()
+        sum(model.train().loss(inputs, truths).values()).backward()
         optimizer.step()
         if step % 20 == 19:
             evaluation = CocoEvaluation()
-            for result, target in zip(infer(model.eval(), Preprocess(), list(images)), targets, strict=True):
+            for result, target in zip(system.infer(list(images)), targets, strict=True):
                 evaluation.add(result, target)
             metrics = evaluation.metrics(CATEGORIES.class_names)
             if metrics["AP50"] >= 0.95 and metrics["AP75"] >= 0.7:

@@ -1,6 +1,7 @@
 """What every system of the catalog must do: a new paper gets these tests by its line in the catalog.
 
-What only systems of one family can do is tested in `dense/test_contract.py` and `region/test_contract.py`.
+What only systems of one family can do is tested in `segmentation/test_contract.py` and `two_stage/test_contract.py`;
+that all leave the library is tested in `test_export.py`.
 """
 
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, TINY, nothing, pictures, size_for, tiny
+from tests.models.systems import batch, nothing, pictures, size_for, system_of, tiny
 from torch import Tensor, nn
 
 from delineate.data.preprocess import Preprocess
+from delineate.models.contract import Rows
 from delineate.models.one_stage import SSD
 from delineate.system.catalog import CATALOG
-from delineate.system.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from delineate.system.system import System
 from delineate.values import Target
 
 
@@ -24,16 +26,36 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def test_results_have_the_original_sizes(name: str) -> None:
-    model = tiny(name).eval()
-    outputs = model(Preprocess().normalise(pictures(2, size_for(model))[0]))
-    results = model.postprocess(outputs, [(40, 33), (100, 120)])
+    system = system_of(name)
+    system.model.eval()
+    inputs, _ = batch(system.model, *pictures(2, size_for(system.model)))
+    results = system.read(inputs, [(40, 33), (100, 120)])
     assert [result.image_size for result in results] == [(40, 33), (100, 120)]
+
+
+def test_raw_outputs_are_tensors_and_rows_are_as_many_for_each_picture(name: str) -> None:
+    system = system_of(name)
+    model = system.model.eval()
+    inputs, _ = batch(model, *pictures(2, size_for(model)))
+    raw = model(*inputs)
+    assert all(isinstance(value, Tensor) for value in leaves(raw))
+    rows = model.extend(raw, system.reader.find(raw, (inputs.images.shape[-2], inputs.images.shape[-1])))
+    assert all(value.shape[0] == 2 for value in leaves(rows))
+    if isinstance(rows, Rows):
+        assert len({value.shape[1] for value in leaves(rows)}) == 1
+        assert (rows.scores.diff(dim=1) <= 0).all()
+
+
+def leaves(outputs: Any) -> list[Any]:
+    """All values in tuples of tuples but `None`."""
+    if isinstance(outputs, tuple):
+        return [leaf for output in outputs for leaf in leaves(output)]
+    return [] if outputs is None else [outputs]
 
 
 def test_losses_are_named_finite_scalars(name: str) -> None:
     model = tiny(name)
-    images, targets = pictures(2, size_for(model))
-    losses = model.loss(Preprocess().normalise(images), targets)
+    losses = model.loss(*batch(model, *pictures(2, size_for(model))))
     assert losses
     assert all(loss.shape == () and loss.isfinite() and loss > 0 for loss in losses.values())
 
@@ -46,7 +68,7 @@ def test_gradients_reach_all_parameters(name: str) -> None:
     images, targets = pictures(2, size_for(model))
     if isinstance(model, SSD):
         targets = [objects_of_every_level(model, target) for target in targets]
-    sum(model.loss(Preprocess().normalise(images), targets).values()).backward()
+    sum(model.loss(*batch(model, images, targets)).values()).backward()
     assert_finite_gradients(model)
     weights = {key: parameter.grad for key, parameter in model.named_parameters() if parameter.ndim > 1}
     still = [key for key, gradient in weights.items() if not gradient.any()]
@@ -78,7 +100,7 @@ def test_pictures_without_objects_are_ordinary(name: str, empty: str) -> None:
     images, (full, _) = pictures(2, size_for(model))
     empty_ones = [nothing(size_for(model)) for _ in range(2)]
     targets = [full, empty_ones[0]] if empty == "one" else empty_ones
-    losses = model.loss(Preprocess().normalise(images), targets)
+    losses = model.loss(*batch(model, images, targets))
     assert all(loss.shape == () and loss.isfinite() for loss in losses.values())
     sum(losses.values()).backward()
     assert_finite_gradients(model)
@@ -93,11 +115,10 @@ def assert_finite_gradients(model: nn.Module) -> None:
 
 def test_returns_do_not_depend_on_the_mode(name: str) -> None:
     model = tiny(name)
-    images, targets = pictures(2, size_for(model))
-    inputs = Preprocess().normalise(images)
-    training, testing = model.train()(inputs), model.eval()(inputs)
+    inputs, truths = batch(model, *pictures(2, size_for(model)))
+    training, testing = model.train()(*inputs), model.eval()(*inputs)
     assert form(training) == form(testing)
-    assert set(model.train().loss(inputs, targets)) == set(model.eval().loss(inputs, targets))
+    assert set(model.train().loss(inputs, truths)) == set(model.eval().loss(inputs, truths))
 
 
 def form(outputs: Any) -> Any:
@@ -110,20 +131,27 @@ def form(outputs: Any) -> Any:
 
 
 def test_saved_and_loaded_gives_identical_outputs(name: str, tmp_path: Path) -> None:
+    saved = system_of(name, preprocess=Preprocess(short_side=70))
+    model = saved.model
+    inputs, truths = batch(model, *pictures(2, size_for(model)))
+    model.loss(inputs, truths)  # what training leaves in buffers is saved, too
+    model.eval()
+    saved.metrics["score"] = 0.5
+    saved.save(tmp_path / "best.safetensors")
+    loaded = System.load(tmp_path / "best.safetensors")
+    torch.testing.assert_close(loaded.model(*inputs), model(*inputs), rtol=0, atol=0)
+    for field in ("name", "arguments", "categories", "preprocess", "metrics"):
+        assert getattr(loaded, field) == getattr(saved, field)
+    assert loaded.reader == saved.reader
+
+
+HOST_READS: dict[str, int] = {}
+
+
+def test_a_loss_reads_little_from_the_device(name: str) -> None:
+    """Each read waits for the device; what is counted are decisions of the algorithm, such as which boxes are drawn."""
     model = tiny(name)
-    images, targets = pictures(2, size_for(model))
-    inputs = Preprocess().normalise(images)
-    model.loss(inputs, targets)  # what training leaves in buffers is saved, too
-    checkpoint = Checkpoint(
-        model=model.eval(),
-        system=name,
-        arguments=TINY.get(name, {}),
-        categories=CATEGORIES,
-        preprocess=Preprocess(short_side=70),
-        metrics={"score": 0.5},
-    )
-    save_checkpoint(tmp_path / "best.safetensors", checkpoint)
-    loaded = load_checkpoint(tmp_path / "best.safetensors")
-    torch.testing.assert_close(loaded.model(inputs), model(inputs), rtol=0, atol=0)
-    for field in ("system", "arguments", "categories", "preprocess", "metrics", "versions"):
-        assert getattr(loaded, field) == getattr(checkpoint, field)
+    inputs, truths = batch(model, *pictures(4, size_for(model)))
+    with reads_counted() as reads:
+        model.loss(inputs, truths)
+    assert len(reads) <= HOST_READS.get(name, 0), f"{len(reads)}: {sorted(set(reads))}"

@@ -1,39 +1,30 @@
 """What every system that finds boxes without proposals must do, beside what all systems must (`test_contract.py`)."""
 
-from typing import Any
-
 import pytest
 import torch
-from tests.models.systems import GRID, SETS, overfit_boxes, pictures, tiny
+from tests.models.systems import ONE_STAGE, QUERIES, overfit_boxes, pictures, system_of
 
-from delineate.data.preprocess import Preprocess
-from delineate.models.contract import Model
 from delineate.models.one_stage import YOLOv1
-from delineate.system.inference import infer
 from delineate.values import Detections
 
 LARGE = ("ssd300", "ssd512")
-"""Too large to learn here; `ssd` learns by the same loss, and `grid/test_ssd.py` has their levels at a tiny width."""
+"""Too large to learn here; `ssd` learns by the same loss, and `one_stage/test_ssd.py` has their levels, narrow."""
 
 
-@pytest.fixture(params=[*GRID, *SETS])
+@pytest.fixture(params=[*ONE_STAGE, *QUERIES])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def preprocess(model: Model[Any, Any]) -> Preprocess:
-    return Preprocess(size=model.input_size)
-
-
 def test_a_prediction_never_depends_on_its_batch_mates(name: str) -> None:
-    model = tiny(name).eval()
-    if isinstance(model, YOLOv1):  # its scores are products, 0 where one of both is below it
-        torch.nn.init.constant_(model.head[-1].bias, 0.4)
+    system = system_of(name)
+    if isinstance(system.model, YOLOv1):  # its scores are products, 0 where one of both is below it
+        torch.nn.init.constant_(system.model.head[-1].bias, 0.4)
     small, large = pictures(2)[0], pictures(2, (80, 120))[0]
     images = [small[0], large[0], small[1], large[1]]
-    together = infer(model, preprocess(model), images)
+    together = system.infer(images)
     for image, result in zip(images, together, strict=True):
-        (alone,) = infer(model, preprocess(model), [image])
+        (alone,) = system.infer([image])
         assert isinstance(alone, Detections)
         assert isinstance(result, Detections)
         assert len(alone) == len(result) > 0
@@ -43,10 +34,10 @@ def test_a_prediction_never_depends_on_its_batch_mates(name: str) -> None:
         assert torch.equal(alone.labels, result.labels)
 
 
-@pytest.mark.parametrize("name", [name for name in (*GRID, *SETS) if name not in LARGE])
+@pytest.mark.parametrize("name", [name for name in (*ONE_STAGE, *QUERIES) if name not in LARGE])
 def test_overfits_four_pictures(name: str) -> None:
-    model = tiny(name)
+    system = system_of(name)
     # a transformer takes no large steps
-    metrics = overfit_boxes(model, model.input_size or (96, 128), 3e-4 if name in SETS else 1e-3)
+    metrics = overfit_boxes(system, system.model.input_size or (96, 128), 3e-4 if name in QUERIES else 1e-3)
     assert metrics["AP50"] >= 0.95, metrics
     assert metrics["AP75"] >= 0.7, metrics

@@ -105,7 +105,7 @@ def test_pretrained_without_a_network_is_one_clear_line(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "efficientnet_lite0", "mobilenetv3_small_050", "convnext_atto"])
-def test_there_is_a_stage_for_every_level(name: str) -> None:
+def test_every_level_has_a_stage(name: str) -> None:
     backbone = TimmBackbone(name)
     assert len(backbone.stages()) == len(backbone.strides)
     parts = [parameter for stage in backbone.stages() for parameter in stage.parameters()]
@@ -167,3 +167,27 @@ def test_frozen_norms_stay_as_they_are_while_the_rest_learns() -> None:
     assert moved
     assert not {key.rpartition(".")[0] for key in moved} & norms
     assert all(module.training == (name not in norms) for name, module in backbone.named_modules())
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "convnext_atto", "efficientnet_lite0"])
+@pytest.mark.parametrize("size", [(64, 96), (37, 75)])
+def test_a_dilated_backbone_has_the_published_weights_and_no_map_of_a_coarser_stride(
+    name: str, size: tuple[int, int]
+) -> None:
+    whole, dilated = timm_backbone(name).eval(), timm_backbone(name, output_stride=16).eval()
+    load_backbone_weights(dilated, timm.create_model(name).state_dict(), "published")
+    dilated.load_state_dict(whole.state_dict())
+    assert dilated.channels == whole.channels
+    assert dilated.strides == (*whole.strides[:-1], 16)
+    images = torch.randn(1, 3, *size)
+    levels = dilated(images).levels
+    torch.testing.assert_close(levels[:-1], whole(images).levels[:-1])
+    assert levels[-1].shape == (1, whole.channels[-1], -(-size[0] // 16), -(-size[1] // 16))
+    dilated.freeze_until(len(dilated.strides) - 1)
+    assert not any(parameter.requires_grad for parameter in dilated.parameters())
+
+
+@pytest.mark.parametrize(("name", "stride"), [("vgg11", 16), ("hrnet_w18_small", 16), ("efficientnet_lite0", 12)])
+def test_an_output_stride_that_a_backbone_cannot_have_is_refused(name: str, stride: int) -> None:
+    with pytest.raises(InputError, match=rf"output_stride: timm's {name} cannot have {stride}; choose 8, 16 or 32"):
+        timm_backbone(name, output_stride=stride)

@@ -26,9 +26,9 @@ def test_sizes_change_faster_than_aspect_ratios() -> None:
 
 def test_anchors_move_over_the_grid_row_by_row() -> None:
     base = torch.tensor([[-1.0, -2.0, 1.0, 2.0], [0.0, 0.0, 3.0, 3.0]])
-    found = grid_anchors(base, (2, 3), (8.0, 4.0))
-    assert found[0::2].tolist() == [[x - 1, y - 2, x + 1, y + 2] for y in (0, 8) for x in (0, 4, 8)]
-    assert found[1::2].tolist() == [[x, y, x + 3, y + 3] for y in (0, 8) for x in (0, 4, 8)]
+    placed = grid_anchors(base, (2, 3), (8.0, 4.0))
+    assert placed[0::2].tolist() == [[x - 1, y - 2, x + 1, y + 2] for y in (0, 8) for x in (0, 4, 8)]
+    assert placed[1::2].tolist() == [[x, y, x + 3, y + 3] for y in (0, 8) for x in (0, 4, 8)]
 
 
 @pytest.mark.parametrize("sizes", [((32.0, 64.0, 128.0),), ((16.0,), (45.0,)), ((20.0, 30.0), (40.0, 60.0))])
@@ -37,18 +37,18 @@ def test_anchors_are_torchvisions(sizes: tuple[tuple[float, ...], ...]) -> None:
     grids = [(12, 15), (6, 8)][: len(sizes)]
     images = ImageList(torch.zeros(1, 3, 96, 120), [(96, 120)])
     (expected,) = AnchorGenerator(sizes, (ratios,) * len(sizes))(images, [torch.zeros(1, 1, *grid) for grid in grids])
-    found = [
+    placed = [
         grid_anchors(base_anchors(level, ratios), grid, (float(96 // grid[0]), float(120 // grid[1])))
         for level, grid in zip(sizes, grids, strict=True)
     ]
-    assert torch.equal(torch.cat(found), expected)
+    assert torch.equal(torch.cat(placed), expected)
 
 
 def test_default_boxes_lie_around_the_centres_of_cells() -> None:
-    found = default_boxes(torch.tensor([[4.0, 2.0], [10.0, 10.0]]), (2, 3), (8.0, 6.0))
+    placed = default_boxes(torch.tensor([[4.0, 2.0], [10.0, 10.0]]), (2, 3), (8.0, 6.0))
     centres = [[3 + 6 * column, 4 + 8 * row] for row in range(2) for column in range(3)]
-    assert found[0::2].tolist() == [[x - 2, y - 1, x + 2, y + 1] for x, y in centres]
-    assert found[1::2].tolist() == [[x - 5, y - 5, x + 5, y + 5] for x, y in centres]
+    assert placed[0::2].tolist() == [[x - 2, y - 1, x + 2, y + 1] for x, y in centres]
+    assert placed[1::2].tolist() == [[x - 5, y - 5, x + 5, y + 5] for x, y in centres]
 
 
 def sizes_around(*shapes: tuple[float, float], count: int = 30) -> torch.Tensor:
@@ -60,25 +60,25 @@ def sizes_around(*shapes: tuple[float, float], count: int = 30) -> torch.Tensor:
 
 def test_the_iou_of_shapes_is_that_of_boxes_around_one_centre() -> None:
     sizes, others = 1 + 9 * torch.rand(7, 2), 1 + 9 * torch.rand(4, 2)
-    boxes, other_boxes = (torch.cat([-its, its], 1) / 2 for its in (sizes, others))
+    boxes, other_boxes = (torch.cat([-some, some], 1) / 2 for some in (sizes, others))
     torch.testing.assert_close(shape_iou(sizes, others), box_iou(boxes, other_boxes))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_shapes_that_lie_apart_are_found_small_to_large(seed: int) -> None:
     shapes = [(10.0, 10.0), (12.0, 40.0), (90.0, 30.0)]
-    found = cluster_shapes(sizes_around(*shapes), 3, seed=seed)
-    torch.testing.assert_close(found, torch.tensor(shapes), rtol=0.05, atol=0)
+    chosen = cluster_shapes(sizes_around(*shapes), 3, seed=seed)
+    torch.testing.assert_close(chosen, torch.tensor(shapes), rtol=0.05, atol=0)
 
 
 def test_more_shapes_fit_better_and_each_is_the_mean_of_its_own() -> None:
     sizes = 5 + 95 * torch.rand(200, 2, generator=torch.Generator().manual_seed(1))
     means = []
     for count in (1, 3, 9):
-        found = cluster_shapes(sizes, count)
-        iou, nearest = shape_iou(sizes, found).max(1)
+        chosen = cluster_shapes(sizes, count)
+        iou, nearest = shape_iou(sizes, chosen).max(1)
         means.append(float(iou.mean()))
-        for number, shape in enumerate(found):
+        for number, shape in enumerate(chosen):
             torch.testing.assert_close(shape, sizes[nearest == number].mean(0))
     assert means[0] < means[1] < means[2]
 

@@ -22,8 +22,8 @@ box = st.tuples(st.floats(-300, 800), st.floats(-300, 800), st.floats(8, 400), s
 @given(pairs=st.lists(st.tuples(box, box), max_size=5), weights=st.sampled_from([ONES, FAST_RCNN]))
 def test_decoding_undoes_encoding(pairs: list[tuple[tuple[float, ...], ...]], weights: Weights) -> None:
     boxes, references = torch.tensor(pairs, dtype=torch.float32).view(-1, 2, 4).unbind(1)
-    found = decode_boxes(encode_boxes(boxes, references, weights), references, weights)
-    torch.testing.assert_close(found, boxes, atol=0.05, rtol=0)
+    decoded = decode_boxes(encode_boxes(boxes, references, weights), references, weights)
+    torch.testing.assert_close(decoded, boxes, atol=0.05, rtol=0)
 
 
 def test_a_box_twice_as_wide_one_width_to_the_right() -> None:
@@ -46,9 +46,9 @@ def test_coding_is_torchvisions(weights: Weights) -> None:
 
 def test_no_box_grows_without_bound_and_halves_are_decoded_in_float32() -> None:
     reference = torch.tensor([[100.0, 100.0, 116.0, 116.0]])
-    found = decode_boxes(torch.tensor([[0.0, 0.0, 1e4, 50.0]], dtype=torch.float16), reference.half(), ONES)
-    assert found.dtype == torch.float32
-    assert (found[0, 2:] - found[0, :2]).tolist() == pytest.approx([1000, 1000], rel=1e-4)
+    decoded = decode_boxes(torch.tensor([[0.0, 0.0, 1e4, 50.0]], dtype=torch.float16), reference.half(), ONES)
+    assert decoded.dtype == torch.float32
+    assert (decoded[0, 2:] - decoded[0, :2]).tolist() == pytest.approx([1000, 1000], rel=1e-4)
 
 
 def test_coverage_is_the_share_in_the_one_region_that_covers_most() -> None:

@@ -1,5 +1,6 @@
 import importlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def study(data: Path, **changes: Any) -> Study:
         Entry(name="basic", model="segnet_basic", arguments={"width": 4}),
         Entry(name="full", model="fcn_full_resolution", arguments={"width": 4, "depth": 2}),
     ]
-    values: dict[str, Any] = {"data": data, "question": "segment", "entries": entries, "minutes": 0.05}
+    values: dict[str, Any] = {"data": data, "task": "segment", "entries": entries, "minutes": 0.05}
     return Study(**{**values, "settings": SMALL, **changes})
 
 
@@ -48,7 +49,7 @@ def test_each_entry_is_trained_for_its_share_and_measured(finished: Path) -> Non
         assert result.parameters > 100
         assert result.flops > 1e5
         assert result.size > 1000
-        steps = [result.latency[step].median for step in ("preprocess", "proposals", "network", "post-processing")]
+        steps = [result.latency[step].median for step in ("prepare", "proposals", "network", "find", "results")]
         assert all(step >= 0 for step in steps)
         assert result.latency["total"].low <= result.latency["total"].median <= result.latency["total"].high
     assert (finished / "results.csv").read_text().count("\n") == 3
@@ -105,6 +106,16 @@ def test_equal_pictures_are_equal_epochs(data: Path, tmp_path: Path) -> None:
     first, second = findings.results
     assert first.pictures == second.pictures > 0
     assert set(json.loads((tmp_path / "out" / "pace.json").read_text())) == {"basic", "full"}
+
+
+def test_a_study_that_calls_its_task_a_question_goes_on(finished: Path, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "earlier")
+    file = tmp_path / "earlier" / "study.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "question": record.pop("task")}))
+    lines: list[str] = []
+    compare(study(data), tmp_path / "earlier", say=lines.append)
+    assert lines == ["basic, seed 0: finished before", "full, seed 0: finished before"]
 
 
 def test_another_study_does_not_go_on_in_its_folder(finished: Path, data: Path, tmp_path: Path) -> None:

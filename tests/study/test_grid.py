@@ -1,16 +1,18 @@
 import pytest
 
 from delineate.study import grid
-from delineate.study.grid import DEFAULTS, TASKS
+from delineate.study.grid import DEFAULTS
 from delineate.system.catalog import CATALOG
-from delineate.values import InputError
+from delineate.system.tasks import TASKS
+from delineate.values import InputError, Task
 
 
-@pytest.mark.parametrize("question", list(DEFAULTS))
-def test_without_models_there_are_some_of_the_task(question: str) -> None:
-    entries = grid(question)
-    assert all(CATALOG[entry.model].task == TASKS[question] for entry in entries)
-    assert [entry.name for entry in entries] == [name.replace(":", " ") for name in DEFAULTS[question]]
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_without_models_there_are_some_of_the_task(task: Task) -> None:
+    entries = grid(task.name)
+    assert all(CATALOG[entry.model].task == task for entry in entries)
+    assert [entry.name for entry in entries] == [name.replace(":", " ") for name in DEFAULTS[task.name]]
+    assert len(DEFAULTS) == len(TASKS)
 
 
 def test_every_system_has_every_option_that_it_takes() -> None:

@@ -2,16 +2,16 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, pictures, tiny
+from tests.models.systems import CATEGORIES, pictures, system_of
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, SSD300_VGG16_Weights
 
 from delineate.data.preprocess import Preprocess
-from delineate.deploy import Predictor
-from delineate.models.contract import Model
+from delineate.models.contract import Model, Reader, Scores
 from delineate.models.queries.transformer import Attention
 from delineate.study.measuring import STEPS, count_flops, measure_here
 from delineate.system.catalog import build
-from delineate.values import Categories, LabelMap
+from delineate.system.system import System
+from delineate.values import Categories
 
 COCO = Categories(class_names=tuple(f"class_{number}" for number in range(90)))
 
@@ -27,43 +27,54 @@ def test_operations_are_those_that_torchvision_publishes(
     system: str, arguments: dict[str, str], size: tuple[int, int], published: object
 ) -> None:
     """Theirs are in billions, a multiplication with its addition counting as one."""
-    predictor = Predictor(model=build(system, COCO, **arguments), preprocess=Preprocess(size=size), categories=COCO)
+    model = build(system, COCO, **arguments).eval()
     image = (torch.rand(3, *size) * 255).to(torch.uint8)
-    assert count_flops(predictor, image) / 2e9 == pytest.approx(published.meta["_ops"], rel=0.02)
+    measured = System(name=system, model=model, preprocess=Preprocess(size=size), categories=COCO)
+    assert count_flops(measured, image) / 2e9 == pytest.approx(published.meta["_ops"], rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["unet", "fast_rcnn", "faster_rcnn", "ssd", "detr", "pose_regressor"])
 def test_each_step_has_its_time(name: str) -> None:
-    model = tiny(name).eval()
-    predictor = Predictor(model=model, preprocess=Preprocess(size=model.input_size), categories=CATEGORIES)
-    found = measure_here(predictor, list(pictures(2)[0]))
-    assert set(found.latency) == {*STEPS, "total"}
-    assert all(0 <= its.low <= its.median <= its.high for its in found.latency.values())
-    assert found.parameters == sum(weight.numel() for weight in model.parameters())
-    assert found.flops > 1e6
-    assert found.throughput > 0
+    system = system_of(name)
+    system.model.eval()
+    measured = measure_here(system, list(pictures(2)[0]))
+    assert set(measured.latency) == {*STEPS, "total"}
+    assert all(0 <= seconds.low <= seconds.median <= seconds.high for seconds in measured.latency.values())
+    assert (measured.latency["proposals"].median > 1e-3) == (name == "fast_rcnn"), "others do not search"
+    assert measured.parameters == sum(weight.numel() for weight in system.model.parameters())
+    assert measured.flops > 1e6
+    assert measured.throughput > 0
 
 
-class Alone(Model[torch.Tensor, LabelMap]):
+class AsItIs(Reader[Scores, Scores]):
+    """Makes nothing of scores."""
+
+    thresholds = None
+
+    def find(self, raw: Scores, size: tuple[int, int]) -> Scores:
+        return raw
+
+    def results(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+class Alone(Model[Scores, Scores]):
     """An attention layer over pixels, and nothing else."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.attention = Attention(32, 4)
+        self.attention, self.reader = Attention(32, 4), AsItIs()
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, proposals: torch.Tensor | None = None) -> Scores:
         places = images[:, 0].reshape(1, 16, 64)[..., :32]
-        return self.attention(places, places, places)
+        return Scores(self.attention(places, places, places)[..., None])
 
-    def loss(self, images: torch.Tensor, targets: Any) -> dict[str, torch.Tensor]:
-        raise NotImplementedError
-
-    def postprocess(self, outputs: torch.Tensor, sizes: Any) -> list[LabelMap]:
+    def loss(self, *_: Any) -> Any:
         raise NotImplementedError
 
 
 def test_attention_is_counted() -> None:
     """Of one layer over 16 places: scores and sums of 16 x 16 x 32, a multiplication and an addition each."""
-    predictor = Predictor(model=Alone(), preprocess=Preprocess(), categories=CATEGORIES)
-    counted = count_flops(predictor, torch.zeros(3, 32, 32, dtype=torch.uint8))
+    system = System(name="unet", model=Alone(), preprocess=Preprocess(), categories=CATEGORIES)
+    counted = count_flops(system, torch.zeros(3, 32, 32, dtype=torch.uint8))
     assert counted == 2 * (4 * 16 * 32 * 32 + 2 * 16 * 16 * 32)

@@ -53,7 +53,7 @@ def test_the_front_joins_what_is_not_beaten(tmp_path: Path) -> None:
 
 def test_families_are_the_folders_of_the_systems() -> None:
     assert [family_of(name) for name in ("unet", "localizer", "rcnn", "yolov1", "detr")] == [
-        *("dense", "whole", "region", "grid", "sets")
+        *("segmentation", "regression", "two_stage", "one_stage", "queries")
     ]
 
 

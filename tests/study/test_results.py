@@ -69,8 +69,8 @@ def test_seeds_are_a_mean_and_a_spread() -> None:
 
 
 def test_a_result_survives_its_file() -> None:
-    its = result("ssd resnet18", 0.4, 10.0)
-    assert Result.read(json.loads(json.dumps(asdict(its)))) == its
+    expected = result("ssd resnet18", 0.4, 10.0)
+    assert Result.read(json.loads(json.dumps(asdict(expected)))) == expected
 
 
 def test_tables_have_a_row_a_system(tmp_path: Path) -> None:

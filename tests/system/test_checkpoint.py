@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -6,7 +8,8 @@ import torch
 
 from delineate.data.preprocess import Preprocess
 from delineate.system.catalog import build
-from delineate.system.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from delineate.system.checkpoint import VERSION, read_facts
+from delineate.system.system import System
 from delineate.values import Categories, InputError
 
 
@@ -14,30 +17,29 @@ from delineate.values import Categories, InputError
 def saved(tmp_path: Path) -> Path:
     file = tmp_path / "best.safetensors"
     categories = Categories(class_names=("a", "b"), label_map_names=("a", "b"))
-    checkpoint = Checkpoint(
+    System(
+        name="fcn_full_resolution",
         model=build("fcn_full_resolution", categories, width=4, depth=2),
-        system="fcn_full_resolution",
         arguments={"width": 4, "depth": 2},
         categories=categories,
         preprocess=Preprocess(),
-    )
-    save_checkpoint(file, checkpoint)
+    ).save(file)
     return file
 
 
 def test_a_half_written_file_is_named(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-50])
     with pytest.raises(InputError, match=r"best.safetensors: not a whole safetensors file"):
-        load_checkpoint(saved)
+        System.load(saved)
 
 
 def test_what_is_no_checkpoint_is_named(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none.safetensors: no such checkpoint"):
-        load_checkpoint(tmp_path / "none.safetensors")
+        System.load(tmp_path / "none.safetensors")
     other = tmp_path / "other.safetensors"
     safetensors.torch.save_file({"a": torch.zeros(1)}, other)
     with pytest.raises(InputError, match=r"other.safetensors: not a checkpoint of delineate"):
-        load_checkpoint(other)
+        System.load(other)
 
 
 def test_weights_that_do_not_fit_are_named(saved: Path) -> None:
@@ -46,8 +48,41 @@ def test_weights_that_do_not_fit_are_named(saved: Path) -> None:
         weights = {key: opened.get_tensor(key) for key in list(opened.keys())[1:]}
     safetensors.torch.save_file(weights, saved, metadata=header)
     with pytest.raises(InputError, match=r"best.safetensors: its weights do not fit fcn_full_resolution \(Missing key"):
-        load_checkpoint(saved)
+        System.load(saved)
 
 
 def test_nothing_is_left_beside(saved: Path) -> None:
     assert sorted(file.name for file in saved.parent.iterdir()) == ["best.json", "best.safetensors"]
+
+
+def rewritten(file: Path, **changes: Any) -> None:
+    """The same file with other facts; those that are `None` are left out."""
+    with safetensors.safe_open(file, framework="pt") as opened:
+        facts = json.loads(opened.metadata()["delineate"])
+        weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    facts = {key: value for key, value in {**facts, **changes}.items() if value is not None}
+    safetensors.torch.save_file(weights, file, metadata={"delineate": json.dumps(facts)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"categories": None}, r"best.safetensors: its header is not that of a checkpoint: categories: Field required"),
+        ({"preprocess": {"short_side": "many"}}, r"preprocess\.short_side: Input should be a valid integer"),
+        ({"categories": {"class_names": ["a", "a"]}}, r"categories: class_names: a appears twice"),
+        ({"system": "unett"}, r"'unett' is not in the catalog"),
+        ({"version": VERSION + 1}, rf"its version is {VERSION + 1}, and this delineate reads up to {VERSION}"),
+    ],
+)
+def test_facts_that_are_wrong_are_named(saved: Path, changes: dict[str, Any], message: str) -> None:
+    rewritten(saved, **changes)
+    with pytest.raises(InputError, match=message) as error:
+        System.load(saved)
+    assert "\n" not in str(error.value)
+
+
+def test_facts_are_beside_the_weights_and_in_them(saved: Path) -> None:
+    beside = json.loads(saved.with_suffix(".json").read_text())
+    assert beside == read_facts(saved).model_dump(mode="json")
+    assert beside["version"] == VERSION
+    assert set(beside["versions"]) == {"delineate", "torch", "torchvision", "timm"}

@@ -30,9 +30,9 @@ def test_two_processes_equal_one_with_twice_the_batch(small: dict[str, Any], tmp
         start({**settings, "out": run.folder, "batch_size": 4 // devices, "devices": devices})
         for devices, run in enumerate(runs.values(), start=1)
     ]
-    said = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    assert [text.count("epoch 1 ") for text in said] == [1, 1]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert [text.count("epoch 1 ") for text in errors] == [1, 1]
 
     one, two = (load_file(run.last) for run in runs.values())
     for name, value in one.items():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from delineate.training import TrainingSettings
-from delineate.training.optimisation import MovingAverage, learning_rate, make_optimizer
+from delineate.training.optimisation import begin_average, learning_rate, make_optimizer, update_average
 
 
 def settings(**changes: object) -> TrainingSettings:
@@ -35,17 +35,17 @@ def test_norms_and_biases_do_not_decay_and_frozen_weights_are_left_out() -> None
 
 def test_the_average_follows_its_formula_statistics_included() -> None:
     model = nn.BatchNorm2d(1)
-    average = MovingAverage(model, 0.5)
+    average = begin_average(model)
     expected = [1.0, 0.0]
     for step in range(1, 40):
         with torch.no_grad():
             model.weight.fill_(step)
             model.running_mean.fill_(-step)
             model.num_batches_tracked.fill_(step)
-        average.update(model, step)
+        update_average(average, model, 0.5, step)
         decay = min(0.5, (1 + step) / (10 + step))
         expected = [decay * expected[0] + (1 - decay) * step, decay * expected[1] - (1 - decay) * step]
-    assert [float(average.model.weight), float(average.model.running_mean)] == pytest.approx(expected)
-    assert int(average.model.num_batches_tracked) == 39
-    assert not average.model.weight.requires_grad
-    assert not average.model.training
+    assert [float(average.weight), float(average.running_mean)] == pytest.approx(expected)
+    assert int(average.num_batches_tracked) == 39
+    assert not average.weight.requires_grad
+    assert not average.training

@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
-from delineate.system.checkpoint import load_checkpoint
-from delineate.training import Run, TrainingSettings, outputs, recorder, resume, train
+from delineate.system.system import System
+from delineate.training import Run, TrainingSettings, loop, outputs, recording, resume, train, validation
 from delineate.training.state import State
 from delineate.values import InputError
 
 PROCESS = Path(__file__).with_name("tiny_process.py")
 STEPS = 4 * 6
 Die = Callable[[str, int], None]
+OWNERS = {"step": loop, "tally": validation}
 
 
 class KilledError(Exception):
@@ -75,8 +76,8 @@ def test_a_process_that_was_killed_ends_with_the_same_weights(data: Path, tmp_pa
     assert not state.finished
     resumed = start("1000", "resume", str(runs["killed"].folder))
     for process in (whole, resumed):
-        said = process.communicate(timeout=300)[1]
-        assert process.returncode == 0, said
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, errors
     assert saved_state(runs["killed"]).step == STEPS
     assert_same(*runs.values())
 
@@ -91,7 +92,7 @@ def die_in(monkeypatch: pytest.MonkeyPatch) -> Die:
     """Make a step of training or validation fail when it is called for the nth time, once; every step is saved."""
 
     def install(what: str, time: int) -> None:
-        owner = {"training_step": recorder.TrainingModule, "tally": recorder}[what]
+        owner = OWNERS[what]
         works, calls = getattr(owner, what), itertools.count(1)
 
         def dies(*arguments: Any, **keywords: Any) -> Any:
@@ -100,7 +101,7 @@ def die_in(monkeypatch: pytest.MonkeyPatch) -> Die:
             return works(*arguments, **keywords)
 
         monkeypatch.setattr(owner, what, dies)
-        monkeypatch.setattr(recorder, "SAVE_EVERY", 0.0)
+        monkeypatch.setattr(recording, "SAVE_EVERY", 0.0)
 
     return install
 
@@ -109,12 +110,12 @@ def die_in(monkeypatch: pytest.MonkeyPatch) -> Die:
 @pytest.mark.parametrize(
     ("what", "time", "saved", "changes"),
     [
-        ("training_step", 1, 0, {}),
-        ("training_step", 2, 1, {}),
-        ("training_step", 7, 6, {"ema": None}),
-        ("training_step", 9, 8, {"optimizer": "sgd", "schedule": "poly"}),
-        ("training_step", 6, 4, {"accumulate": 4}),
-        ("training_step", 12, 10, {"accumulate": 4, "precision": "bf16"}),
+        ("step", 1, 0, {}),
+        ("step", 2, 1, {}),
+        ("step", 7, 6, {"ema": None}),
+        ("step", 9, 8, {"optimizer": "sgd", "schedule": "poly"}),
+        ("step", 6, 4, {"accumulate": 4}),
+        ("step", 12, 10, {"accumulate": 4, "precision": "bf16"}),
         ("tally", 1, 6, {}),
         ("tally", 2, 12, {}),
     ],
@@ -146,11 +147,11 @@ def test_from_every_place_a_run_ends_the_same(
 
 @pytest.mark.usefixtures("_without_pictures")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("where", ["training_step", "tally"])
+@pytest.mark.parametrize("where", ["step", "tally"])
 def test_ctrl_c_leaves_a_run_to_use_and_to_go_on_with(
     small: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str, number: int
 ) -> None:
-    owner = {"training_step": recorder.TrainingModule, "tally": recorder}[where]
+    owner = OWNERS[where]
     works = getattr(owner, where)
 
     def interrupted(*arguments: Any, **keywords: Any) -> Any:
@@ -163,8 +164,8 @@ def test_ctrl_c_leaves_a_run_to_use_and_to_go_on_with(
         train(TrainingSettings(**small, epochs=1))
     monkeypatch.setattr(owner, where, works)
     assert capsys.readouterr().err.splitlines()[-1] == f"stopped; to go on: delineate train --resume {run.folder}"
-    assert saved_state(run).batch == {"training_step": 1, "tally": 6}[where]
-    assert load_checkpoint(run.best).metrics == load_checkpoint(run.last).metrics == {}
+    assert saved_state(run).batch == {"step": 1, "tally": 6}[where]
+    assert System.load(run.best).metrics == System.load(run.last).metrics == {}
     again = resume(run.folder)
     assert again.pictures == 12
     assert "mIoU" in again.metrics
@@ -183,7 +184,7 @@ def test_a_complete_run_is_left_as_it_is(small: dict[str, Any], capsys: pytest.C
 def test_data_that_changed_in_between_says_so(small: dict[str, Any], tmp_path: Path, die_in: Die) -> None:
     root = tmp_path / "data"
     shutil.copytree(small["data"], root)
-    die_in("training_step", 4)
+    die_in("step", 4)
     with pytest.raises(KilledError):
         train(TrainingSettings(**{**small, "data": root}, epochs=1))
     for kind in ("images", "labels"):

@@ -1,6 +1,7 @@
 import pytest
 
 from delineate.system.catalog import CATALOG
+from delineate.system.tasks import SEGMENT
 from delineate.training import TrainingSettings
 from delineate.values import InputError
 
@@ -44,7 +45,7 @@ def test_a_systems_recipe_holds_where_nothing_is_given() -> None:
     assert TrainingSettings(model="ssd", data=".").augment == "ssd"
     assert TrainingSettings(model="ssd", data=".", augment="scale").augment == "scale"
     assert TrainingSettings(model="faster_rcnn", data=".").augment == "scale"
-    dense = [name for name, system in CATALOG.items() if system.task == "segment"]
+    dense = [name for name, entry in CATALOG.items() if entry.task is SEGMENT]
     assert len(dense) == 8
     assert {TrainingSettings(model=name, data=".").scale for name in dense} == {(0.5, 2.0)}
     assert TrainingSettings(model="faster_rcnn", data=".").scale == (0.75, 1.33)

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from delineate.data import synthesise
+from delineate.evaluation import evaluate_run
 from delineate.models.contract import Batches, Say
-from delineate.models.two_stage import RegionDetector
-from delineate.system.checkpoint import load_checkpoint
-from delineate.training import Run, TrainingSettings, evaluate_run, resume, train
+from delineate.models.two_stage import TwoStageDetector
+from delineate.system.system import System
+from delineate.training import Run, TrainingSettings, resume, train
 from delineate.training.outputs import Outputs
 from delineate.training.state import State
 
@@ -46,12 +47,12 @@ def test_svms_are_fitted_after_the_epochs_and_a_complete_run_says_so(
     settings: TrainingSettings, shapes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = train(settings)
-    said = capsys.readouterr().err
-    assert "fitting to the training pictures" in said
-    assert "hard negatives added in pass 1" in said
+    errors = capsys.readouterr().err
+    assert "fitting to the training pictures" in errors
+    assert "hard negatives added in pass 1" in errors
     run = Run.open(result.folder)
-    best, last = (load_checkpoint(file) for file in (run.best, run.last))
-    assert isinstance(best.model, RegionDetector)
+    best, last = (System.load(file) for file in (run.best, run.last))
+    assert isinstance(best.model, TwoStageDetector)
     assert best.model.box_head.one_vs_rest
     assert all(torch.equal(value, last.model.state_dict()[name]) for name, value in best.model.state_dict().items())
 
@@ -75,8 +76,8 @@ def test_what_is_fitted_is_kept_without_validations_too(settings: TrainingSettin
     result = train(settings.model_copy(update={"val_every": 0}))
     run = Run(result.folder)
     assert result.metrics == {}
-    model = load_checkpoint(run.best).model
-    assert isinstance(model, RegionDetector)
+    model = System.load(run.best).model
+    assert isinstance(model, TwoStageDetector)
     assert model.box_head.one_vs_rest
     assert "val_seconds" not in run.read_metrics()[-1]
 
@@ -85,13 +86,13 @@ def test_a_run_that_was_killed_while_fitting_fits_again(
     settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(RegionDetector, "fit", _killed)
+        patched.setattr(TwoStageDetector, "fit", _killed)
         with pytest.raises(KilledError):
             train(settings)
     assert settings.out is not None
     run = Run.open(settings.out)
-    softmax = load_checkpoint(run.best).model
-    assert isinstance(softmax, RegionDetector)
+    softmax = System.load(run.best).model
+    assert isinstance(softmax, TwoStageDetector)
     assert not softmax.box_head.one_vs_rest
     assert (state_of(run).finished, state_of(run).fitting) == (True, True)
 
@@ -109,12 +110,12 @@ def test_a_run_that_was_killed_while_fitting_fits_again(
     assert state_of(run).fitting
     capsys.readouterr()
     result = resume(run.folder)
-    said = capsys.readouterr().err
-    assert "fitting to the training pictures" in said
-    assert "epoch 1" not in said
+    errors = capsys.readouterr().err
+    assert "fitting to the training pictures" in errors
+    assert "epoch 1" not in errors
     assert (state_of(run).fitting, state_of(run).fitted) == (False, True)
     assert len(run.read_metrics()) == 2
-    assert load_checkpoint(run.best).metrics == result.metrics
+    assert System.load(run.best).metrics == result.metrics
     assert run.best.read_bytes() == first
     resume(run.folder)
     assert "this run is complete" in capsys.readouterr().err
@@ -123,13 +124,13 @@ def test_a_run_that_was_killed_while_fitting_fits_again(
 def test_a_request_to_stop_is_met_while_fitting(
     settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fit = RegionDetector.fit
+    fit = TwoStageDetector.fit
 
-    def interrupted(self: RegionDetector, batches: Batches, folder: Path, say: Say) -> None:
+    def interrupted(self: TwoStageDetector, batches: Batches, folder: Path, say: Say) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         fit(self, batches, folder, say)
 
-    monkeypatch.setattr(RegionDetector, "fit", interrupted)
+    monkeypatch.setattr(TwoStageDetector, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(settings)
     assert f"stopped; to go on: delineate train --resume {settings.out}" in capsys.readouterr().err
@@ -144,10 +145,10 @@ def test_other_systems_have_no_such_stage(
     result = train(softmax)
     assert "fitting" not in capsys.readouterr().err
     assert len(Run(result.folder).read_metrics()) == 1
-    model = load_checkpoint(Run(result.folder).best).model
-    assert isinstance(model, RegionDetector)
+    model = System.load(Run(result.folder).best).model
+    assert isinstance(model, TwoStageDetector)
     assert not model.box_head.one_vs_rest
 
 
-def _killed(self: RegionDetector, batches: Batches, folder: Path, say: Say) -> None:
+def _killed(self: TwoStageDetector, batches: Batches, folder: Path, say: Say) -> None:
     raise KilledError

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from delineate.data import read_image
+from delineate.evaluation import evaluate_run
+from delineate.models.contract import Inputs
 from delineate.models.segmentation import Segmenter
-from delineate.system.checkpoint import load_checkpoint
-from delineate.training import Run, TrainingSettings, evaluate_run, train
-from delineate.values import InputError, Target
+from delineate.system.system import System
+from delineate.training import Run, TrainingSettings, train
+from delineate.values import InputError, Truth
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 
@@ -20,9 +22,9 @@ without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a mach
 def test_a_run_learns_and_its_folder_can_be_used(small: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     settings = TrainingSettings(**small, epochs=12, learning_rate=0.03, scale=(1.0, 1.0))
     result = train(settings)
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert len(said.err.splitlines()) == 1 + 12
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1 + 12
     run = Run.open(result.folder)
     names = {path.name for path in run.folder.iterdir()}
     weights = {f"{kind}.{suffix}" for kind in ("best", "last") for suffix in ("safetensors", "json")}
@@ -34,7 +36,7 @@ def test_a_run_learns_and_its_folder_can_be_used(small: dict[str, Any], capsys: 
     assert [row["epoch"] for row in history] == list(range(1, 13))
     assert history[-1]["loss"] < history[0]["loss"] / 2
     assert result.metrics["mIoU"] == max(row["mIoU"] for row in history) > 0.9
-    assert load_checkpoint(run.best).metrics == result.metrics
+    assert System.load(run.best).metrics == result.metrics
     assert evaluate_run(run.folder, small["data"]).metrics == pytest.approx(result.metrics)
     assert json.loads(run.settings_file.read_text())["learning_rate"] == 0.03
     assert run.settings() == settings.model_copy(update={"data": settings.data.absolute()})
@@ -81,8 +83,8 @@ def test_without_validations_the_last_weights_are_kept(small: dict[str, Any]) ->
 def test_a_loss_that_is_no_number_stops_and_names_the_pictures(
     small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loss(self: Segmenter, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
-        return {"cross_entropy": self(images).sum() * float("nan")}
+    def loss(self: Segmenter, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
+        return {"cross_entropy": self(*inputs).logits.sum() * float("nan")}
 
     monkeypatch.setattr(Segmenter, "loss", loss)
     with pytest.raises(InputError, match=r"the loss is nan in epoch 1, batch 1; .*train/\d+\.png, .*train/\d+\.png$"):
@@ -111,7 +113,7 @@ def test_backbones_begin_with_given_weights_and_keep_frozen_stages(small: dict[s
     torch.save(published, tmp_path / "backbone.pth")
     changes = {"model": "unet", "arguments": {"backbone": "test_resnet"}, "ema": None, "epochs": 1}
     settings = {**small, **changes, "backbone_weights": tmp_path / "backbone.pth", "freeze_until": 1}
-    model = load_checkpoint(Run(train(TrainingSettings(**settings)).folder).last).model
+    model = System.load(Run(train(TrainingSettings(**settings)).folder).last).model
     weights = {name.removeprefix("network.encoder.body."): value for name, value in model.state_dict().items()}
     assert torch.equal(weights["conv1.0.weight"], published["conv1.0.weight"])
     assert torch.equal(weights["layer1.0.bn1.running_mean"], published["layer1.0.bn1.running_mean"])

@@ -12,18 +12,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from delineate import catalog
+from delineate.models.contract import Inputs
 from delineate.models.segmentation import Segmenter
-from delineate.training import TrainingSettings, recorder, resume, train
-from delineate.values import Target
+from delineate.system.catalog import CATALOG, Entry
+from delineate.system.tasks import SEGMENT
+from delineate.training import TrainingSettings, recording, resume, train
+from delineate.values import Truth
 
 
 class Slow(Segmenter):
     """Leaves time to stop it."""
 
-    def loss(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         time.sleep(0.02)
-        return super().loss(images, targets)
+        return super().loss(inputs, truths)
 
 
 def tiny(*, num_classes: int) -> Segmenter:
@@ -39,8 +41,8 @@ def convolutions(*, num_classes: int) -> Segmenter:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for preset in (tiny, convolutions):
-        catalog.CATALOG[preset.__name__] = catalog.System(preset, "segment", "", "")
-    recorder.SAVE_EVERY = float(sys.argv[1])
+        CATALOG[preset.__name__] = Entry(preset, SEGMENT, "", "")
+    recording.SAVE_EVERY = float(sys.argv[1])
     if sys.argv[2] == "train":
         train(TrainingSettings(**json.loads(sys.argv[3])))
     else:

@@ -1,42 +1,45 @@
 """`delineate anchors DATA`: the shapes of a data set's objects."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from delineate.cli.output import AsJson, print_json, print_line, print_table, table
+from delineate.cli.options import AsJson, Data, Format
+from delineate.cli.output import print_json, print_line, print_table, table
 
 
 def anchors(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder (or COCO .json) of labelled pictures.")],
-    count: Annotated[int, typer.Option("-k", "--count", min=1, help="How many anchors.")] = 5,
+    data: Data,
+    count: Annotated[int, typer.Option("-k", "--count", min=1, help="How many anchors to make.")] = 5,
     image_size: Annotated[
-        int, typer.Option(min=1, help="Side in pixels of the square that pictures are resized to.")
+        int,
+        typer.Option(min=1, help="Side of the square that YOLOv2 resizes pictures to; anchors are in its pixels."),
     ] = 416,
-    split: Annotated[str, typer.Option(help="Split whose objects are looked at.")] = "train",
-    format: Annotated[str | None, typer.Option(help="Layout of the data; found out if not given.")] = None,  # noqa: A002
-    seed: Annotated[int, typer.Option(min=0, help="Of the shapes that k-means begins with.")] = 0,
+    split: Annotated[str, typer.Option(help="Part of the data set whose objects are measured.")] = "train",
+    data_format: Format = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random shapes that the clustering starts from.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Cluster the boxes of a data set into anchors, as `train yolov2` does by itself.
+    """Cluster the boxes of a data set into anchors: the typical shapes that YOLOv2 starts from.
 
-    They are found by k-means with 1 - IoU as the distance, so that large boxes count no more than small ones. The mean
-    IoU says how well the anchors fit: try another -k, and take as few as fit well.
+    `train yolov2` does the same by itself. The clustering is k-means with 1 - IoU (intersection over union) as the
+    distance, so that large boxes count no more than small ones. The mean IoU says how well the anchors fit: try another
+    -k, and take as few as fit well.
     """
     from delineate.data.anchors import find_anchors
     from delineate.data.preprocess import Preprocess
-    from delineate.training.data import read_split
+    from delineate.data.splits import read_split
+    from delineate.system.tasks import DETECT
 
-    dataset = read_split(data, split, "detect", format)
-    found = find_anchors(dataset, Preprocess(size=(image_size, image_size)), count, seed=seed)
+    dataset = read_split(data, split, DETECT, data_format)
+    clusters = find_anchors(dataset, Preprocess(size=(image_size, image_size)), count, seed=seed)
     if as_json:
         print_json(
             {
-                "anchors": found.sizes.tolist(),
-                "shares": found.shares.tolist(),
-                "mean_iou": found.mean_iou,
-                "num_objects": found.num_objects,
+                "anchors": clusters.sizes.tolist(),
+                "shares": clusters.shares.tolist(),
+                "mean_iou": clusters.mean_iou,
+                "num_objects": clusters.num_objects,
                 "image_size": image_size,
             }
         )
@@ -44,10 +47,10 @@ def anchors(
     rows = table("width", "height", "nearest to")
     for column in rows.columns:
         column.justify = "right"
-    for (width, height), share in zip(found.sizes.tolist(), found.shares.tolist(), strict=True):
+    for (width, height), share in zip(clusters.sizes.tolist(), clusters.shares.tolist(), strict=True):
         rows.add_row(f"{width:.1f}", f"{height:.1f}", f"{share:.1%}")
     print_table(rows)
     print_line(
-        f"[bold green]mean IoU {found.mean_iou:.4f}[/] of {found.num_objects:,} objects with the nearest anchor, "
+        f"[bold green]mean IoU {clusters.mean_iou:.4f}[/] of {clusters.num_objects:,} objects with the nearest anchor, "
         f"in pixels of pictures resized to {image_size} x {image_size}"
     )

@@ -40,7 +40,7 @@ ORDER = (
 
 
 class Commands(TyperGroup):
-    """The commands in the order that they are met in."""
+    """The commands are listed in the order that they are met in."""
 
     def list_commands(self, ctx: Context) -> list[str]:  # type: ignore[override]
         return sorted(self.commands, key=ORDER.index)
@@ -67,8 +67,8 @@ app.command(rich_help_panel="Data")(anchors)
 app.command(rich_help_panel="Begin here")(demo)
 
 
-def _print_version(wanted: bool | None) -> None:
-    if wanted:
+def _print_version(asked: bool | None) -> None:
+    if asked:
         typer.echo(f"delineate {__version__}")
         raise typer.Exit
 
@@ -80,7 +80,7 @@ def delineate(
         bool | None, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = None,
 ) -> None:
-    """Every landmark system for finding things in pictures: trainable, checked and comparable on your own pictures."""
+    """Find things in pictures: train, check and compare every landmark system of the field on your own pictures."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code."""
+    """Run the command line and return the exit code."""
     command = typer.main.get_command(app)
     try:
         status = command.main(arguments, prog_name="delineate", standalone_mode=False)

@@ -7,57 +7,80 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from delineate.cli.output import AsJson, Device, number, print_json, print_line, print_table, stderr, table
+from delineate.cli.options import AsJson, Data, Device, Format
+from delineate.cli.output import number, print_json, print_line, print_table, stderr, table
 
 if TYPE_CHECKING:
     from delineate.study import Result, Study
 
+TaskName = Literal["segment", "localize", "pose", "detect", "instance", "keypoints"]
+
 
 def compare(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder (or COCO .json) of labelled pictures.")],
-    out: Annotated[Path, typer.Option(help="Folder of the study; call again with it to go on.")],
+    data: Data,
+    out: Annotated[
+        Path, typer.Option(help="Folder to write the study to. Called again with the same folder, it continues.")
+    ],
     task: Annotated[
-        Literal["detect", "instance", "segment", "keypoints"], typer.Option(help="What is to be found.")
+        TaskName,
+        typer.Option(
+            help="What the systems are to find: segment: the class of each pixel; localize: the one object of a "
+            "picture; pose: the joints of one body; detect: boxes; instance: boxes and masks; keypoints: boxes and "
+            "poses."
+        ),
     ] = "detect",
-    budget_minutes: Annotated[float, typer.Option(min=0.01, help="Training time of all systems together.")] = 60,
+    budget_minutes: Annotated[
+        float, typer.Option(min=0.01, help="Minutes of training for all systems together; each gets the same share.")
+    ] = 60,
     models: Annotated[
         list[str] | None,
         typer.Option(
-            help="Systems, with commas between; some of every family if not given. A system's own options follow it "
-            "after colons: ssd:smallest_scale=0.08."
+            help="Names of systems, separated by commas; a few of every family if not given. A system's own options "
+            "follow the name after colons: ssd:smallest_scale=0.08."
         ),
     ] = None,
-    backbones: Annotated[list[str] | None, typer.Option(help="Backbones, with commas between.")] = None,
+    backbones: Annotated[
+        list[str] | None, typer.Option(help="Backbones to try in every system, separated by commas.")
+    ] = None,
     image_sizes: Annotated[
-        list[str] | None, typer.Option(help="Sides of the square, or else the shorter side, in pixels, with commas.")
+        list[str] | None,
+        typer.Option(
+            help="Picture sizes to try, in pixels, separated by commas: the side of the square for systems that resize "
+            "pictures to a square, the shorter side for all others."
+        ),
     ] = None,
-    upsamplers: Annotated[list[str] | None, typer.Option(help="Upsamplers, with commas between.")] = None,
-    proposers: Annotated[list[str] | None, typer.Option(help="Proposers, with commas between.")] = None,
+    upsamplers: Annotated[
+        list[str] | None, typer.Option(help="Upsamplers to try in segmentation systems, separated by commas.")
+    ] = None,
+    proposers: Annotated[
+        list[str] | None, typer.Option(help="Proposers to try in two-stage detectors, separated by commas.")
+    ] = None,
     fair: Annotated[
-        Literal["time", "images"], typer.Option(help="What is equal: training time, or the pictures seen.")
+        Literal["time", "images"],
+        typer.Option(help="What all systems get the same of: training time, or pictures seen in training."),
     ] = "time",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each system, for the spread.")] = 1,
-    train_split: Annotated[str, typer.Option(help="Split to train on.")] = "train",
-    split: Annotated[str, typer.Option(help="Split to measure on.")] = "val",
-    data_format: Annotated[
-        str | None, typer.Option("--format", help="Layout of the data; found out if not given.")
-    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How often to train each system, with other random numbers, to see the spread.")
+    ] = 1,
+    train_split: Annotated[str, typer.Option(help="Part of the data set to train on.")] = "train",
+    split: Annotated[str, typer.Option(help="Part of the data set to measure on.")] = "val",
+    data_format: Format = None,
     device: Device = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and how long it takes.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Train nothing; list the systems and the minutes that each would get.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train several systems on your pictures under equal conditions, measure them, and recommend.
 
-    Every system gets the same share of the budget, the same pictures, schedule and seed. OUT gets results.csv,
-    results.json, and report.html with the trade-off of accuracy and speed. What is finished is kept when it is called
-    again; a system that fails is said, and the others go on.
+    Every system gets the same share of the budget, the same pictures, schedule and seed. The folder OUT gets
+    results.csv, results.json, and report.html, which shows the trade-off of accuracy and speed. Called again, the
+    command keeps what is finished. Where a system fails, the error is printed and the others go on.
     """
     from delineate.study import Study, grid
     from delineate.study import compare as run_study
-    from delineate.study.grid import TASKS
     from delineate.study.page import write_study
     from delineate.study.results import flat_row
-    from delineate.training.data import read_split
 
     entries = grid(
         task,
@@ -69,7 +92,7 @@ def compare(
     )
     study = Study(
         data=data,
-        question=task,
+        task=task,
         entries=entries,
         minutes=budget_minutes,
         fair=fair,
@@ -84,7 +107,7 @@ def compare(
         return
     findings = run_study(study, out, say=lambda line: stderr.print(escape(line), soft_wrap=True))
     if findings.results:
-        write_study(out / "report.html", findings, read_split(data, split, TASKS[task], data_format))
+        write_study(out / "report.html", findings, study.read(split))
     if as_json:
         rows = [flat_row(result) for result in findings.results]
         print_json({"out": str(out), "results": rows, "failures": dict(findings.failures)})
@@ -97,7 +120,7 @@ def compare(
 
 
 def _several(values: list[str] | None) -> list[str]:
-    """What was given with commas, or by the option more than once."""
+    """Split what was given with commas, or by the option more than once."""
     return [part.strip() for value in values or () for part in value.split(",") if part.strip()]
 
 
@@ -112,14 +135,20 @@ def _sizes(values: list[str] | None) -> list[int]:
 
 
 def report(
-    studies: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that `compare` wrote.")],
-    out: Annotated[Path | None, typer.Option(help="The page; DIR/report.html of the first if not given.")] = None,
+    studies: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that `delineate compare` wrote.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write the page to; report.html in the first DIR if not given.")
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Write the scatter of accuracy and speed, as .svg or .png.")
+        Path | None,
+        typer.Option(metavar="FILE.svg", help="Also write the plot of accuracy against speed, as .svg or .png."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the report of a study again, or of several together; their data is looked for where it was."""
+    """Write the report of a study again, or one of several studies together.
+
+    Pictures are shown where the data of the first study is still where it was.
+    """
     from delineate.study.page import read_findings, write_plot, write_study
 
     findings = read_findings(studies)
@@ -135,19 +164,15 @@ def report(
 
 
 def _dataset(study: Path) -> Any:
-    """The pictures that a study was measured on; `None` where they are not there any more."""
-    import json
-
-    from delineate.study.grid import TASKS
-    from delineate.training.data import read_split
+    """Read the pictures that a study was measured on; `None` where they are gone."""
+    from delineate.data.splits import read_split
+    from delineate.study.compare import read_record
+    from delineate.system.tasks import find_task
     from delineate.values import InputError
 
-    if not (study / "study.json").is_file():
-        stderr.print(f"[yellow]without pictures:[/] {escape(str(study))} has no study.json", soft_wrap=True)
-        return None
-    record = json.loads((study / "study.json").read_text(encoding="utf-8"))
     try:
-        return read_split(Path(record["data"]), record["split"], TASKS[record["question"]], record["format"])
+        record = read_record(study)
+        return read_split(Path(record["data"]), record["split"], find_task(record["task"]), record["format"])
     except InputError as error:
         stderr.print(f"[yellow]without pictures:[/] {escape(str(error))}", soft_wrap=True)
         return None
@@ -177,7 +202,7 @@ def _print_results(results: "Sequence[Result]") -> None:
     rows = table("system", "", "pictures/s", "M parameters", "GFLOPs")
     for column in rows.columns[1:]:
         column.justify = "right"
-    for result in sorted(results, key=lambda its: -its.accuracy):
+    for result in sorted(results, key=lambda result: -result.accuracy):
         rows.columns[1].header = result.metric
         rows.add_row(
             escape(result.name),

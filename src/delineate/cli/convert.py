@@ -6,21 +6,24 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from delineate.cli.output import AsJson, print_json, print_line
+from delineate.cli.options import AsJson
+from delineate.cli.output import print_json, print_line
 
 FORMAT = "coco, voc, yolo or mask_folder"
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder (or COCO .json) to read.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="Folder to read, or the .json file of a COCO data set.")
+    ],
     destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write.")],
     to: Annotated[str, typer.Option(help=f"Format to write: {FORMAT}.", show_default=False)],
     source_format: Annotated[
-        str | None, typer.Option("--from", help=f"Format of SRC: {FORMAT}; found out if not given.")
+        str | None, typer.Option("--from", help=f"Format of SRC: {FORMAT}. Recognised by itself if not given.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a data set to another format; what that format cannot hold is said."""
+    """Convert a data set to another format, and list what that format cannot hold."""
     from delineate.data import convert as convert_dataset
 
     losses = convert_dataset(source, destination, to, source_format)
@@ -33,11 +36,15 @@ def convert(
 
 
 def synth(
-    destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write, as COCO.")],
-    num_images: Annotated[int, typer.Option(min=3, help="How many pictures, a fifth of them in the split val.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Decides every pixel.")] = 0,
-    image_size: Annotated[tuple[int, int], typer.Option(help="Height and width in pixels.")] = (128, 128),
-    single: Annotated[bool, typer.Option("--single", help="Just one object in each picture.")] = False,
+    destination: Annotated[
+        Path, typer.Argument(metavar="DST", help="Folder to write the data set to, in COCO's format.")
+    ],
+    num_images: Annotated[
+        int, typer.Option(min=3, help="How many pictures; a fifth of them become the split val.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")] = 0,
+    image_size: Annotated[tuple[int, int], typer.Option(help="Height and width of a picture in pixels.")] = (128, 128),
+    single: Annotated[bool, typer.Option("--single", help="Draw just one object in each picture.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a synthetic data set: textured shapes with boxes, masks, keypoints and label maps."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from delineate.cli.output import AsJson, number, print_json, print_line, progress, stderr
-from delineate.evaluation.report import Measured, machine_facts, report_parts, system_fact
+from delineate.cli.options import AsJson
+from delineate.cli.output import number, print_json, print_line, progress, stderr
 
 if TYPE_CHECKING:
+    from delineate.evaluation.report import Measured
     from delineate.training import TrainingResult, TrainingSettings
 
 MARK = ".delineate-demo"
@@ -26,22 +27,26 @@ SETTINGS: dict[str, Any] = {
     "scale": (1.0, 1.0),  # a picture is seen about twice: that is too rare to gain from changing it
     "colour": 0.0,
 }
-SAID = {"AP50": "box AP50", "mask_AP50": "mask AP50"}
+HEADLINE = {"AP50": "box AP50", "mask_AP50": "mask AP50"}
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything; an earlier demo there is replaced.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder to write everything to; an earlier demo in it is replaced.")] = Path(
         "runs/demo"
     ),
-    minutes: Annotated[float, typer.Option(min=0.01, help="Time to train for.")] = 2.5,
-    num_images: Annotated[int, typer.Option(min=50, help="How many synthetic pictures.")] = NUM_IMAGES,
-    seed: Annotated[int, typer.Option(min=0, help="Of the pictures and the training.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Minutes to train for.")] = 2.5,
+    num_images: Annotated[int, typer.Option(min=50, help="How many synthetic pictures to make.")] = NUM_IMAGES,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the pictures and of the training.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """See a network learn to find objects: synthetic pictures, training, results, and a report to open."""
-    from delineate.data import read_dataset, synthesise
-    from delineate.deploy import Predictor
-    from delineate.training import TrainingSettings, evaluate_run, train
+    from delineate.data import synthesise
+    from delineate.evaluation import evaluate, evaluation_data
+    from delineate.evaluation.report import Measured
+    from delineate.io.machine import find_device
+    from delineate.io.runs import find_checkpoint
+    from delineate.system.system import System
+    from delineate.training import TrainingSettings, train
 
     start = time.perf_counter()
     _clear(out)
@@ -55,17 +60,13 @@ def demo(
     result = train(settings)
 
     _say(3, "measuring on the test split, which neither trained nor chose the weights")
+    system = System.load(find_checkpoint(result.folder), find_device("auto"))
+    dataset = evaluation_data(system, out / "data", "test")
     with progress() as bar:
-        evaluation = evaluate_run(
-            result.folder, out / "data", "test", watch=lambda batches: bar.track(batches, description="measuring")
-        )
+        evaluation = evaluate(system, dataset, watch=lambda batches: bar.track(batches, description="measuring"))
 
     _say(4, "drawing, and writing the report")
-    measured = Measured(
-        evaluation=evaluation,
-        dataset=read_dataset(out / "data", "test"),
-        predictor=Predictor.load(result.folder),
-    )
+    measured = Measured(evaluation=evaluation, dataset=dataset, system=system)
     command = f"delineate demo --minutes {minutes:g} --num-images {num_images} --seed {seed}"
     _write_report(out, measured, result, settings, command, start)
     if as_json:
@@ -73,9 +74,9 @@ def demo(
             {"metrics": evaluation.metrics, "num_images": evaluation.num_images, "report": str(out / "report.html")}
         )
         return
-    said = "   ".join(f"{SAID[name]} {number(value)}" for name, value in evaluation.metrics.items() if name in SAID)
+    values = "   ".join(f"{name} {number(evaluation.metrics[metric])}" for metric, name in HEADLINE.items())
     print_line(
-        f"[bold green]{said}[/] on {evaluation.num_images} pictures it never saw; "
+        f"[bold green]{values}[/] on {evaluation.num_images} pictures it never saw; "
         f"open [bold]{escape(str(out / 'report.html'))}[/]"
     )
 
@@ -98,13 +99,14 @@ def _say(step: int, what: str) -> None:
 
 def _write_report(
     out: Path,
-    measured: Measured,
+    measured: "Measured",
     result: "TrainingResult",
     settings: "TrainingSettings",
     command: str,
     start: float,
 ) -> None:
-    """The report, and the predictions in it as files; `start` is when the demo began."""
+    """Write the report, and the predictions in it as files; `start` is when the demo began."""
+    from delineate.evaluation.report import machine_facts, report_parts, system_fact
     from delineate.training import Run, curves
     from delineate.viz import Report, write_picture, write_report
 

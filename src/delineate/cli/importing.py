@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from delineate.cli.output import AsJson, print_json, print_line
+from delineate.cli.options import AsJson
+from delineate.cli.output import print_json, print_line
 
 
 def import_weights(
@@ -14,26 +15,35 @@ def import_weights(
         str,
         typer.Argument(
             metavar="ARCHITECTURE|FILE",
-            help="torchvision's name: maskrcnn_resnet50_fpn, ...; Transformers' file of DETR; Darknet's YOLO.cfg.",
+            help="What to import. From torchvision: the name of a detector, such as maskrcnn_resnet50_fpn. From "
+            "Transformers: the file of DETR's weights. From Darknet: the .cfg file of a YOLO.",
         ),
     ],
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Its weights; if not given the published ones, which are downloaded."),
+        typer.Argument(
+            metavar="[FILE]", help="File of the weights; without it torchvision's published ones are downloaded."
+        ),
     ] = None,
     source: Annotated[
-        Literal["torchvision", "transformers", "darknet"], typer.Option("--from", help="The project.")
+        Literal["torchvision", "transformers", "darknet"],
+        typer.Option("--from", help="The project that the weights come from."),
     ] = "torchvision",
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/ARCHITECTURE if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write the run to; runs/ARCHITECTURE if not given.")
+    ] = None,
     classes: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.txt", help="Names of the classes of FILE, one a line, without background."),
+        typer.Option(metavar="FILE.txt", help="Text file with the names of the classes, one a line, no background."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a published detector as a run: for `predict`, `val`, `propose`, and to begin from: `train --weights`."""
+    """Import a detector that another project published, as a run like those that `train` writes.
+
+    It can be used by `predict`, `val` and `propose`, and trained further with `train --weights`.
+    """
     from delineate.data.files import read_text
-    from delineate.system.checkpoint import check_new_run, save_run
+    from delineate.io.runs import check_new_run
     from delineate.system.importers import import_darknet, import_torchvision, import_transformers
     from delineate.values import InputError
 
@@ -42,20 +52,21 @@ def import_weights(
     lines = None if classes is None else read_text(classes).splitlines()
     names = None if lines is None else [line.strip() for line in lines if line.strip()]
     if source == "torchvision":
-        checkpoint = import_torchvision(architecture, file, class_names=names)
+        system = import_torchvision(architecture, file, class_names=names)
     elif source == "darknet":
         if file is None:
             raise InputError(f"{architecture}: give its weights, too: delineate import --from darknet CFG WEIGHTS")
-        checkpoint = import_darknet(Path(architecture), file, class_names=names)
+        system = import_darknet(Path(architecture), file, class_names=names)
     else:
-        checkpoint = import_transformers(file or Path(architecture), class_names=names)
-    save_run(folder, checkpoint)
-    found = checkpoint.categories.class_names
+        system = import_transformers(file or Path(architecture), class_names=names)
+    for weights in ("best", "last"):
+        system.save(folder / f"{weights}.safetensors")
+    class_names = system.categories.class_names
     if as_json:
-        print_json({"run": str(folder), "from": source, "system": checkpoint.system, "class_names": found})
+        print_json({"run": str(folder), "from": source, "system": system.name, "class_names": class_names})
         return
     name = escape(str(folder))
-    print_line(f"{checkpoint.system} of {len(found)} classes: {escape(_listed(found))}")
+    print_line(f"{system.name} of {len(class_names)} classes: {escape(_listed(class_names))}")
     print_line(f"[bold]{name}[/]; use it: delineate predict {name} PICTURES")
 
 

@@ -2,44 +2,35 @@
 
 from typing import Any
 
-from delineate.cli.output import AsJson, print_json, print_table, table
-
-FINDS = {
-    "segment": "Classes of pixels",
-    "localize": "The one object",
-    "joints": "The joints of one body",
-    "detect": "Boxes",
-    "mask": "Boxes and masks",
-    "pose": "Boxes and keypoints",
-}
-"""What the systems of a task find."""
+from delineate.cli.options import AsJson
+from delineate.cli.output import print_json, print_table, table
 
 
 def models(as_json: AsJson = False) -> None:
-    """List the systems: what they are, the paper, their options."""
+    """List all systems that can be trained: what each one is, its paper, and its options."""
     from delineate.system.catalog import CATALOG, options
 
     if as_json:
         systems = {
             name: {
-                "task": system.task,
-                "title": system.title,
-                "paper": system.paper,
+                "task": entry.task.name,
+                "title": entry.title,
+                "paper": entry.paper,
                 "options": {option: _plain(parameter.default) for option, parameter in options(name).items()},
             }
-            for name, system in CATALOG.items()
+            for name, entry in CATALOG.items()
         }
         print_json(systems)
         return
     rows = table("name", "what it is")
     rows.columns[0].no_wrap = True
     task = None
-    for name, system in CATALOG.items():
-        if system.task != task:
-            task = system.task
-            rows.add_row(f"[bold]{FINDS[task]}[/]\n")
+    for name, entry in CATALOG.items():
+        if entry.task != task:
+            task = entry.task
+            rows.add_row(f"[bold]{task.title}[/]\n")
         flags = " ".join(_flag(option, parameter.default) for option, parameter in options(name).items())
-        rows.add_row(f"[bold cyan]{name}[/]", f"{system.title}\n[dim]{system.paper}[/]\n[green]{flags}[/]\n")
+        rows.add_row(f"[bold cyan]{name}[/]", f"{entry.title}\n[dim]{entry.paper}[/]\n[green]{flags}[/]\n")
     print_table(rows)
 
 

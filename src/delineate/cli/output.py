@@ -4,19 +4,13 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to stdout, for machines; all else goes to stderr.")]
-Device = Annotated[
-    Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute; auto takes CUDA where there is one.")
-]
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -27,28 +21,28 @@ def error_line(message: str) -> None:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One object on one line; NaN, which JSON has not, becomes null."""
+    """Print one object on one line; NaN, which JSON has not, becomes null."""
     sys.stdout.write(json.dumps(_finite(value), allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
 def print_line(text: str) -> None:
-    """A line of results for people."""
+    """Print a line of results for people."""
     Console(highlight=False, soft_wrap=True).print(text)
 
 
 def table(*columns: str) -> Table:
-    """An empty table with a line under its head."""
+    """Make an empty table with a line under its head."""
     return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def print_table(rows: Table) -> None:
-    """A table of results for people."""
+    """Print a table of results for people."""
     Console(highlight=False).print(rows)
 
 
 def progress() -> Progress:
-    """A bar on stderr that vanishes when done; nothing where stderr is no terminal."""
+    """Make a bar on stderr that vanishes when done; nothing is shown where stderr is no terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -61,7 +55,7 @@ def progress() -> Progress:
 
 
 def headline(metrics: Mapping[str, float]) -> str:
-    """The main metrics in one line, the first one emphasised."""
+    """Write the main metrics in one line, the first one emphasised."""
     from delineate.metrics import main_metrics
 
     (first, value), *others = main_metrics(metrics).items()
@@ -70,7 +64,7 @@ def headline(metrics: Mapping[str, float]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Shares with four decimals, counts as they are, `–` where a class does not occur."""
+    """Write shares with four decimals, counts as they are, and `–` where a class does not occur."""
     if value is None or value != value:
         return "–"
     return f"{value:,.0f}" if abs(value) > 1 else f"{value:.4f}"

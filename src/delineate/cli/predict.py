@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from delineate.cli.output import AsJson, Device, error_line, print_json, print_line, progress
+from delineate.cli.options import AsJson, Device, MaxCandidates, MaxDetections, NmsIou, Run
+from delineate.cli.output import error_line, print_json, print_line, progress
 
 if TYPE_CHECKING:
     from delineate.deploy import Predicted
@@ -21,33 +22,47 @@ MIN_SCORE = 0.5
 
 
 def predict(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a training run, or a .safetensors file of one.")
-    ],
+    run: Run,
     paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Pictures, and folders of pictures.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("predictions"),
+    out: Annotated[Path, typer.Option(help="Folder to write the results to.")] = Path("predictions"),
     tile: Annotated[
-        int | None, typer.Option(min=1, help="Go through larger pictures in square tiles of this many pixels a side.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Cut pictures that are larger than this many pixels a side into square tiles of that size, and join "
+            "their results. For segmentation systems only.",
+        ),
     ] = None,
-    overlap: Annotated[int, typer.Option(min=0, help="Pixels by which tiles overlap.")] = 64,
+    overlap: Annotated[int, typer.Option(min=0, help="Pixels by which neighbouring tiles overlap.")] = 64,
     min_score: Annotated[
         float | None,
         typer.Option(
             min=0, max=1, help=f"Leave out objects that score less; {MIN_SCORE} if not given. For detectors only."
         ),
     ] = None,
+    nms_iou: NmsIou = None,
+    max_candidates: MaxCandidates = None,
+    max_detections: MaxDetections = None,
     detector: Annotated[
-        Path | None, typer.Option(help="Of a pose regressor: the run that says where bodies are; else one, everywhere.")
+        Path | None,
+        typer.Option(
+            help="For a pose regressor, which takes a picture for one body: the run of a detector that first finds all "
+            "bodies, so that each is cut out and posed by itself. Without it, each whole picture is one body."
+        ),
     ] = None,
-    weights: Annotated[Literal["best", "last"], typer.Option(help="Which weights of the run.")] = "best",
+    weights: Annotated[
+        Literal["best", "last"],
+        typer.Option(help="Use the weights that were best in validation, or those at the end of the training."),
+    ] = "best",
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Find what a run learned to find: pictures with their results go to OUT/overlays, label maps to OUT/label_maps.
+    """Find in pictures what a run learned to find.
 
-    With --json, one object a picture and line is printed, with boxes, names, scores, and where the system gives them
-    masks (COCO RLE) and keypoints; no overlays are drawn. A picture that cannot be read is said and passed over; the
-    exit code is then 2. Earlier results in OUT are not taken for pictures.
+    Pictures with their results drawn on them go to OUT/overlays, label maps to OUT/label_maps. With --json nothing is
+    drawn, and one JSON object a picture is printed, each on a line, with boxes, names, scores, and where the system
+    gives them masks (COCO RLE) and keypoints. A picture that cannot be read is reported and passed over, and the exit
+    code is then 2. Earlier results in OUT are not taken for pictures.
     """
     from delineate.deploy import Predictor, TopDown
     from delineate.deploy.pictures import each_picture
@@ -56,9 +71,8 @@ def predict(
     if detector is not None:
         assert isinstance(predictor, Predictor)
         predictor = TopDown(predictor, Predictor.load(detector, device=device))
-    if min_score is None:
-        scored = isinstance(predictor, TopDown) or (predictor.model.finds_many and not predictor.is_dense)
-        min_score = MIN_SCORE if scored else 0.0
+    if min_score is None and (isinstance(predictor, TopDown) or predictor.system.task.finds_many):
+        min_score = MIN_SCORE
     earlier = [(out / kind).resolve() for kind in ("label_maps", "overlays")]
     files = [file for file in each_picture(paths) if isinstance(file, Path)]
     files = [file for file in files if not any(file.resolve().is_relative_to(results) for results in earlier)]
@@ -72,8 +86,16 @@ def predict(
     names = result_names(paths, files)
     with progress() as bar:
         task = bar.add_task("predicting", total=len(files))
-        size = None if tile is None else (tile, tile)
-        results = predictor.predict(files, min_score=min_score, tile=size, overlap=overlap, unreadable=skip)
+        results = predictor.predict(
+            files,
+            min_score=min_score,
+            nms_iou=nms_iou,
+            max_candidates=max_candidates,
+            max_detections=max_detections,
+            tile=None if tile is None else (tile, tile),
+            overlap=overlap,
+            unreadable=skip,
+        )
         for predicted in results:
             record = _write(predicted, predictor.categories, out, names[predicted.file], overlay=not as_json)
             if as_json:
@@ -89,7 +111,7 @@ def predict(
 
 
 def result_names(paths: Sequence[Path], files: Sequence[Path]) -> dict[str, Path]:
-    """A name for each picture: its path below the folder given, without suffix, numbered where two are alike."""
+    """Name each picture by its path below the folder given, without suffix, numbered where two are alike."""
     folders = [path for path in paths if path.is_dir()]
     names: dict[str, Path] = {}
     numbers: Counter[Path] = Counter()
@@ -105,7 +127,7 @@ def result_names(paths: Sequence[Path], files: Sequence[Path]) -> dict[str, Path
 
 
 def _write(predicted: "Predicted", categories: "Categories", out: Path, name: Path, overlay: bool) -> dict[str, Any]:
-    """Write a picture's results below `out`; its record."""
+    """Write a picture's results below `out`, and return its record."""
     from delineate.data.files import write_label_map
     from delineate.deploy import prediction_record
     from delineate.values import LabelMap

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from delineate.cli.output import AsJson, Device, error_line, print_json, print_line, print_table, progress
+from delineate.cli.options import AsJson, Device
+from delineate.cli.output import error_line, print_json, print_line, print_table, progress
 from delineate.cli.predict import result_names
 from delineate.cli.val import rows_table
 
@@ -25,24 +26,33 @@ def propose(
     ],
     proposer: Annotated[
         Literal["selective_search", "sliding_window", "rpn"] | None,
-        typer.Option(help="Where boxes come from; rpn with --run, else selective_search if not given."),
+        typer.Option(
+            help="How to find boxes: selective_search looks at the picture, sliding_window takes windows everywhere, "
+            "rpn is a network that a run has learned. If not given, rpn with --run, and selective_search without."
+        ),
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="The run whose RPN is asked.")] = None,
-    mode: Annotated[Literal["fast", "quality"], typer.Option(help="Selective search's: fewer or more boxes.")] = "fast",
-    max_proposals: Annotated[int, typer.Option(min=1, help="The most boxes of a picture.")] = 2000,
-    split: Annotated[str | None, typer.Option(help="Measure on this split of an annotated data set.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run of a Faster, Mask or Keypoint R-CNN whose RPN is to propose.")
+    ] = None,
+    mode: Annotated[
+        Literal["fast", "quality"], typer.Option(help="For selective search: fewer boxes, or more.")
+    ] = "fast",
+    max_proposals: Annotated[int, typer.Option(min=1, help="The most boxes for a picture.")] = 2000,
+    split: Annotated[str | None, typer.Option(help="Measure the boxes on this part of an annotated data set.")] = None,
     num_images: Annotated[
-        int | None, typer.Option(min=1, help="Measure on so many pictures of the split, at equal distances.")
+        int | None,
+        typer.Option(min=1, help="Measure on this many pictures, evenly spread over the split; all if not given."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the drawn pictures.")] = Path("proposals"),
+    out: Annotated[Path, typer.Option(help="Folder to write the drawn pictures to.")] = Path("proposals"),
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """See and measure proposals: where a region-based detector would look.
+    """Draw and measure proposals: the boxes that a two-stage detector would look at.
 
-    Each picture is drawn with its 100 likeliest boxes into OUT. With --split, the share of objects that the boxes cover
-    is measured too, and objects are drawn: in green the box that covers it best, in orange one that none covers. With
-    --json one object is printed: what was measured, or without --split one a picture and line with its boxes.
+    Each picture is drawn into OUT with the 100 likeliest boxes. With --split, the share of objects that the boxes cover
+    is measured, too, and the objects are drawn: in green the box that covers an object best, in orange an object that
+    none covers. With --json the measurements are printed as one object, or without --split the boxes, one object and
+    line a picture.
     """
     from delineate.evaluation.proposals import find_proposer
 
@@ -80,18 +90,19 @@ def _measure(
     boxes, targets, seconds = [], [], []
     with progress() as bar:
         each = propose(find, annotated(dataset, count))
-        for number, its in enumerate(bar.track(each, total=count, description="proposing")):
+        for number, proposed in enumerate(bar.track(each, total=count, description="proposing")):
+            assert proposed.target is not None
             if number < NUM_DRAWN:
-                write_picture(out / f"{Path(its.file).stem}.jpg", draw_proposals(its.image, its.boxes, its.target))
-            assert its.target is not None
-            boxes.append(its.boxes)
-            targets.append(its.target)
-            seconds.append(its.seconds)
+                file = out / f"{Path(proposed.file).stem}.jpg"
+                write_picture(file, draw_proposals(proposed.image, proposed.boxes, proposed.target))
+            boxes.append(proposed.boxes)
+            targets.append(proposed.target)
+            seconds.append(proposed.seconds)
     return proposal_quality(boxes, targets, seconds, max_proposals=max_proposals)
 
 
 def _draw_pictures(find: "Propose", pictures: Path, out: Path, as_json: bool) -> None:
-    """Draw the proposals of pictures, saying those that cannot be read."""
+    """Draw the proposals of pictures, and report those that cannot be read."""
     from delineate.deploy.pictures import each_picture, to_image
     from delineate.evaluation.proposals import propose
     from delineate.values import InputError
@@ -115,13 +126,13 @@ def _draw_pictures(find: "Propose", pictures: Path, out: Path, as_json: bool) ->
 
     seconds = []
     with progress() as bar:
-        for its in bar.track(propose(find, readable()), total=len(files), description="proposing"):
-            write_picture(out / f"{names[its.file]}.jpg", draw_proposals(its.image, its.boxes))
-            seconds.append(its.seconds)
+        for each in bar.track(propose(find, readable()), total=len(files), description="proposing"):
+            write_picture(out / f"{names[each.file]}.jpg", draw_proposals(each.image, each.boxes))
+            seconds.append(each.seconds)
             if as_json:
-                height, width = its.image.shape[-2:]
-                record = {"file": its.file, "height": height, "width": width, "boxes": its.boxes.tolist()}
-                print_json({**record, "seconds": its.seconds})
+                height, width = each.image.shape[-2:]
+                record = {"file": each.file, "height": height, "width": width, "boxes": each.boxes.tolist()}
+                print_json({**record, "seconds": each.seconds})
     if not as_json and seconds:
         print_line(
             f"{len(seconds)} pictures, [bold green]{sum(seconds) / len(seconds):.3f} s[/] a picture; "

@@ -11,8 +11,8 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from delineate.cli.click import Context
-from delineate.cli.models import FINDS
-from delineate.cli.output import AsJson, headline, print_json, print_line
+from delineate.cli.options import AsJson, Data
+from delineate.cli.output import headline, print_json, print_line
 
 if TYPE_CHECKING:
     from delineate.training import TrainingResult
@@ -23,7 +23,7 @@ LONGEST_CHOICES = 20
 
 
 class Systems(TyperGroup):
-    """The systems of the catalog as commands, made when asked for: the catalog takes seconds to import."""
+    """The systems of the catalog are commands, made when asked for: the catalog takes seconds to import."""
 
     def list_commands(self, ctx: Context) -> list[str]:  # type: ignore[override]
         from delineate.system.catalog import CATALOG
@@ -31,7 +31,7 @@ class Systems(TyperGroup):
         return list(CATALOG)
 
     def get_command(self, ctx: Context, cmd_name: str) -> Any:  # type: ignore[override]
-        """A command's title alone, which is all that the list of systems needs."""
+        """Make a command with a title alone, which is all that the list of systems needs."""
         return _command(cmd_name, lambda: None)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> Any:  # type: ignore[override]
@@ -47,10 +47,12 @@ train_app = typer.Typer(
 @train_app.callback()
 def train(
     context: Context,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, killed or stopped.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder of a run that was stopped or killed, to continue it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a system on a folder of labelled pictures, or go on with a run.
+    """Train a system on a folder of labelled pictures, or continue a run.
 
     Each system has its own options: `delineate train unet --help`.
     """
@@ -65,25 +67,24 @@ def train(
 
 
 def _command(name: str, function: Callable[..., None]) -> Any:
-    from delineate.system.catalog import find_system
+    from delineate.system.catalog import find_entry
 
-    system = find_system(name)
+    entry = find_entry(name)
     app = typer.Typer(rich_markup_mode="rich", add_completion=False)
-    help_text = f"Train {name}: {system.title}."
-    panel = FINDS[system.task]
-    app.command(name, help=help_text, short_help=system.title, epilog=system.paper, rich_help_panel=panel)(function)
+    help_text, panel = f"Train {name}: {entry.title}.", entry.task.title
+    app.command(name, help=help_text, short_help=entry.title, epilog=entry.paper, rich_help_panel=panel)(function)
     return typer.main.get_command(app)
 
 
 def train_command(name: str) -> Callable[..., None]:
-    """The function behind `delineate train NAME`, whose signature typer reads."""
-    from delineate.system.catalog import find_system, options
+    """Make the function behind `delineate train NAME`, whose signature typer reads."""
+    from delineate.system.catalog import find_entry, options
     from delineate.training import TrainingSettings
     from delineate.training import train as train_run
 
     own = {option: _own_option(name, parameter) for option, parameter in options(name).items()}
     fields = {field: info for field, info in TrainingSettings.model_fields.items() if field not in NOT_OPTIONS}
-    recipe = find_system(name).recipe
+    recipe = find_entry(name).recipe
     assert not set(own) & set(fields), f"{name} and TrainingSettings share options"
 
     def train_system(context: Context, data: Path, as_json: bool, **values: Any) -> None:
@@ -98,10 +99,9 @@ def train_command(name: str) -> Callable[..., None]:
         settings |= {field: None for field in fields if values.get(f"no_{field}")}
         _report(train_run(TrainingSettings(model=name, data=data, arguments=arguments, **settings)), as_json)
 
-    data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder (or COCO .json) of labelled pictures.")]
     parameters = [
         _parameter("context", Context, inspect.Parameter.empty),
-        _parameter("data", data, inspect.Parameter.empty),
+        _parameter("data", Data, inspect.Parameter.empty),
         *own.values(),
         *(
             parameter
@@ -116,7 +116,7 @@ def train_command(name: str) -> Callable[..., None]:
 
 
 def _own_option(system: str, parameter: inspect.Parameter) -> inspect.Parameter:
-    """A preset's argument as an option; its help is the `Doc` in its annotation."""
+    """Make a preset's argument an option; the help is the `Doc` in the annotation."""
     annotation, help_text = parameter.annotation, None
     if get_origin(annotation) is Annotated:
         annotation, *notes = get_args(annotation)
@@ -130,14 +130,14 @@ def _own_option(system: str, parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def _settings_options(name: str, info: Any, default: Any) -> list[inspect.Parameter]:
-    """A field of `TrainingSettings` as an option; one that can be off but is not by default has a `--no-` form too."""
+    """Make a field of `TrainingSettings` an option; one that can be off, but is not, has a `--no-` form too."""
     flag = "--" + name.replace("_", "-")
     panel = info.json_schema_extra["panel"]
     names = (flag, f"--no-{flag[2:]}") if default is True else (flag,)
     option = typer.Option("/".join(names), help=info.description, rich_help_panel=panel)
     options = [_parameter(name, Annotated[info.annotation, option], default)]
     if info.default is not None and types.NoneType in get_args(info.annotation):
-        off = typer.Option(f"--no-{flag[2:]}", help=f"Do without {flag}.", rich_help_panel=panel)
+        off = typer.Option(f"--no-{flag[2:]}", help=f"Train without {flag}.", rich_help_panel=panel)
         options.append(_parameter(f"no_{name}", Annotated[bool, off], False))
     return options
 

@@ -3,89 +3,116 @@
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from delineate.cli.output import AsJson, Device, headline, number, print_json, print_line, print_table, progress, table
-from delineate.evaluation.report import Measured, by_shape, run_report
+from delineate.cli.options import AsJson, Data, Device, Format, MaxCandidates, MaxDetections, NmsIou, Run
+from delineate.cli.output import headline, number, print_json, print_line, print_table, progress, table
 
 if TYPE_CHECKING:
-    from delineate.training import Evaluation
+    from delineate.evaluation import Evaluation
+    from delineate.system.system import System
 
 
 def val(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a training run, or a .safetensors file of one.")
-    ],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder (or COCO .json) of labelled pictures.")],
-    split: Annotated[str, typer.Option(help="Split to measure on.")] = "val",
-    data_format: Annotated[
-        str | None, typer.Option("--format", help="Layout of the data; found out if not given.")
+    run: Run,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Part of the data set to measure on.")] = "val",
+    data_format: Format = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Measure only objects that score more than this; a high value lowers average precision. If not given, "
+            "the system's own value, usually 0.05 or less.",
+        ),
     ] = None,
+    nms_iou: NmsIou = None,
+    max_candidates: MaxCandidates = None,
+    max_detections: MaxDetections = None,
     protocol: Annotated[
         Literal["coco", "voc"],
-        typer.Option(help="Rules for detections; voc adds VOC2007's and VOC2010's average precision to COCO's."),
+        typer.Option(
+            help="How detections are measured: by COCO's rules, or with voc also by those of PASCAL VOC 2007 and 2010."
+        ),
     ] = "coco",
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Write a report with figures and pictures to this file.")
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Also write a report with figures and pictures to this file."),
     ] = None,
     device: Device = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=0, help="How many processes read pictures; 0 reads them in this one.")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Measure a run's best weights on a split of a data set, at the original size of every picture."""
-    from delineate.deploy import Predictor
-    from delineate.system.checkpoint import find_checkpoint, read_facts
-    from delineate.training import evaluate_run
-    from delineate.training.data import read_split
+    from delineate.evaluation import evaluate, evaluation_data
+    from delineate.evaluation.report import Measured, run_report
+    from delineate.io.machine import find_device
+    from delineate.io.runs import find_checkpoint
+    from delineate.system.system import System
+    from delineate.training import Run as RunFolder
+    from delineate.training import curves
     from delineate.viz import write_report
 
     file = find_checkpoint(run)
-    _check(read_facts(file)["system"], protocol, report)
+    others = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
+    system = System.load(file, find_device(device)).with_thresholds(score=min_score, **others)
+    _check(system, protocol, report)
+    dataset = evaluation_data(system, data, split, format=data_format)
     with progress() as bar:
-        evaluation = evaluate_run(
-            file,
-            data,
-            split,
-            format=data_format,
-            device=device,
+        evaluation = evaluate(
+            system,
+            dataset,
             num_workers=workers,
             watch=lambda batches: bar.track(batches, description="measuring"),
         )
     if protocol == "voc":
         evaluation = _with_voc(evaluation)
     if report is not None:
-        measured = Measured(
-            evaluation=evaluation,
-            dataset=read_split(data, split, evaluation.task, data_format),
-            predictor=Predictor.load(file, device=device),
+        measured = Measured(evaluation=evaluation, dataset=dataset, system=system)
+        options = _options(split=split, protocol=protocol, min_score=min_score, **others, report=report)
+        page = run_report(
+            measured,
+            file=file,
+            data=f"{data}, split {split}",
+            command=shlex.join(["delineate", "val", str(run), str(data), *options]),
+            history=curves(RunFolder(file.parent).read_metrics()),
         )
-        options = ["--split", split, "--protocol", protocol, "--report", str(report)]
-        command = shlex.join(["delineate", "val", str(run), str(data), *options])
-        write_report(report, run_report(file, measured, f"{data}, split {split}", command))
+        write_report(report, page)
     if as_json:
-        found = {name: getattr(evaluation, name) for name in ("metrics", "protocol", "num_images")}
-        print_json(found if report is None else {**found, "report": str(report)})
+        results = {name: getattr(evaluation, name) for name in ("metrics", "protocol", "num_images")}
+        print_json(results if report is None else {**results, "report": str(report)})
         return
     _print(evaluation)
     if report is not None:
         print_line(f"open [bold]{escape(str(report))}[/]")
 
 
+def _options(**values: Any) -> list[str]:
+    """Write options as words of a command, but for those that were not given."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
 def _print(evaluation: "Evaluation") -> None:
-    """The classes, the shapes where there are several, and the line that counts."""
-    print_table(rows_table("joint" if evaluation.task == "joints" else "class", evaluation.per_class))
+    """Print the classes, the shapes where the system gives several, and the line that counts."""
+    from delineate.metrics import by_content
+
+    print_table(rows_table("joint" if evaluation.task.rows == "keypoint_names" else "class", evaluation.per_class))
     if evaluation.objects is not None:
-        print_table(rows_table("", by_shape(evaluation.metrics)))
+        print_table(rows_table("", by_content(evaluation.metrics)))
     print_line(headline(evaluation.metrics))
     print_line(f"[dim]{evaluation.num_images} pictures; {evaluation.protocol}[/]")
 
 
 def rows_table(kind: str, rows_of: Mapping[str, Mapping[str, float]]) -> Table:
-    """A row a class (or what else `kind` says), a column a metric."""
+    """Make a table with a row a class (or what else `kind` says), and a column a metric."""
     columns = list(dict.fromkeys(name for metrics in rows_of.values() for name in metrics))
     rows = table(kind, *columns)
     for column in rows.columns[1:]:
@@ -95,15 +122,14 @@ def rows_table(kind: str, rows_of: Mapping[str, Mapping[str, float]]) -> Table:
     return rows
 
 
-def _check(system: str, protocol: str, report: Path | None) -> None:
-    """Say before measuring, which takes long, what would be wrong after it."""
-    from delineate.system.catalog import find_system
+def _check(system: "System", protocol: str, report: Path | None) -> None:
+    """Raise `InputError` before measuring, which takes long, for what would be wrong after it."""
     from delineate.values import InputError
 
-    given = {"segment": "label maps", "localize": "one object a picture", "joints": "joints"}
-    task = find_system(system).task
-    if protocol == "voc" and task in given:
-        raise InputError(f"protocol: voc measures detections, and {system} gives {given[task]}; leave it out")
+    if protocol == "voc" and not system.task.finds_many:
+        raise InputError(
+            f"protocol: voc measures detections, and {system.name} finds {system.task.finds}; leave it out"
+        )
     if report is not None and report.is_dir():
         raise InputError(f"report: {report} is a folder; name a file, such as {report / 'report.html'}")
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
@@ -111,7 +137,7 @@ def _check(system: str, protocol: str, report: Path | None) -> None:
 
 
 def _with_voc(evaluation: "Evaluation") -> "Evaluation":
-    """The evaluation with VOC's figures of boxes behind COCO's."""
+    """Add VOC's figures of boxes behind COCO's."""
     from dataclasses import replace
 
     from delineate.metrics import VOC_PROTOCOL, voc_metrics

@@ -1,11 +1,12 @@
 """Pictures with what is known of them: read, written, converted, made, augmented and loaded."""
 
-from delineate.data.dataset import Content, Dataset
-from delineate.data.formats import FORMATS, Format, convert, read_dataset, splits
+from delineate.data.dataset import Dataset
+from delineate.data.formats import FORMATS, Format, convert, read_dataset
 from delineate.data.images import from_pil, image_size, read_image, read_label_map
 from delineate.data.loading import Batch, evaluation_loader, training_loader
 from delineate.data.synthetic import Synthetic, synthesise
 from delineate.data.transforms import Augmentation, evaluation_transform, training_transform
+from delineate.values import Content
 
 __all__ = [
     "FORMATS",
@@ -23,7 +24,6 @@ __all__ = [
     "read_dataset",
     "read_image",
     "read_label_map",
-    "splits",
     "synthesise",
     "training_loader",
     "training_transform",

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
-from delineate.data.images import image_size
 from delineate.data.preprocess import Preprocess
+from delineate.data.statistics import object_sizes
 from delineate.ops.anchors import cluster_shapes, shape_iou
 from delineate.values import InputError
 
@@ -41,26 +41,9 @@ def find_anchors(
     """
     sizes = object_sizes(dataset, preprocess, skip_unreadable=skip_unreadable)
     try:
-        found = cluster_shapes(sizes, count, seed=seed)
+        anchors = cluster_shapes(sizes, count, seed=seed)
     except ValueError as error:
         raise InputError(f"anchors: {error}; the {len(dataset)} pictures hold {len(sizes)} objects") from None
-    iou, nearest = shape_iou(sizes, found).max(1)
+    iou, nearest = shape_iou(sizes, anchors).max(1)
     shares = torch.bincount(nearest, minlength=count) / len(sizes)
-    return Anchors(sizes=found, shares=shares, mean_iou=float(iou.mean()), num_objects=len(sizes))
-
-
-def object_sizes(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> Float[Tensor, "n 2"]:
-    """The `(width, height)` of all objects in the resized pictures, of which the headers alone are read."""
-    sizes = [torch.zeros(0, 2)]
-    for index, file in enumerate(dataset.files):
-        try:
-            before = image_size(file)
-            target = dataset.target(index, before)
-        except InputError:
-            if not skip_unreadable:
-                raise
-            continue
-        after = preprocess.resized(before)
-        boxes = target.boxes[~target.ignored]
-        sizes.append((boxes[:, 2:] - boxes[:, :2]) * torch.tensor([after[1] / before[1], after[0] / before[0]]))
-    return torch.cat(sizes)
+    return Anchors(sizes=anchors, shares=shares, mean_iou=float(iou.mean()), num_objects=len(sizes))

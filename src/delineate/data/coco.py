@@ -7,10 +7,10 @@ from pathlib import Path
 from delineate.data import coco_json
 from delineate.data.coco_json import Row
 from delineate.data.coco_writing import write
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.images import image_size
 from delineate.ops.masks import paint_label_map
-from delineate.values import IGNORE, InputError, Target
+from delineate.values import IGNORE, Content, InputError, Target
 
 __all__ = ["Coco", "read", "recognises", "splits", "write"]
 
@@ -30,7 +30,7 @@ def splits(root: Path) -> list[str]:
     return sorted(_sources(root))
 
 
-def read(root: Path, split: str) -> Dataset:
+def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
     """The data set of one split; annotations of `instances_X` and `person_keypoints_X` are merged by their id.
 
     Labels follow the category ids' order. Raises `InputError` naming the file and the annotation or picture.
@@ -43,7 +43,8 @@ def read(root: Path, split: str) -> Dataset:
     files = _picture_files(root, split, images, source)
     sizes = [_size(image, file) for image, file in zip(images, files, strict=True)]
     objects = coco_json.objects(document, sizes, source)
-    return Coco(files=files, sizes=sizes, source=source, problems=[*problems, *objects.problems], objects=objects)
+    problems += objects.problems
+    return Coco(needs=needs, files=files, sizes=sizes, source=source, problems=problems, objects=objects)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,9 +52,10 @@ class Coco(Dataset):
     """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`.
 
     Masks are decoded when asked for. Label maps are painted from them, smaller objects over larger ones: crowds are
-    ignored, and what no object covers is background.
+    ignored, and what no object covers is background. Targets without masks have the areas that the file gives.
     """
 
+    needs: frozenset[Content]
     files: Sequence[Path]
     sizes: Sequence[tuple[int, int]]
     source: Path
@@ -69,25 +71,28 @@ class Coco(Dataset):
             raise InputError(
                 f"{self.files[index]}: its (height, width) is {image_size}, {self.source} says {self.sizes[index]}"
             )
-        objects = self.objects
+        objects, gives = self.objects, self.gives
         here = slice(objects.starts[index], objects.starts[index + 1])
         labels, crowd = objects.labels[here].clone(), objects.crowd[here].clone()
         masks = label_map = keypoints = visibility = None
-        if "masks" in self.contents:
+        if gives & {"masks", "label_map"}:
             masks = objects.masks(range(here.start, here.stop), image_size, self.source)
-        if masks is not None and "label_map" in self.contents:
+        if masks is not None and "label_map" in gives:
             label_map = paint_label_map(masks, labels.masked_fill(crowd, IGNORE), self.categories.num_classes)
-        if objects.keypoints is not None:
+        if gives <= {"label_map"}:
+            return Target(image_size=image_size, label_map=label_map)
+        if objects.keypoints is not None and "keypoints" in gives:
             keypoints, visibility = objects.keypoints[here, :, :2].clone(), objects.keypoints[here, :, 2].long()
         return Target(
             image_size=image_size,
             boxes=objects.boxes[here].clone(),
             labels=labels,
-            masks=masks,
+            masks=masks if "masks" in gives else None,
             keypoints=keypoints,
             visibility=visibility,
             crowd=crowd,
             difficult=objects.difficult[here].clone(),
+            areas=objects.areas[here].clone() if "masks" in self.contents - gives else None,
             label_map=label_map,
         )
 

@@ -14,9 +14,8 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from delineate.data.dataset import Content
 from delineate.ops.masks import RLE, decode_rle
-from delineate.values import IGNORE, Categories, InputError
+from delineate.values import IGNORE, Categories, Content, InputError
 from delineate.values.categories import BACKGROUND
 
 Row = dict[str, Any]
@@ -42,6 +41,7 @@ class Objects:
     labels: Int64[Tensor, " n"]
     crowd: Bool[Tensor, " n"]
     difficult: Bool[Tensor, " n"]
+    areas: Float[Tensor, " n"]
     keypoints: Float[Tensor, "n k 3"] | None
 
     def masks(self, rows: range, image_size: tuple[int, int], source: Path) -> Bool[Tensor, "n h w"]:
@@ -143,7 +143,7 @@ def objects(document: Document, sizes: Sequence[tuple[int, int]], source: Path) 
     }
     return Objects(
         categories=categories,
-        contents=frozenset(content for content, there in contents.items() if there),
+        contents=frozenset(content for content, given in contents.items() if given),
         problems=problems,
         starts=np.searchsorted(picture[order], np.arange(len(sizes) + 1)).tolist(),
         ids=[row["id"] for row in rows],
@@ -152,6 +152,7 @@ def objects(document: Document, sizes: Sequence[tuple[int, int]], source: Path) 
         labels=torch.tensor(_positions(rows, "category_id", labels, source), dtype=torch.int64),
         crowd=torch.tensor([bool(row.get("iscrowd")) for row in rows], dtype=torch.bool),
         difficult=torch.tensor([bool(row.get("ignore")) for row in rows], dtype=torch.bool),
+        areas=_areas(rows, boxes[order]),
         keypoints=keypoints,
     )
 
@@ -186,6 +187,13 @@ def _boxes(rows: Sequence[Row], sizes: NDArray[np.float64], source: Path) -> NDA
     corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
     clipped: NDArray[np.float32] = np.clip(corners, 0, np.tile(sizes[:, ::-1], 2)).astype(np.float32)
     return clipped
+
+
+def _areas(rows: Sequence[Row], boxes: NDArray[np.float32]) -> Float[Tensor, " n"]:
+    """The `area` of every annotation in square pixels, that of the box where it has none."""
+    pairs = zip((row.get("area") for row in rows), (boxes[:, 2:] - boxes[:, :2]).prod(1).tolist(), strict=True)
+    areas = [area if isinstance(area, int | float) and area > 0 else of_box for area, of_box in pairs]
+    return torch.tensor(areas, dtype=torch.float64)
 
 
 def _keypoints(rows: Sequence[Row], num_keypoints: int, source: Path) -> Float[Tensor, "n k 3"] | None:

@@ -3,27 +3,33 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from torch.utils.data import Dataset as TorchDataset
 
 from delineate.data.images import read_image
-from delineate.values import Categories, Sample, Target
+from delineate.values import Categories, Content, Sample, Target
 
-Content = Literal["boxes", "masks", "keypoints", "label_map"]
+EVERYTHING: frozenset[Content] = frozenset({"boxes", "masks", "keypoints", "label_map"})
 
 
 class Dataset(TorchDataset[Sample], ABC):
     """A sequence of annotated pictures.
 
-    `categories` names the classes, `contents` says which annotations the data set has, `files` are the pictures, and
-    `problems` are the lines a reader has to say: what it left out of the files, and why.
+    `categories` names the classes, `contents` says which annotations the data set has, and `needs` which of them are
+    asked for: no others are decoded. `files` are the pictures, and `problems` are the lines a reader has to say: what
+    it left out of the files, and why.
     """
 
     categories: Categories
     contents: frozenset[Content]
+    needs: frozenset[Content] = EVERYTHING
     files: Sequence[Path]
     problems: Sequence[str] = ()
+
+    @property
+    def gives(self) -> frozenset[Content]:
+        """The annotations that targets hold: those that are in the files and asked for."""
+        return self.contents & self.needs
 
     @abstractmethod
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
@@ -36,3 +42,16 @@ class Dataset(TorchDataset[Sample], ABC):
         image = read_image(self.files[index])
         height, width = image.shape[-2:]
         return Sample(image=image, target=self.target(index, (height, width)), file=str(self.files[index]))
+
+
+class View(Dataset):
+    """A data set made of another one, `whole`, whose names and annotations it has."""
+
+    def __init__(self, whole: Dataset) -> None:
+        self.whole = whole
+        self.categories, self.contents, self.needs = whole.categories, whole.contents, whole.needs
+        self.problems: Sequence[str] = whole.problems
+        self.files: Sequence[Path] = whole.files
+
+    def target(self, index: int, image_size: tuple[int, int]) -> Target:
+        return self.whole.target(index, image_size)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from delineate.data import coco, mask_folder, voc, yolo
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.files import check_new
-from delineate.values import InputError
+from delineate.values import Content, InputError
 
 
 @runtime_checkable
@@ -21,8 +21,8 @@ class Format(Protocol):
     def splits(self, root: Path, /) -> list[str]:
         """The names of the parts that a recognised folder has."""
 
-    def read(self, root: Path, split: str, /) -> Dataset:
-        """One of these parts; pictures are decoded when asked for."""
+    def read(self, root: Path, split: str, needs: frozenset[Content] = EVERYTHING, /) -> Dataset:
+        """One of these parts; pictures, and those annotations that are needed, are decoded when asked for."""
 
     def write(self, dataset: Dataset, root: Path, split: str, /) -> list[str]:
         """Write one part; gives the lines that say what the format could not hold."""
@@ -38,16 +38,22 @@ LAYOUTS: Mapping[str, str] = {
 }
 
 
-def read_dataset(root: str | Path, split: str, format: str | None = None) -> Dataset:  # noqa: A002
+def read_dataset(
+    root: str | Path,
+    split: str,
+    format: str | None = None,  # noqa: A002
+    needs: frozenset[Content] | None = None,
+) -> Dataset:
     """One split of the data set in a folder (for COCO also a JSON file), whose format is recognised or given.
 
-    Raises `InputError` that says what was looked for and what is there.
+    Targets hold what of `needs` the data set has, or all of it. Raises `InputError` that says what was looked for and
+    what is there.
     """
     root = Path(root)
-    there = splits(root, format)
-    if split not in there:
-        raise InputError(f"{root}: there is no split {split!r}; there are: {', '.join(there)}")
-    return _format(root, format).read(root, split)
+    names = splits(root, format)
+    if split not in names:
+        raise InputError(f"{root}: there is no split {split!r}; there are: {', '.join(names)}")
+    return _format(root, format).read(root, split, EVERYTHING if needs is None else needs)
 
 
 def splits(root: str | Path, format: str | None = None) -> list[str]:  # noqa: A002
@@ -76,12 +82,12 @@ def _format(root: Path, name: str | None) -> Format:
     if not root.exists():
         raise InputError(f"{root}: there is no such folder")
     candidates = list(FORMATS) if name is None else [name]
-    found = [candidate for candidate in candidates if _named(candidate).recognises(root)]
-    if len(found) > 1:
-        raise InputError(f"{root}: looks like {' and '.join(found)}; say which format it is")
-    if not found:
+    recognised = [candidate for candidate in candidates if _named(candidate).recognises(root)]
+    if len(recognised) > 1:
+        raise InputError(f"{root}: looks like {' and '.join(recognised)}; say which format it is")
+    if not recognised:
         raise InputError(_unknown(root, candidates))
-    return FORMATS[found[0]]
+    return FORMATS[recognised[0]]
 
 
 def _named(name: str) -> Format:
@@ -99,5 +105,5 @@ def _unknown(root: Path, candidates: list[str]) -> str:
     names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
     if not names:
         return f"{root}: the folder is empty; looked for {looked}"
-    there = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"{root}: no format is recognised; looked for {looked}; there is {there}"
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"{root}: no format is recognised; looked for {looked}; there is {shown}"

@@ -51,7 +51,11 @@ def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
 
 
 def from_pil(picture: Image.Image, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
-    """What `read_image` gives for the file that `picture` was opened from; `name` stands in the errors."""
+    """What `read_image` gives for the file that `picture` was opened from; `name` stands in the errors.
+
+    Raises `InputError` as `read_image` does; a picture larger than `MAX_PIXELS` is refused before it is decoded.
+    """
+    _check_pixels(picture, name)
     return _pixels(ImageOps.exif_transpose(picture), 1, name)
 
 
@@ -63,8 +67,8 @@ def read_label_map(path: Path) -> Int64[Tensor, "h w"]:
     """
     with _opened(path) as (picture, orientation):
         if picture.format == "JPEG" or picture.mode not in LABEL_MAP_MODES:
-            found = f"{picture.format} of mode {picture.mode}"
-            raise InputError(f"{path}: a label map is a PNG with one class value a pixel; this is a {found}")
+            kind = f"{picture.format} of mode {picture.mode}"
+            raise InputError(f"{path}: a label map is a PNG with one class value a pixel; this is a {kind}")
         return torch.from_numpy(np.array(_turned(picture, orientation)).astype(np.int64))
 
 
@@ -86,8 +90,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
     try:
         picture, orientation = _header(path)
         with picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise InputError(_too_large(path))
+            _check_pixels(picture, path)
             yield picture, orientation
     except InputError:
         raise
@@ -145,5 +148,10 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _too_large(path: Path) -> str:
-    return f"{path}: the file claims more than {MAX_PIXELS} pixels; cut the picture into tiles"
+def _check_pixels(picture: Image.Image, name: str | Path) -> None:
+    if picture.width * picture.height > MAX_PIXELS:
+        raise InputError(_too_large(name))
+
+
+def _too_large(name: str | Path) -> str:
+    return f"{name}: the file claims more than {MAX_PIXELS} pixels; cut the picture into tiles"

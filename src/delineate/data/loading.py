@@ -39,11 +39,11 @@ class Batch:
         return self._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        def moved(target: Target) -> Target:
+        def each(target: Target) -> Target:
             tensors = {name: change(value) for name, value in vars(target).items() if isinstance(value, Tensor)}
             return changed(target, **tensors)
 
-        return replace(self, images=change(self.images), targets=tuple(moved(target) for target in self.targets))
+        return replace(self, images=change(self.images), targets=tuple(each(target) for target in self.targets))
 
     def __getstate__(self) -> dict[str, Any]:
         """Between processes label maps are one tensor of bytes, which is an eighth to copy."""

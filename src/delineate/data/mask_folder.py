@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from delineate.data.dataset import Content, Dataset
+from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.files import read_text, store_pictures, write_label_map, write_text
 from delineate.data.images import pictures_in
 from delineate.data.label_values import IDS, TRAIN_IDS, LabelValues, from_ade_table, from_cityscapes, from_class_list
-from delineate.values import Categories, InputError, Target
+from delineate.values import Categories, Content, InputError, Target
 
 PLACES = (("images", "labels"), ("images", "annotations"), ("leftImg8bit", "gtFine"))
 
@@ -30,7 +30,7 @@ def splits(root: Path) -> list[str]:
     return sorted(pictures & labels) or [WITHOUT_SPLITS]
 
 
-def read(root: Path, split: str) -> Dataset:
+def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
     """The data set of one split; raises `InputError` naming a picture without a label map."""
     inner = "." if splits(root) == [WITHOUT_SPLITS] else split
     pictures, labels = (place / inner for place in _places(root))
@@ -49,6 +49,7 @@ def read(root: Path, split: str) -> Dataset:
             )
     unused = [path for key, path in label_files.items() if key not in files]
     return MaskFolder(
+        needs=needs,
         files=list(files.values()),
         label_files=[label_files[key] for key in files],
         values=_values(root, suffix),
@@ -86,6 +87,7 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
 class MaskFolder(Dataset):
     """Pictures with a label map each and no objects."""
 
+    needs: frozenset[Content]
     files: Sequence[Path]
     label_files: Sequence[Path]
     values: LabelValues
@@ -96,6 +98,8 @@ class MaskFolder(Dataset):
         self.contents: frozenset[Content] = frozenset({"label_map"})
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
+        if not self.gives:
+            return Target(image_size=image_size)
         label_map = self.values.read(self.label_files[index])
         if tuple(label_map.shape) != image_size:
             raise InputError(

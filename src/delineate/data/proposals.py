@@ -2,23 +2,42 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import Dataset, View
 from delineate.data.transforms import changed
 from delineate.io.files import written_beside
-from delineate.values import Sample, Target
+from delineate.values import Sample
 
 Find = Callable[[UInt8[Tensor, "3 h w"]], Float[Tensor, "p 4"]]
 
 
-class WithProposals(Dataset):
+@runtime_checkable
+class Search(Protocol):
+    """A proposer that looks at pixels, or at the size alone, before the network runs.
+
+    `settings` tell its proposals from others'. Those that can be `kept` do not depend on the size that a picture is
+    resized to; they are found once and kept on disk.
+    """
+
+    @property
+    def settings(self) -> str: ...
+
+    @property
+    def kept(self) -> bool: ...
+
+    def boxes(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
+        """The boxes of one RGB picture that may hold an object, the likeliest first, on the CPU."""
+
+
+class WithProposals(View):
     """A data set whose targets have the proposals that `find` gives for the whole picture.
 
     They are kept in files under `folder`, named by the picture's content and by `settings`, which tells proposers
@@ -26,12 +45,8 @@ class WithProposals(Dataset):
     """
 
     def __init__(self, whole: Dataset, find: Find, *, settings: str, folder: Path | None) -> None:
-        self.whole, self.find, self.settings, self.folder = whole, find, settings, folder
-        self.categories, self.contents, self.problems = whole.categories, whole.contents, whole.problems
-        self.files: Sequence[Path] = whole.files
-
-    def target(self, index: int, image_size: tuple[int, int]) -> Target:
-        return self.whole.target(index, image_size)
+        super().__init__(whole)
+        self.find, self.settings, self.folder = find, settings, folder
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.whole[index]
@@ -45,10 +60,17 @@ class WithProposals(Dataset):
         kept = self.folder / f"{_key(file, self.settings)}.npy"
         if kept.is_file():
             return torch.from_numpy(np.load(kept, allow_pickle=False))
-        found = self.find(image)
+        boxes = self.find(image)
         with written_beside(kept) as beside, beside.open("wb") as opened:
-            np.save(opened, found.numpy(), allow_pickle=False)
-        return found
+            np.save(opened, boxes.numpy(), allow_pickle=False)
+        return boxes
+
+
+def with_proposals(dataset: Dataset, search: Search | None, root: Path) -> Dataset:
+    """The data set at `root` with the proposals of a search, where it keeps any; else as it is."""
+    if search is None or not search.kept:
+        return dataset
+    return WithProposals(dataset, search.boxes, settings=search.settings, folder=proposals_folder(root))
 
 
 def proposals_folder(data: Path) -> Path | None:

@@ -5,7 +5,6 @@ and label maps sampled at the centres of pixels, is why geometry is written here
 mirror keypoints to W - 1 - x and sample masks at the corners of pixels.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -114,8 +113,8 @@ def zoomed_out(sample: Sample) -> Sample:
     factor = _uniform(1.0, 4.0)
     height, width = (round(side * factor) for side in sample.target.image_size)
     top, left = (
-        int(torch.randint(side - its + 1, ()))
-        for side, its in zip((height, width), sample.target.image_size, strict=True)
+        int(torch.randint(side - inner + 1, ()))
+        for side, inner in zip((height, width), sample.target.image_size, strict=True)
     )
     return pad(sample, (height, width), (top, left))
 
@@ -128,10 +127,10 @@ def overlapping_crop(sample: Sample, size: tuple[int, int]) -> Sample:
     target = sample.target
     if len(target):
         boxes = tv_tensors.BoundingBoxes(target.boxes, format="XYXY", canvas_size=target.image_size)
-        found = v2.RandomIoUCrop().make_params([tv_tensors.Image(sample.image), boxes])
-        if found:
-            window = (found["top"], found["left"], found["height"], found["width"])
-            inside = replace(sample, target=target[found["is_within_crop_area"]])
+        drawn = v2.RandomIoUCrop().make_params([tv_tensors.Image(sample.image), boxes])
+        if drawn:
+            window = (drawn["top"], drawn["left"], drawn["height"], drawn["width"])
+            inside = replace(sample, target=target[drawn["is_within_crop_area"]])
             return resized_crop(inside, window, size)
     return resized_crop(sample, (0, 0, *target.image_size), size)
 
@@ -251,9 +250,13 @@ def pad(sample: Sample, size: tuple[int, int], place: tuple[int, int] = (0, 0)) 
     return replace(sample, image=image, target=padded)
 
 
+class Moved(Target):
+    """A target that follows from a checked one, and is not checked again: the checks cost as much as the moving."""
+
+    def __post_init__(self, categories: Categories | None) -> None:
+        pass
+
+
 def changed(target: Target, **fields: Any) -> Target:
-    """A copy with other values, not checked again: they follow from checked ones, and the checks cost as much."""
-    other = copy.copy(target)
-    for name, value in fields.items():
-        object.__setattr__(other, name, value)
-    return other
+    """The target with other values, as they are after the picture was moved."""
+    return Moved(**{**vars(target), **fields})

@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from delineate.data import voc_files
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.images import image_size as size_of
 from delineate.data.images import pictures_in, read_label_map
 from delineate.data.voc_files import Object
 from delineate.data.voc_writing import write
-from delineate.values import IGNORE, Categories, InputError, Target
+from delineate.values import IGNORE, Categories, Content, InputError, Target
 from delineate.values.categories import BACKGROUND
 
 __all__ = ["Voc", "read", "recognises", "splits", "write"]
@@ -31,7 +31,7 @@ def splits(root: Path) -> list[str]:
     return list(voc_files.lists(voc_files.home(root))) or ["all"]
 
 
-def read(root: Path, split: str) -> Dataset:
+def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
     """The data set of one split.
 
     The classes are those of `classes.txt` or `labels.txt`; else VOC's twenty where all objects are of those; else the
@@ -51,7 +51,7 @@ def read(root: Path, split: str) -> Dataset:
     else:
         annotated = {path.stem for folder in ("Annotations", "SegmentationClass") for path in (home / folder).glob("*")}
         stems = sorted(annotated & pictures.keys())
-    return Voc(home=home, files=[pictures[stem] for stem in stems])
+    return Voc(needs=needs, home=home, files=[pictures[stem] for stem in stems])
 
 
 @dataclass(kw_only=True)
@@ -61,6 +61,7 @@ class Voc(Dataset):
     `problems` are the objects that are left out because they have no area; to know them, all XML files are read.
     """
 
+    needs: frozenset[Content]
     home: Path
     files: Sequence[Path]
 
@@ -78,13 +79,13 @@ class Voc(Dataset):
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         stem = self.files[index].stem
-        objects = voc_files.objects(self._xml(stem)) if "boxes" in self.contents else []
+        objects = voc_files.objects(self._xml(stem)) if self.gives & {"boxes", "masks"} else []
         boxes = _boxes(objects, image_size)
         kept = voc_files.with_area(boxes)
         masks = label_map = None
-        if "masks" in self.contents:
+        if "masks" in self.gives:
             masks = self._masks(stem, len(objects), image_size)[kept]
-        if "label_map" in self.contents:
+        if "label_map" in self.gives:
             label_map = self._label_map(stem, image_size)
         return Target(
             image_size=image_size,

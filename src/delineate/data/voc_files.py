@@ -8,9 +8,8 @@ from xml.etree import ElementTree
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from delineate.data.dataset import Content
 from delineate.data.files import read_text
-from delineate.values import InputError
+from delineate.values import Content, InputError
 from delineate.values.categories import BACKGROUND
 
 VOC_NAMES = (
@@ -44,25 +43,25 @@ def homes(root: Path) -> list[Path]:
 
 def home(root: Path) -> Path:
     """The one VOC folder at `root` or within it; raises `InputError` where there is none or several."""
-    there = homes(root)
-    if not there:
+    inside = homes(root)
+    if not inside:
         raise InputError(f"{root}: no JPEGImages folder with Annotations or SegmentationClass beside it")
-    if len(there) > 1:
-        raise InputError(f"{root}: holds {', '.join(home.name for home in there)}; give the path of one of them")
-    return there[0]
+    if len(inside) > 1:
+        raise InputError(f"{root}: holds {', '.join(home.name for home in inside)}; give the path of one of them")
+    return inside[0]
 
 
 def lists(home: Path) -> dict[str, Path]:
     """The file of each split."""
-    found = {
+    by_split = {
         path.stem: path for path in sorted((home / "ImageSets" / "Main").glob("*.txt")) if not _is_of_a_class(path)
     }
     for path in sorted((home / "ImageSets" / "Segmentation").glob("*.txt")):
-        if path.stem not in found:
-            found[path.stem] = path
-        elif entries(path) != entries(found[path.stem]):
-            found[SEGMENTATION + path.stem] = path
-    return found
+        if path.stem not in by_split:
+            by_split[path.stem] = path
+        elif entries(path) != entries(by_split[path.stem]):
+            by_split[SEGMENTATION + path.stem] = path
+    return by_split
 
 
 def _is_of_a_class(path: Path) -> bool:
@@ -92,12 +91,12 @@ def contents(home: Path, stems: Sequence[str]) -> tuple[frozenset[Content], list
         ("label_map", "SegmentationClass", ".png"),
     )
     for content, folder, suffix in kinds:
-        there = {path.stem for path in (home / folder).glob(f"*{suffix}")}
-        count = sum(stem in there for stem in stems)
-        if count == len(stems) and there:
+        present = {path.stem for path in (home / folder).glob(f"*{suffix}")}
+        count = sum(stem in present for stem in stems)
+        if count == len(stems) and present:
             whole.add(content)
         elif count:
-            missing = next(stem for stem in stems if stem not in there)
+            missing = next(stem for stem in stems if stem not in present)
             if content == "boxes":
                 raise InputError(
                     f"{home / folder / missing}.xml: there is no such file; remove the picture from the list"
@@ -116,8 +115,8 @@ def class_names(home: Path) -> tuple[str, ...]:
     for name in CLASS_LISTS:
         if (home / name).is_file():
             return tuple(entry for entry in entries(home / name) if entry != BACKGROUND)
-    found = {thing.name for path in sorted((home / "Annotations").glob("*.xml")) for thing in objects(path)}
-    return VOC_NAMES if found <= set(VOC_NAMES) else tuple(sorted(found))
+    names = {thing.name for path in sorted((home / "Annotations").glob("*.xml")) for thing in objects(path)}
+    return VOC_NAMES if names <= set(VOC_NAMES) else tuple(sorted(names))
 
 
 def objects(path: Path) -> list[Object]:
@@ -128,7 +127,7 @@ def objects(path: Path) -> list[Object]:
         raise InputError(f"{path}: there is no such file") from None
     except ElementTree.ParseError as error:
         raise InputError(f"{path}: this is no well-formed XML ({error})") from None
-    found = []
+    things = []
     for row, element in enumerate(root.findall("object"), start=1):
         texts = [element.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
         try:
@@ -139,8 +138,8 @@ def objects(path: Path) -> list[Object]:
         if not name:
             raise InputError(f"{path}: object {row} has no name")
         difficult = (element.findtext("difficult") or "0").strip() == "1"
-        found.append(Object(name, (x1 - 1, y1 - 1, x2, y2), difficult))
-    return found
+        things.append(Object(name, (x1 - 1, y1 - 1, x2, y2), difficult))
+    return things
 
 
 def with_area(boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, " n"]:

@@ -11,11 +11,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from delineate.data import yolo_files
-from delineate.data.dataset import Content, Dataset
+from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.yolo_files import Line
 from delineate.data.yolo_writing import write
 from delineate.ops.masks import RLE, decode_rle, paint_label_map
-from delineate.values import Categories, InputError, Target
+from delineate.values import Categories, Content, InputError, Target
 from delineate.values.categories import BACKGROUND
 
 __all__ = ["Yolo", "read", "recognises", "splits", "write"]
@@ -31,7 +31,7 @@ def splits(root: Path) -> list[str]:
     return yolo_files.splits(yolo_files.load(_source(root)))
 
 
-def read(root: Path, split: str) -> Dataset:
+def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
     """The data set of one split; the label files are read when asked for.
 
     `kpt_shape` in the YAML file tells poses. Without it, the first line found tells boxes from polygons. A keypoint of
@@ -50,7 +50,7 @@ def read(root: Path, split: str) -> Dataset:
     elif _has_polygons(files, categories.num_classes):
         contents |= {"masks", "label_map"}
         categories = replace(categories, label_map_names=(*categories.class_names, BACKGROUND))
-    return Yolo(files=files, categories=categories, contents=frozenset(contents), kpt_shape=kpt_shape)
+    return Yolo(needs=needs, files=files, categories=categories, contents=frozenset(contents), kpt_shape=kpt_shape)
 
 
 @dataclass(kw_only=True)
@@ -60,6 +60,7 @@ class Yolo(Dataset):
     `problems` are the objects that are left out because they have no area; to know them, all label files are read.
     """
 
+    needs: frozenset[Content]
     files: Sequence[Path]
     categories: Categories
     contents: frozenset[Content]
@@ -75,20 +76,25 @@ class Yolo(Dataset):
         boxes = (_boxes(lines) * torch.tensor([width, height, width, height])).round(decimals=8).float()
         kept = _with_area(boxes)
         labels = torch.tensor([line.label for line in lines], dtype=torch.int64)[kept]
+        gives = self.gives
         masks = label_map = keypoints = visibility = None
-        if "masks" in self.contents:
+        if gives & {"masks", "label_map"}:
             masks = _masks(lines, image_size)[kept]
+        if masks is not None and "label_map" in gives:
             label_map = paint_label_map(masks, labels, self.categories.num_classes)
-        if self.kpt_shape is not None:
+        if gives <= {"label_map"}:
+            return Target(image_size=image_size, label_map=label_map)
+        if self.kpt_shape is not None and "keypoints" in gives:
             keypoints, visibility = _keypoints(lines, self.kpt_shape)
             keypoints, visibility = (keypoints[kept] * torch.tensor([width, height])).float(), visibility[kept]
         return Target(
             image_size=image_size,
             boxes=boxes[kept],
             labels=labels,
-            masks=masks,
+            masks=masks if "masks" in gives else None,
             keypoints=keypoints,
             visibility=visibility,
+            areas=_areas(lines, image_size)[kept] if "masks" in self.contents - gives else None,
             label_map=label_map,
         )
 
@@ -145,6 +151,13 @@ def _masks(lines: Sequence[Line], image_size: tuple[int, int]) -> Bool[Tensor, "
         (rle,) = coco_masks.frPyObjects([corners.flatten().tolist()], height, width)
         rles.append(RLE(size=[height, width], counts=rle["counts"].decode()))
     return decode_rle(rles, image_size)
+
+
+def _areas(lines: Sequence[Line], image_size: tuple[int, int]) -> Float[Tensor, " n"]:
+    """The areas of polygons in square pixels, by the shoelace formula."""
+    polygons = [torch.tensor(line.values, dtype=torch.float64).view(-1, 2).clamp(0, 1) for line in lines]
+    doubled = [float((x * y.roll(-1) - y * x.roll(-1)).sum()) for x, y in (corners.T for corners in polygons)]
+    return torch.tensor(doubled, dtype=torch.float64).abs() * (image_size[0] * image_size[1] / 2)
 
 
 def _keypoints(

@@ -74,11 +74,11 @@ def splits(description: Description) -> list[str]:
 def pictures(source: Path, description: Description, split: str) -> list[Path]:
     """The pictures of a split: of a folder, a text file with one path a line, or a list of these."""
     entries = description[split]
-    found: list[Path] = []
+    files: list[Path] = []
     for entry in entries if isinstance(entries, list) else [entries]:
         place = _place(source, description, str(entry))
-        found += _listed(place) if place.is_file() else pictures_in(place)
-    return found
+        files += _listed(place) if place.is_file() else pictures_in(place)
+    return files
 
 
 def label_file(picture: Path) -> Path:
@@ -135,14 +135,14 @@ def lines(path: Path, num_classes: int, kpt_shape: tuple[int, int] | None) -> li
         return []
     except UnicodeDecodeError:
         raise InputError(f"{path}: this is no text; a label file has a line of numbers for each object") from None
-    found = []
+    objects = []
     for number, row in enumerate(text.splitlines(), start=1):
         if row.strip():
             try:
-                found.append(_line(row.split(), number, num_classes, kpt_shape))
+                objects.append(_line(row.split(), number, num_classes, kpt_shape))
             except InputError as error:
                 raise InputError(f"{path}: line {number}: {error}") from None
-    return found
+    return objects
 
 
 def _line(words: list[str], number: int, num_classes: int, kpt_shape: tuple[int, int] | None) -> Line:

@@ -116,8 +116,8 @@ def _other_splits(root: Path, categories: Categories, has_poses: bool) -> Descri
     path = root / yolo_files.NAMES[0]
     if not path.exists():
         return {}
-    there = yolo_files.load(path)
-    splits = {split: there.pop(split) for split in yolo_files.splits(there)}
-    if there != _description(categories, has_poses):
+    written = yolo_files.load(path)
+    splits = {split: written.pop(split) for split in yolo_files.splits(written)}
+    if written != _description(categories, has_poses):
         raise InputError(f"{path}: describes other classes or keypoints than the new split; give an empty folder")
     return splits

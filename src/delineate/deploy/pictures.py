@@ -20,7 +20,7 @@ Pictures = Picture | Iterable[Picture]
 
 
 def each_picture(pictures: Pictures) -> Iterator[Picture]:
-    """Pictures one by one, in the order given; a folder's are all files below it that are called pictures, sorted.
+    """Give pictures one by one, in the order given; a folder's are all files below it that are called pictures, sorted.
 
     Raises `InputError` for a folder without any.
     """
@@ -35,7 +35,7 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
 
 
 def to_image(picture: Picture) -> UInt8[Tensor, "3 h w"]:
-    """The RGB pixels of one picture.
+    """Read the RGB pixels of one picture.
 
     Raises `InputError` for a file that is no picture, and for an array whose shape or type says nothing definite.
     """

@@ -3,107 +3,119 @@
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict, Unpack
 
+import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from delineate.data.preprocess import Preprocess
 from delineate.deploy.pictures import Pictures, each_picture, to_image
 from delineate.deploy.tiling import segment_tiled
-from delineate.models.contract import Model
-from delineate.models.segmentation import Segmenter
-from delineate.system.checkpoint import find_checkpoint, load_checkpoint
-from delineate.system.inference import find_device, infer
-from delineate.values import Categories, Detections, InputError, Prediction, on_cpu
+from delineate.io.machine import find_device
+from delineate.io.runs import find_checkpoint
+from delineate.system.system import System
+from delineate.values import Categories, InputError, Prediction, on_cpu
 
 
 class Predicted(NamedTuple):
-    """A result with its picture, and the picture's file (`""` for one that was given in memory)."""
+    """A result comes with its picture, and the picture's file (`""` for one that was given in memory)."""
 
     file: str
     image: UInt8[Tensor, "3 h w"]
     prediction: Prediction
 
 
+class PredictOptions(TypedDict, total=False):
+    """These are the options of `Predictor.predict`."""
+
+    min_score: float | None
+    nms_iou: float | None
+    max_candidates: int | None
+    max_detections: int | None
+    tile: tuple[int, int] | None
+    overlap: int
+    batch_size: int
+    unreadable: Callable[[InputError], None] | None
+
+
 class Predictor:
-    """A model with its preprocessing and class names: pictures in, results in original coordinates out.
+    """A predictor is a trained system that takes pictures of every kind, and gives results in their coordinates.
 
     `predictor(pictures)` gives a list; `predictor.predict(pictures)` goes through any number of them one by one.
     """
 
-    def __init__(self, *, model: Model[Any, Any], preprocess: Preprocess, categories: Categories) -> None:
-        self.model = model.eval()
-        self.preprocess = preprocess
-        self.categories = categories
+    def __init__(self, system: System) -> None:
+        system.model.eval()
+        self.system = system
 
     @classmethod
     def load(cls, run: str | Path, *, device: str = "auto", weights: Literal["best", "last"] = "best") -> "Predictor":
-        """The system of a run folder, or of a `.safetensors` file that a run wrote.
+        """Load the system of a run folder, or of a `.safetensors` file that a run wrote.
 
         `device` is `auto` (a GPU if there is one), or torch's name of one. Raises `InputError` when there is no such
         run, no such device, or the file is no checkpoint.
         """
-        checkpoint = load_checkpoint(find_checkpoint(Path(run), weights))
-        model = checkpoint.model.to(find_device(device))
-        return cls(model=model, preprocess=checkpoint.preprocess, categories=checkpoint.categories)
+        return cls(System.load(find_checkpoint(Path(run), weights), find_device(device)))
 
     @property
-    def is_dense(self) -> bool:
-        """Whether it gives label maps, and not objects."""
-        return isinstance(self.model, Segmenter)
+    def categories(self) -> Categories:
+        """Give the names behind the numbers of the results."""
+        return self.system.categories
 
-    def __call__(
-        self,
-        pictures: Pictures,
-        *,
-        min_score: float = 0.0,
-        tile: tuple[int, int] | None = None,
-        overlap: int = 64,
-    ) -> list[Prediction]:
-        """The results of some pictures, in the order given; see `predict`."""
-        each = self.predict(pictures, min_score=min_score, tile=tile, overlap=overlap)
-        return [predicted.prediction for predicted in each]
+    def __call__(self, pictures: Pictures, **options: Unpack[PredictOptions]) -> list[Prediction]:
+        """List the results of some pictures, in the order given; see `predict`."""
+        return [predicted.prediction for predicted in self.predict(pictures, **options)]
 
     def predict(
         self,
         pictures: Pictures,
         *,
-        min_score: float = 0.0,
+        min_score: float | None = None,
+        nms_iou: float | None = None,
+        max_candidates: int | None = None,
+        max_detections: int | None = None,
         tile: tuple[int, int] | None = None,
         overlap: int = 64,
         batch_size: int = 1,
         unreadable: Callable[[InputError], None] | None = None,
     ) -> Iterator[Predicted]:
-        """Results one by one, in the order given, each at its picture's original size.
+        """Give results one by one, in the order of the pictures, each at its picture's original size.
 
-        Of objects, those that score `min_score` or more are given. With `tile`, pictures larger than that
-        `(height, width)` go through the network in tiles that overlap by `overlap` pixels (dense systems only). A
-        picture that cannot be read raises `InputError`, or is handed to `unreadable` and passed over.
+        Objects that score `min_score` or more are given; `nms_iou`, `max_candidates` and `max_detections` are those of
+        `Thresholds`; what is `None` is as the system was saved. With `tile`, pictures larger than that
+        `(height, width)` go through the network in tiles that overlap by `overlap` pixels (dense systems only).
+
+        Raises `InputError` for a threshold where the system has nothing to choose, and for a picture that cannot be
+        read, unless `unreadable` takes the error: then the picture is passed over.
         """
-        self._check(min_score, tile)
+        system = self.system.with_thresholds(
+            score=None if min_score is None else _just_below(min_score),
+            nms_iou=nms_iou,
+            max_candidates=max_candidates,
+            max_detections=max_detections,
+        )
+        if tile is not None and "label_map" not in system.task.needs:
+            raise InputError("tile: only dense systems can go through a picture in tiles; leave it out for a detector")
         decoded = _decoded(pictures, unreadable)
         while batch := list(islice(decoded, batch_size)):
             images = [image for _, image in batch]
             if tile is None:
-                predictions = infer(self.model, self.preprocess, images)
+                predictions = system.infer(images)
             else:
-                predictions = [self._tiled(image, tile, overlap, batch_size) for image in images]
+                predictions = [_tiled(system, image, tile, overlap, batch_size) for image in images]
             for (file, image), prediction in zip(batch, predictions, strict=True):
-                found = on_cpu(prediction)
-                yield Predicted(file, image, found.above(min_score) if isinstance(found, Detections) else found)
+                yield Predicted(file, image, on_cpu(prediction))
 
-    def _check(self, min_score: float, tile: tuple[int, int] | None) -> None:
-        if tile is not None and not self.is_dense:
-            raise InputError("tile: only dense systems can go through a picture in tiles; leave it out for a detector")
-        if min_score and self.is_dense:
-            raise InputError("min_score: a dense system gives every pixel a class and no scores; leave it out")
 
-    def _tiled(self, image: Tensor, tile: tuple[int, int], overlap: int, batch_size: int) -> Prediction:
-        assert isinstance(self.model, Segmenter)
-        if image.shape[-2] <= tile[0] and image.shape[-1] <= tile[1]:
-            return infer(self.model, self.preprocess, [image])[0]
-        return segment_tiled(self.model, self.preprocess, image, tile=tile, overlap=overlap, batch_size=batch_size)
+def _just_below(score: float) -> float:
+    """Lower a score by the least that float32 can tell: scores are above a threshold, and `min_score` is included."""
+    return float(torch.nextafter(torch.tensor(score, dtype=torch.float32), torch.tensor(0.0)))
+
+
+def _tiled(system: System, image: Tensor, tile: tuple[int, int], overlap: int, batch_size: int) -> Prediction:
+    if image.shape[-2] <= tile[0] and image.shape[-1] <= tile[1]:
+        return system.infer([image])[0]
+    return segment_tiled(system, image, tile=tile, overlap=overlap, batch_size=batch_size)
 
 
 def _decoded(

@@ -9,7 +9,7 @@ from delineate.values import Categories, LabelMap, Prediction
 def prediction_record(
     prediction: Prediction, categories: Categories, *, file: str, label_map_file: Path | None = None
 ) -> dict[str, Any]:
-    """One picture's result as plain values, ready for JSON.
+    """Write one picture's result as plain values, ready for JSON.
 
     Always `file, height, width`. Of objects, scores descending: `boxes` `[[x1, y1, x2, y2]]` in pixels, `labels` (class
     names), `scores`, and where the system gives them `masks` (COCO RLE), `keypoints` `[[[x, y]]]` and `visibility`

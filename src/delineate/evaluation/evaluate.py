@@ -1,54 +1,26 @@
 """How good a trained system is, measured at the original size of every picture."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any
 
-import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.loading import evaluation_loader
-from delineate.data.preprocess import Preprocess
-from delineate.metrics import (
-    COCO_PROTOCOL,
-    LOCALIZATION_PROTOCOL,
-    POSE_PROTOCOL,
-    SEGMENTATION_PROTOCOL,
-    CocoEvaluation,
-    LocalizationEvaluation,
-    PoseEvaluation,
-    SegmentationEvaluation,
-    detection_confusion,
-)
-from delineate.models.contract import Model
-from delineate.system.catalog import Task, find_system
-from delineate.system.checkpoint import find_checkpoint, load_checkpoint
-from delineate.system.inference import find_device, infer
-from delineate.training.data import check_names, read_split, with_proposals
-from delineate.values import Categories, Target
+from delineate.data.proposals import with_proposals
+from delineate.data.splits import check_names, read_split
+from delineate.io.machine import find_device
+from delineate.io.runs import find_checkpoint
+from delineate.metrics import CocoEvaluation
+from delineate.system.system import System
+from delineate.values import Categories, Tally, Task
 from delineate.values.categories import BACKGROUND
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
 """Passes on what it is given, and shows how far it is."""
-
-Its = TypeVar("Its", bound="Tally")
-
-
-@runtime_checkable
-class Tally(Protocol):
-    """Pictures gathered to be measured; those of several processes can be merged."""
-
-    def add(self, prediction: Any, target: Target, number: int = 0) -> None:
-        """Take one picture, which has the place `number` in the data set."""
-
-    def merge(self: Its, other: Its) -> None:
-        """Take all pictures of another."""
-
-    def metrics(self, names: tuple[str, ...]) -> dict[str, float]:
-        """What was measured, the metrics of class NAME called `METRIC/NAME`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,79 +43,38 @@ class Evaluation:
     objects: CocoEvaluation | None = None
 
 
-def evaluate(
-    model: Model[Any, Any],
-    preprocess: Preprocess,
-    dataset: Dataset,
-    task: Task,
-    *,
-    num_workers: int = 0,
-    watch: Watch = iter,
-) -> Evaluation:
-    """Measure a model, on the device it is on, over a data set whose pictures the workers decode.
+def evaluate(system: System, dataset: Dataset, *, num_workers: int = 0, watch: Watch = iter) -> Evaluation:
+    """Measure a system, on the device it is on, over a data set whose pictures the workers decode.
 
     Raises `InputError` naming a picture that cannot be read.
     """
-    gathered = tally(model, preprocess, dataset, task, num_workers=num_workers, watch=watch)
-    return summarise(gathered, dataset.categories, len(dataset), task)
+    gathered = tally(system, dataset, num_workers=num_workers, watch=watch)
+    return summarise(gathered, system.task, dataset.categories, len(dataset))
 
 
 def tally(
-    model: Model[Any, Any],
-    preprocess: Preprocess,
+    system: System,
     dataset: Dataset,
-    task: Task,
     *,
     num_workers: int,
     watch: Watch = iter,
     rank: int = 0,
     world_size: int = 1,
 ) -> Tally:
-    """What the model finds in every `world_size`-th picture, from number `rank` on."""
-    gathered = _empty_tally(task, dataset.categories)
-    loader = evaluation_loader(dataset, preprocess, num_workers=num_workers, rank=rank, world_size=world_size)
+    """What the system finds in every `world_size`-th picture, from number `rank` on."""
+    gathered = system.task.tally(dataset.categories)
+    loader = evaluation_loader(dataset, system.preprocess, num_workers=num_workers, rank=rank, world_size=world_size)
     for turn, (batch, target) in enumerate(watch(loader)):
-        proposals = [its.proposals for its in batch.targets if its.proposals is not None]
-        (prediction,) = infer(
-            model, preprocess, list(batch.images), sizes=[target.image_size], proposals=proposals or None
-        )
+        proposals = batch.targets[0].proposals
+        prepared = system.together(list(batch.images), [target.image_size], None if proposals is None else [proposals])
+        (prediction,) = system.infer_prepared(prepared)
         gathered.add(prediction, target, rank + turn * world_size)
     return gathered
 
 
-def _empty_tally(task: Task, categories: Categories) -> Tally:
-    if task == "segment":
-        return SegmentationEvaluation(len(categories.label_map_names))
-    if task == "localize":
-        return LocalizationEvaluation(categories.num_classes)
-    return PoseEvaluation(categories.keypoint_names) if task == "joints" else CocoEvaluation()
-
-
-def summarise(gathered: Tally, categories: Categories, num_images: int, task: Task) -> Evaluation:
+def summarise(gathered: Tally, task: Task, categories: Categories, num_images: int) -> Evaluation:
     """What the pictures that were gathered say."""
-    if isinstance(gathered, SegmentationEvaluation):
-        names = categories.label_map_names
-        return _evaluation(gathered, names, names, gathered.confusion, SEGMENTATION_PROTOCOL, num_images, task)
-    names = categories.class_names
-    if isinstance(gathered, LocalizationEvaluation):
-        return _evaluation(gathered, names, names, gathered.confusion, LOCALIZATION_PROTOCOL, num_images, task)
-    if isinstance(gathered, PoseEvaluation):
-        joints = categories.keypoint_names
-        return _evaluation(gathered, joints, joints, None, POSE_PROTOCOL, num_images, task)
-    assert isinstance(gathered, CocoEvaluation)
-    confusion = detection_confusion(gathered.detections, gathered.targets, len(names))
-    return _evaluation(gathered, names, (*names, BACKGROUND), confusion, COCO_PROTOCOL, num_images, task)
-
-
-def _evaluation(
-    gathered: Tally,
-    names: tuple[str, ...],
-    confusion_names: tuple[str, ...],
-    confusion: Tensor | None,
-    protocol: str,
-    num_images: int,
-    task: Task,
-) -> Evaluation:
+    names: tuple[str, ...] = getattr(categories, task.rows)
     metrics = gathered.metrics(names)
     per_class: dict[str, dict[str, float]] = {}
     for key, value in metrics.items():
@@ -154,12 +85,22 @@ def _evaluation(
         task=task,
         metrics=metrics,
         per_class={name: per_class[name] for name in names if name in per_class},
-        confusion=confusion,
-        names=confusion_names,
-        protocol=protocol,
+        confusion=gathered.confusion(len(names)),
+        names=(*names, BACKGROUND) if task.finds_many else names,
+        protocol=task.protocol,
         num_images=num_images,
-        objects=gathered if isinstance(gathered, CocoEvaluation) else None,
+        objects=gathered if task.finds_many else None,  # type: ignore[arg-type]  # tasks of many objects gather them
     )
+
+
+def evaluation_data(system: System, data: Path, split: str = "val", *, format: str | None = None) -> Dataset:  # noqa: A002
+    """One split of a data set as a system is measured on it: with what the task needs, and with kept proposals.
+
+    Raises `InputError` where the data are not what they should be, and when class names differ.
+    """
+    dataset = read_split(data, split, system.task, format)
+    check_names(system.categories, dataset.categories, system.task, f"split '{split}' of {data}")
+    return with_proposals(dataset, system.model.search, data)
 
 
 def evaluate_run(
@@ -171,14 +112,13 @@ def evaluate_run(
     device: str = "auto",
     num_workers: int = 1,
     watch: Watch = iter,
+    thresholds: Mapping[str, Any] = {},
 ) -> Evaluation:
     """Measure the best weights of a run, or a .safetensors file, on a split of a data set.
 
-    Raises `InputError` when the run or the data are not what they should be, and when class names differ.
+    `thresholds` are values of `Thresholds` that stand in for the system's own. Raises `InputError` when the run or the
+    data are not what they should be, and when class names differ.
     """
-    checkpoint = load_checkpoint(find_checkpoint(run))
-    task = find_system(checkpoint.system).task
-    dataset = with_proposals(read_split(data, split, task, format), checkpoint.model, data)
-    check_names(checkpoint.categories, dataset.categories, task, f"split '{split}' of {data}")
-    model = checkpoint.model.to(find_device(device)).to(memory_format=torch.channels_last)
-    return evaluate(model, checkpoint.preprocess, dataset, task, num_workers=num_workers, watch=watch)
+    system = System.load(find_checkpoint(run), find_device(device)).with_thresholds(**thresholds)
+    dataset = evaluation_data(system, data, split, format=format)
+    return evaluate(system, dataset, num_workers=num_workers, watch=watch)

@@ -11,14 +11,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
-from delineate.data.preprocess import Preprocess
+from delineate.data.splits import spread
+from delineate.io.machine import find_device
+from delineate.io.runs import find_checkpoint
 from delineate.metrics import average_recall, mean_average_best_overlap, proposal_recall
-from delineate.models.two_stage import RegionDetector
-from delineate.models.two_stage.proposers.contract import SelectiveSearch, SlidingWindow
-from delineate.models.two_stage.proposers.rpn import RPN, Selection
+from delineate.models.two_stage.detector import TwoStageDetector
+from delineate.models.two_stage.proposers import SelectiveSearch, SlidingWindow
+from delineate.models.two_stage.proposers.rpn import Selection
 from delineate.ops.boxes import scale_boxes
-from delineate.system.checkpoint import find_checkpoint, load_checkpoint
-from delineate.system.inference import find_device
+from delineate.system.system import System
 from delineate.values import InputError, Target
 
 ProposerName = Literal["selective_search", "sliding_window", "rpn"]
@@ -33,7 +34,7 @@ WINDOW_SHARES, WINDOW_RATIOS = (1 / 8, 1 / 4, 1 / 2, 1.0), (0.5, 1.0, 2.0)
 
 
 class Proposed(NamedTuple):
-    """A picture with its target where that is known, the boxes that were found, and the seconds that it took."""
+    """A picture with its target where that is known, its proposals, and the seconds that they took."""
 
     file: str
     image: UInt8[Tensor, "3 h w"]
@@ -93,9 +94,8 @@ def propose(find: Propose, pictures: Iterable[Annotated]) -> Iterator[Proposed]:
 
 def annotated(dataset: Dataset, num_images: int | None = None) -> Iterator[Annotated]:
     """The pictures of a data set, all or so many at equal distances, with their boxes."""
-    count = len(dataset) if num_images is None else min(num_images, len(dataset))
-    for position in range(count):
-        sample = dataset[position * len(dataset) // count]
+    for index in spread(len(dataset), num_images or len(dataset)):
+        sample = dataset[index]
         yield sample.file, sample.image, _boxes_alone(sample.target)
 
 
@@ -109,7 +109,7 @@ def proposal_quality(
     counts = [*(count for count in NUM_PROPOSALS if count < max_proposals), max_proposals]
     return ProposalQuality(
         num_images=len(boxes),
-        num_proposals=sum(len(its) for its in boxes) / len(boxes),
+        num_proposals=sum(len(proposals) for proposals in boxes) / len(boxes),
         seconds=sum(seconds) / len(seconds),
         recall=proposal_recall(boxes, targets, counts),
         average_recall=average_recall(boxes, targets, counts),
@@ -126,22 +126,21 @@ def _windows(image_size: tuple[int, int], max_proposals: int) -> Float[Tensor, "
 
 
 def _rpn(run: Path, max_proposals: int, device: str) -> Propose:
-    checkpoint = load_checkpoint(find_checkpoint(run))
-    model = checkpoint.model
-    if not isinstance(model, RegionDetector) or not isinstance(model.proposer, RPN):
-        raise InputError(f"run: {run} holds a {checkpoint.system} without RPN; name a run of one that has it")
+    system = System.load(find_checkpoint(run), find_device(device))
+    model = system.model
+    if not isinstance(model, TwoStageDetector) or model.proposer is None:
+        raise InputError(f"run: {run} holds a {system.name} without RPN; name a run of one that has it")
     model.proposer.when_testing = Selection(before_nms=max_proposals, after_nms=max_proposals)
-    model.to(find_device(device))
-    return lambda image: _rpn_boxes(model, checkpoint.preprocess, image)
+    return lambda image: _rpn_boxes(system, model, image)
 
 
 @torch.inference_mode()
-def _rpn_boxes(model: RegionDetector, preprocess: Preprocess, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
-    height, width = image.shape[-2:]
-    resized = preprocess.resize(image)[None].to(next(model.parameters()).device)
-    batch = preprocess.normalise(resized).contiguous(memory_format=torch.channels_last)
-    (found,) = model.proposer(batch, model.levels(batch))
-    return scale_boxes(found.boxes, found.image_size, (height, width)).cpu()
+def _rpn_boxes(system: System, model: TwoStageDetector, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
+    images = system.inputs(system.preprocess.resize(image)[None]).images
+    size = images.shape[-2], images.shape[-1]
+    (boxes,) = model.propose(model.levels(images), size)
+    boxes = boxes[boxes[:, 2] > boxes[:, 0]]  # the last are zeros where there are fewer
+    return scale_boxes(boxes, size, (image.shape[-2], image.shape[-1])).cpu()
 
 
 def _boxes_alone(target: Target) -> Target:

@@ -1,7 +1,7 @@
 """How well predictions agree with the truth."""
 
 from delineate.metrics.coco import PROTOCOL as COCO_PROTOCOL
-from delineate.metrics.coco import CocoEvaluation
+from delineate.metrics.coco import CocoEvaluation, by_content
 from delineate.metrics.detection import (
     PictureMistakes,
     PrecisionRecall,
@@ -35,6 +35,7 @@ __all__ = [
     "PrecisionRecall",
     "SegmentationEvaluation",
     "average_recall",
+    "by_content",
     "confusion_matrix",
     "detection_confusion",
     "error_breakdown",

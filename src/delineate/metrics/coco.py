@@ -1,15 +1,17 @@
 """COCO's metrics of boxes, masks and keypoints, collected picture by picture."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from jaxtyping import Int64
 from torch import Tensor
 
 from delineate.metrics.coco_figures import CUSTOM_SIGMA, Picture, coco_figures
+from delineate.metrics.detection import detection_confusion
 from delineate.metrics.matching import NOTHING
 from delineate.ops.masks import encode_rle
-from delineate.values import Detections, InputError, Target
+from delineate.values import Content, Detections, InputError, Target
 
 Instances = TypeVar("Instances", Detections, Target)
 
@@ -20,6 +22,8 @@ PROTOCOL = (
     "inside) and difficult objects (by IoU) take any number of detections, which then count neither as right nor as "
     f"wrong; keypoints by OKS with COCO's sigmas for 17 keypoints, else {CUSTOM_SIGMA} (their mean) for each"
 )
+PREFIXES: Mapping[Content, str] = {"masks": "mask_", "keypoints": "keypoint_", "boxes": ""}
+"""What the names of metrics begin with."""
 
 
 class CocoEvaluation:
@@ -80,23 +84,42 @@ class CocoEvaluation:
         pictures = self.pictures
         known = all((value.labels < len(names)).all() for p in pictures for value in (p.detections, p.target))
         assert known, f"a label has no name of {len(names)}"
-        result = coco_figures("bbox", pictures, names)
+        result = coco_figures("boxes", pictures, names)
         if not result:
             raise InputError(NOTHING)
         if _both_have("rles", [(len(p.detections), p.detections.rles, p.rles) for p in pictures]):
             masked = [picture for picture in pictures if picture.rles is not None or not len(picture.target)]
-            result |= {f"mask_{name}": value for name, value in coco_figures("segm", masked, names).items()}
+            result |= _prefixed("masks", coco_figures("masks", masked, names))
         points = [(len(p.detections), p.detections.keypoints, p.target.keypoints) for p in pictures]
         if _both_have("keypoints", points):
-            result |= {f"keypoint_{name}": value for name, value in coco_figures("keypoints", pictures, names).items()}
+            result |= _prefixed("keypoints", coco_figures("keypoints", pictures, names))
         return result
+
+    def confusion(self, num_classes: int) -> Int64[Tensor, "n n"]:
+        """How often objects were taken for others: `detection_confusion` of all pictures, by their boxes."""
+        return detection_confusion(self.detections, self.targets, num_classes)
+
+
+def by_content(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """COCO's metrics of the whole, each with its values of boxes, masks and keypoints."""
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        content, prefix = next((content, prefix) for content, prefix in PREFIXES.items() if name.startswith(prefix))
+        metric = name.removeprefix(prefix)
+        if "/" not in name and metric.startswith(("AP", "AR")):
+            rows.setdefault(metric, {})[content] = value
+    return rows
+
+
+def _prefixed(content: Content, figures: Mapping[str, float]) -> dict[str, float]:
+    return {PREFIXES[content] + name: value for name, value in figures.items()}
 
 
 def _both_have(field: str, pictures: Sequence[tuple[int, Sized | None, Sized | None]]) -> bool:
-    """Whether there is a field in detections and targets, of which a picture gives (num_detections, theirs, its)."""
-    if all(found is None for _, found, _ in pictures) or all(known is None for *_, known in pictures):
+    """Whether there is a field in detections and targets; a picture gives (num_detections, predicted, true)."""
+    if all(predicted is None for _, predicted, _ in pictures) or all(true is None for *_, true in pictures):
         return False
-    if any(num_found and found is None for num_found, found, _ in pictures):
+    if any(num_detections and predicted is None for num_detections, predicted, _ in pictures):
         raise InputError(f"{field}: the detections of some pictures have them, those of others have none")
     return True
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +11,8 @@ from faster_coco_eval.core import mask as coco_masks
 
 from delineate.metrics.matching import xywh
 from delineate.ops.masks import RLE
-from delineate.values import Detections, Target
+from delineate.values import Content, Detections, Target
 
-Shape = Literal["bbox", "segm", "keypoints"]
 Row = dict[str, Any]
 
 CUSTOM_SIGMA = 0.067
@@ -30,24 +29,25 @@ class Picture:
     rles: list[RLE] | None
 
 
-def coco_figures(shape: Shape, pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, float]:
-    """The figures of one shape, as `CocoEvaluation.metrics` names them; none where no object counts."""
+def coco_figures(content: Content, pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, float]:
+    """The figures of boxes, masks or keypoints, as `CocoEvaluation.metrics` names them; none where no object counts."""
     images = [
         {"id": number, "height": picture.target.image_size[0], "width": picture.target.image_size[1]}
         for number, picture in enumerate(pictures, start=1)
     ]
     categories = [{"id": label, "name": name} for label, name in enumerate(names)]
-    truth, found = (
+    truth, predicted = (
         COCO({"images": images, "categories": categories, "annotations": _numbered(rows)})
-        for rows in (map(_object_rows, pictures), (_found_rows(shape, picture) for picture in pictures))
+        for rows in (map(_object_rows, pictures), (_predicted_rows(content, picture) for picture in pictures))
     )
     num_points = max((p.target.keypoints.shape[1] for p in pictures if p.target.keypoints is not None), default=0)
     sigmas = None if num_points == 17 else [CUSTOM_SIGMA] * num_points
-    evaluator = _Evaluator(truth, found, shape, kpt_oks_sigmas=sigmas, print_function=_say_nothing)
+    kind = {"boxes": "bbox", "masks": "segm"}.get(content, content)
+    evaluator = _Evaluator(truth, predicted, kind, kpt_oks_sigmas=sigmas, print_function=_say_nothing)
     evaluator.params.catIds = list(range(len(names)))
     evaluator.evaluate()
     evaluator.accumulate()
-    return _figures(shape == "keypoints", evaluator.eval["precision"], evaluator.eval["recall"], names)
+    return _figures(content == "keypoints", evaluator.eval["precision"], evaluator.eval["recall"], names)
 
 
 class _Evaluator(COCOeval_faster):  # type: ignore[misc]
@@ -58,13 +58,13 @@ class _Evaluator(COCOeval_faster):  # type: ignore[misc]
     """
 
     def computeIoU(self, imgId: Any, catId: Any) -> Any:  # noqa: N802, N803
-        objects, found = self.gt_dataset.get(imgId, catId), self.dt_dataset.get(imgId, catId)
-        if not (objects and found):
+        objects, predicted = self.gt_dataset.get(imgId, catId), self.dt_dataset.get(imgId, catId)
+        if not (objects and predicted):
             return []
-        order = np.argsort([-row["score"] for row in found], kind="stable")[: self.params.maxDets[-1]]
+        order = np.argsort([-row["score"] for row in predicted], kind="stable")[: self.params.maxDets[-1]]
         key = "rle" if self.params.compute_rle else "bbox"
         regions = [int(row["is_region"]) for row in objects]
-        return coco_masks.iou([found[row][key] for row in order], [row[key] for row in objects], regions)
+        return coco_masks.iou([predicted[row][key] for row in order], [row[key] for row in objects], regions)
 
 
 def _numbered(pictures: Iterable[Iterator[Row]]) -> list[Row]:
@@ -77,7 +77,8 @@ def _object_rows(picture: Picture) -> Iterator[Row]:
     target = picture.target
     assert target.crowd is not None
     boxes, ignored, regions = xywh(target.boxes), target.ignored.tolist(), target.crowd.tolist()
-    areas = coco_masks.area(picture.rles) if picture.rles else boxes[:, 2] * boxes[:, 3]
+    areas = boxes[:, 2] * boxes[:, 3] if target.areas is None else target.areas.numpy()
+    areas = coco_masks.area(picture.rles) if picture.rles else areas
     points = _flat_points(target)
     for row, (box, area, label) in enumerate(zip(boxes.tolist(), areas.tolist(), target.labels.tolist(), strict=True)):
         yield {
@@ -92,22 +93,23 @@ def _object_rows(picture: Picture) -> Iterator[Row]:
         }
 
 
-def _found_rows(shape: Shape, picture: Picture) -> Iterator[Row]:
+def _predicted_rows(content: Content, picture: Picture) -> Iterator[Row]:
     """The area is that of what is measured, with keypoints of what they span: so does COCO's reader of results."""
-    found = picture.detections
-    key, shapes, areas = _found_shapes(shape, found)
-    for label, score, value, area in zip(found.labels.tolist(), found.scores.tolist(), shapes, areas, strict=True):
+    detections = picture.detections
+    key, values, areas = _predicted_values(content, detections)
+    rows = zip(detections.labels.tolist(), detections.scores.tolist(), values, areas, strict=True)
+    for label, score, value, area in rows:
         yield {"category_id": label, "score": score, "area": area, "iscrowd": 0, key: value}
 
 
-def _found_shapes(shape: Shape, found: Detections) -> tuple[str, Sequence[Any], list[float]]:
-    if shape == "segm":
-        rles = list(found.rles or [])
+def _predicted_values(content: Content, detections: Detections) -> tuple[str, Sequence[Any], list[float]]:
+    if content == "masks":
+        rles = list(detections.rles or [])
         return "segmentation", rles, coco_masks.area(rles).astype(float).tolist() if rles else []
-    if shape == "keypoints":
-        points = _flat_points(found)
+    if content == "keypoints":
+        points = _flat_points(detections)
         return "keypoints", points, [_span(row[0::3]) * _span(row[1::3]) for row in points]
-    boxes = xywh(found.boxes)
+    boxes = xywh(detections.boxes)
     return "bbox", boxes.tolist(), (boxes[:, 2] * boxes[:, 3]).tolist()
 
 
@@ -130,15 +132,15 @@ def _figures(points: bool, precision: Any, recall: Any, names: Sequence[str]) ->
     `precision` is (IoU, recall, class, area, detections) and `recall` (IoU, class, area, detections); -1 where no
     object counts.
     """
-    found = {"AP": precision[..., 0, -1], "AP50": precision[0, ..., 0, -1], "AP75": precision[5, ..., 0, -1]}
+    figures = {"AP": precision[..., 0, -1], "AP50": precision[0, ..., 0, -1], "AP75": precision[5, ..., 0, -1]}
     if points:
-        found |= {"AR": recall[..., 0, -1], "AR50": recall[0, ..., 0, -1], "AR75": recall[5, ..., 0, -1]}
+        figures |= {"AR": recall[..., 0, -1], "AR50": recall[0, ..., 0, -1], "AR75": recall[5, ..., 0, -1]}
     else:
-        found |= {f"AR{most}": recall[..., 0, index] for index, most in enumerate((1, 10, 100))}
+        figures |= {f"AR{most}": recall[..., 0, index] for index, most in enumerate((1, 10, 100))}
     for area, size in enumerate(("medium", "large") if points else ("small", "medium", "large"), start=1):
-        found |= {f"AP_{size}": precision[..., area, -1], f"AR_{size}": recall[..., area, -1]}
-    found |= {f"AP/{name}": precision[:, :, label, 0, -1] for label, name in enumerate(names)}
-    return {name: float(values[values > -1].mean()) for name, values in found.items() if (values > -1).any()}
+        figures |= {f"AP_{size}": precision[..., area, -1], f"AR_{size}": recall[..., area, -1]}
+    figures |= {f"AP/{name}": precision[:, :, label, 0, -1] for label, name in enumerate(names)}
+    return {name: float(values[values > -1].mean()) for name, values in figures.items() if (values > -1).any()}
 
 
 def _say_nothing(*_: object) -> None:

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from delineate.metrics.matching import Kind, Ranking, match, overlaps, rank_detections, same_class
-from delineate.values import Detections, Target
+from delineate.metrics.matching import Ranking, match, overlaps, rank_detections, same_class
+from delineate.values import Content, Detections, Target
 
 LIKELY = 0.5
 """The score from which on a detection is taken as said: by its own account it is rather right than wrong."""
@@ -40,7 +40,7 @@ def precision_recall(
     names: Sequence[str],
     *,
     iou: float = 0.5,
-    kind: Kind = "boxes",
+    kind: Content = "boxes",
 ) -> dict[str, PrecisionRecall]:
     """The curve of each class that has objects, interpolated as COCO does (`accumulate` in its `cocoeval.py`).
 
@@ -54,13 +54,13 @@ def precision_recall(
 
 def interpolated_curve(ranking: Ranking) -> PrecisionRecall:
     """The curve of a class that has objects."""
-    found = ranking.correct.cpu().numpy().cumsum()
-    precision = found / np.arange(1, len(found) + 1)
+    correct = ranking.correct.cpu().numpy().cumsum()
+    precision = correct / np.arange(1, len(correct) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     recalls = np.linspace(0, 1, NUM_RECALLS)  # COCO's own, to the last bit
-    first = np.searchsorted(found / ranking.num_objects, recalls)
+    first = np.searchsorted(correct / ranking.num_objects, recalls)
     beyond = np.zeros(1)
-    reached = np.minimum(first, len(found))
+    reached = np.minimum(first, len(correct))
     return PrecisionRecall(
         precision=torch.from_numpy(np.concatenate([envelope, beyond])[reached]),
         scores=torch.from_numpy(np.concatenate([ranking.scores.double().cpu().numpy(), beyond])[reached]),
@@ -74,7 +74,7 @@ def detection_confusion(
     *,
     iou: float = 0.5,
     score: float = LIKELY,
-    kind: Kind = "boxes",
+    kind: Content = "boxes",
 ) -> Int64[Tensor, "n n"]:
     """How often an object of each class (row) was taken for each class (column); the last of both is background.
 
@@ -85,9 +85,9 @@ def detection_confusion(
     Raises `InputError` where masks are asked for and not there.
     """
     matrix = torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.int64)
-    for found, target in zip(detections, targets, strict=True):
-        overlap, same = overlaps(found, target, kind), same_class(found, target)
-        likely = found.scores[:, None] >= score
+    for predicted, target in zip(detections, targets, strict=True):
+        overlap, same = overlaps(predicted, target, kind), same_class(predicted, target)
+        likely = predicted.scores[:, None] >= score
         own = match(overlap * (same & likely), target, iou)
         seen = torch.zeros(len(target) + 1, dtype=torch.bool)
         seen[own.objects] = True
@@ -99,7 +99,7 @@ def detection_confusion(
         # The row -1 of those that find no object is the background's.
         truth = torch.cat([target.labels, torch.tensor([num_classes])])[objects]
         counted = likely[:, 0] & ~own.neutral
-        cells = truth[counted] * len(matrix) + found.labels[counted]
+        cells = truth[counted] * len(matrix) + predicted.labels[counted]
         missed = target.labels[~(seen[:-1] | target.ignored)] * len(matrix) + num_classes
         matrix += torch.cat([cells, missed]).bincount(minlength=matrix.numel()).view_as(matrix)
     return matrix
@@ -120,7 +120,7 @@ def worst_pictures(
     *,
     iou: float = 0.5,
     score: float = LIKELY,
-    kind: Kind = "boxes",
+    kind: Content = "boxes",
 ) -> list[PictureMistakes]:
     """The pictures with a mistake, those with most first.
 
@@ -130,9 +130,11 @@ def worst_pictures(
     Raises `InputError` where masks are asked for and not there.
     """
     mistakes = []
-    for index, (found, target) in enumerate(zip(detections, targets, strict=True)):
-        likely = found.scores >= score
-        matches = match(overlaps(found, target, kind) * same_class(found, target) * likely[:, None], target, iou)
+    for index, (predicted, target) in enumerate(zip(detections, targets, strict=True)):
+        likely = predicted.scores >= score
+        matches = match(
+            overlaps(predicted, target, kind) * same_class(predicted, target) * likely[:, None], target, iou
+        )
         num_found = int((matches.objects >= 0).sum())
         num_missed = int((~target.ignored).sum()) - num_found
         num_false = int((likely & ~matches.neutral).sum()) - num_found

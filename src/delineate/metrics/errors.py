@@ -15,14 +15,13 @@ from torch import Tensor
 
 from delineate.metrics.detection import interpolated_curve
 from delineate.metrics.matching import (
-    Kind,
     count_objects,
     match,
     overlaps,
     same_class,
     split_ranking,
 )
-from delineate.values import Detections, Target
+from delineate.values import Content, Detections, Target
 
 ERRORS = ("classification", "localization", "both", "duplicate", "background", "missed")
 CLASSIFICATION, LOCALIZATION, BOTH, DUPLICATE, BACKGROUND, _ = range(len(ERRORS))
@@ -65,7 +64,7 @@ def error_breakdown(
     targets: Sequence[Target],
     num_classes: int,
     *,
-    kind: Kind = "boxes",
+    kind: Content = "boxes",
     foreground: float = 0.5,
     background: float = 0.1,
 ) -> ErrorBreakdown:
@@ -91,19 +90,19 @@ def error_breakdown(
 
 
 def _judge(
-    detections: Sequence[Detections], targets: Sequence[Target], kind: Kind, foreground: float, background: float
+    detections: Sequence[Detections], targets: Sequence[Target], kind: Content, foreground: float, background: float
 ) -> _Verdicts:
     columns: dict[str, list[Tensor]] = {name: [] for name in _Verdicts.__dataclass_fields__}
     num_objects = 0
-    for found, target in zip(detections, targets, strict=True):
-        overlap, same = overlaps(found, target, kind), same_class(found, target)
+    for predicted, target in zip(detections, targets, strict=True):
+        overlap, same = overlaps(predicted, target, kind), same_class(predicted, target)
         matches, counted = match(overlap * same, target, foreground), ~target.ignored
         errors, objects = _errors(overlap[:, counted], same[:, counted], foreground, background)
         object_found = torch.zeros(len(target), dtype=torch.bool)
         object_found[matches.objects[matches.objects >= 0]] = True
         picture = {
-            "scores": found.scores,
-            "labels": found.labels,
+            "scores": predicted.scores,
+            "labels": predicted.labels,
             "errors": torch.where(matches.objects >= 0, CORRECT, errors),
             "objects": objects + num_objects,
         }

@@ -21,7 +21,7 @@ class LocalizationEvaluation:
     """Gathers pictures; what other processes gathered can be merged into it."""
 
     def __init__(self, num_classes: int) -> None:
-        self.confusion: Int64[Tensor, "c c"] = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+        self._confusion: Int64[Tensor, "c c"] = torch.zeros(num_classes, num_classes, dtype=torch.int64)
         self._rows: list[tuple[int, int, int, float]] = []
 
     def add(self, detections: Detections, target: Target, number: int = 0) -> None:
@@ -30,14 +30,14 @@ class LocalizationEvaluation:
         if not len(truth):
             return
         label, box = int(truth.labels[0]), truth.boxes[:1].cpu()
-        found = int(detections.labels[0])
+        predicted = int(detections.labels[0])
         overlap = float(paired_iou(detections.boxes[:1].cpu(), box)[0])
-        self.confusion[label, found] += 1
-        self._rows.append((number, label, found, overlap))
+        self._confusion[label, predicted] += 1
+        self._rows.append((number, label, predicted, overlap))
 
     def merge(self, other: "LocalizationEvaluation") -> None:
         """Take all pictures of another."""
-        self.confusion += other.confusion
+        self._confusion += other._confusion
         self._rows += other._rows
 
     def metrics(self, names: Sequence[str]) -> dict[str, float]:
@@ -50,14 +50,18 @@ class LocalizationEvaluation:
             raise InputError("boxes: no picture has an object that counts; nothing can be measured")
         rows = sorted(self._rows)
         labels = torch.tensor([label for _, label, _, _ in rows])
-        right = torch.tensor([label == found for _, label, found, _ in rows])
+        right = torch.tensor([label == predicted for _, label, predicted, _ in rows])
         overlaps = torch.tensor([overlap for *_, overlap in rows], dtype=torch.float64)
         metrics = _figures(right, overlaps)
         for row, name in enumerate(names):
-            its = labels == row
-            if its.any():
-                metrics |= {f"{key}/{name}": value for key, value in _figures(right[its], overlaps[its]).items()}
+            own = labels == row
+            if own.any():
+                metrics |= {f"{key}/{name}": value for key, value in _figures(right[own], overlaps[own]).items()}
         return metrics
+
+    def confusion(self, num_classes: int) -> Int64[Tensor, "c c"]:
+        """The number of pictures of each true class (row) that were given each class (column)."""
+        return self._confusion
 
 
 def _figures(right: Bool[Tensor, " n"], overlaps: Float[Tensor, " n"]) -> dict[str, float]:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from delineate.ops.masks import encode_rle
-from delineate.values import Detections, InputError, Target
+from delineate.values import Content, Detections, InputError, Target
 
-Kind = Literal["boxes", "masks"]
 Rule = Literal["coco", "voc"]
 
 NOTHING = "boxes: no picture has an object that counts (crowd and difficult ones do not); nothing can be measured"
@@ -48,11 +47,12 @@ def box_overlaps(
     return _overlaps(xywh(boxes), xywh(others), flags)
 
 
-def overlaps(detections: Detections, target: Target, kind: Kind = "boxes") -> Float64[Tensor, "n t"]:
+def overlaps(detections: Detections, target: Target, kind: Content = "boxes") -> Float64[Tensor, "n t"]:
     """IoU of each detection with each object, by boxes or by masks; with crowds as `box_overlaps`.
 
     Raises `InputError` where masks are asked for and not there.
     """
+    assert kind in ("boxes", "masks"), kind
     assert target.crowd is not None
     if kind == "boxes":
         return box_overlaps(detections.boxes, target.boxes, target.crowd)
@@ -78,13 +78,13 @@ def match(overlap: Float64[Tensor, "n t"], target: Target, threshold: float = 0.
     if rule == "voc" and len(target):
         assert target.crowd is not None
         values = _largest_only(values, target.crowd.cpu().numpy(), threshold)
-    found = np.zeros(len(target), dtype=bool)
+    taken = np.zeros(len(target), dtype=bool)
     objects, neutral = np.full(len(values), -1), np.zeros(len(values), dtype=bool)
     for row in np.flatnonzero((values >= threshold).any(axis=1)):
-        free = np.where(ignored | found, 0, values[row])
+        free = np.where(ignored | taken, 0, values[row])
         best = len(free) - 1 - int(free[::-1].argmax())  # of objects overlapped equally, COCO takes the last
         if free[best] >= threshold:
-            objects[row], found[best] = best, True
+            objects[row], taken[best] = best, True
         else:
             neutral[row] = (values[row][ignored] >= threshold).any()
     return Matches(objects=torch.from_numpy(objects), neutral=torch.from_numpy(neutral))
@@ -102,7 +102,7 @@ def rank_detections(
     *,
     threshold: float = 0.5,
     rule: Rule = "coco",
-    kind: Kind = "boxes",
+    kind: Content = "boxes",
 ) -> list[Ranking]:
     """The detections of each class over all pictures, each right or wrong at an IoU of `threshold`.
 
@@ -110,11 +110,11 @@ def rank_detections(
     """
     num_objects = count_objects(targets, num_classes)
     scores, labels, correct = [], [], []
-    for found, target in zip(detections, targets, strict=True):
-        overlap = overlaps(found, target, kind) * same_class(found, target)
+    for predicted, target in zip(detections, targets, strict=True):
+        overlap = overlaps(predicted, target, kind) * same_class(predicted, target)
         matches = match(overlap, target, threshold, rule)
-        scores.append(found.scores[~matches.neutral])
-        labels.append(found.labels[~matches.neutral])
+        scores.append(predicted.scores[~matches.neutral])
+        labels.append(predicted.labels[~matches.neutral])
         correct.append(matches.objects[~matches.neutral] >= 0)
     return split_ranking(torch.cat(scores), torch.cat(labels), torch.cat(correct), num_objects)
 
@@ -157,8 +157,8 @@ def _largest_only(values: NDArray[np.float64], crowd: NDArray[np.bool_], thresho
     return np.where(np.where(reached, largest, crowd), values, 0)
 
 
-def _overlaps(found: Any, objects: Any, crowd: list[int]) -> Float64[Tensor, "n t"]:
-    """The same for masks (RLE) and boxes (x y width height)."""
-    if not (len(found) and len(objects)):
-        return torch.zeros(len(found), len(objects), dtype=torch.float64)
-    return torch.from_numpy(coco_masks.iou(found, objects, crowd))
+def _overlaps(predicted: Any, objects: Any, crowd: list[int]) -> Float64[Tensor, "n t"]:
+    """The overlaps of masks (RLE) or of boxes (x y width height)."""
+    if not (len(predicted) and len(objects)):
+        return torch.zeros(len(predicted), len(objects), dtype=torch.float64)
+    return torch.from_numpy(coco_masks.iou(predicted, objects, crowd))

@@ -42,8 +42,8 @@ class PoseEvaluation:
         assert body.visibility is not None
         assert detections.keypoints is not None
         values = (detections.keypoints[0], body.keypoints[0], body.visibility[0] > 0, body.boxes[0])
-        found, truth, known, box = (value.detach().cpu().clone() for value in values)
-        self._rows.append((number, found, truth, known, box))
+        predicted, truth, known, box = (value.detach().cpu().clone() for value in values)
+        self._rows.append((number, predicted, truth, known, box))
 
     def merge(self, other: "PoseEvaluation") -> None:
         """Take all bodies of another."""
@@ -60,8 +60,8 @@ class PoseEvaluation:
             raise InputError("keypoints: no body has an annotated joint; nothing can be measured")
         rows = sorted(self._rows, key=lambda row: row[0])
         _, *columns = zip(*rows, strict=True)
-        found, truth, known, boxes = (torch.stack(column) for column in columns)
-        distances = (found - truth).norm(dim=2).double()
+        predicted, truth, known, boxes = (torch.stack(column) for column in columns)
+        distances = (predicted - truth).norm(dim=2).double()
         torso = self._length(truth, known, TORSO)
         other = self._length(truth, known, OTHER_TORSO)
         if torso is not None and other is not None:
@@ -78,6 +78,9 @@ class PoseEvaluation:
             if counted[:, column].any():
                 metrics[f"PCK@0.2/{name}"] = _share(near[:, column], counted[:, column])
         return metrics
+
+    def confusion(self, num_classes: int) -> None:
+        """Bodies are not told apart."""
 
     def _length(self, truth: Tensor, known: Tensor, ends: tuple[str, str]) -> Float[Tensor, " n"] | None:
         """How far two joints of each body are apart, 0 where they are not both known; `None` without such joints."""

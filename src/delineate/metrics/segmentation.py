@@ -67,18 +67,24 @@ class SegmentationEvaluation:
     """Gathers pictures in one confusion matrix; what other processes gathered can be merged into it."""
 
     def __init__(self, num_classes: int) -> None:
-        self.confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+        self._confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
 
     def add(self, prediction: LabelMap, target: Target, number: int = 0) -> None:
         """Take one picture; which one it is does not matter."""
         assert target.label_map is not None, "dense systems are measured on label maps"
-        found = prediction.label_map
-        self.confusion += confusion_matrix(target.label_map.to(found.device), found, len(self.confusion)).cpu()
+        predicted = prediction.label_map
+        self._confusion += confusion_matrix(
+            target.label_map.to(predicted.device), predicted, len(self._confusion)
+        ).cpu()
 
     def merge(self, other: "SegmentationEvaluation") -> None:
         """Take all pictures of another."""
-        self.confusion += other.confusion
+        self._confusion += other._confusion
 
     def metrics(self, names: Sequence[str]) -> dict[str, float]:
         """See `segmentation_metrics`."""
-        return segmentation_metrics(self.confusion, names)
+        return segmentation_metrics(self._confusion, names)
+
+    def confusion(self, num_classes: int) -> Int64[Tensor, "c c"]:
+        """The number of pixels of each true class (row) that were given each class (column)."""
+        return self._confusion

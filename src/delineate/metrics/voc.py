@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from delineate.metrics.matching import Kind, Ranking, rank_detections
-from delineate.values import Detections, Target
+from delineate.metrics.matching import Ranking, rank_detections
+from delineate.values import Content, Detections, Target
 
 PROTOCOL = (
     "PASCAL VOC: average precision at IoU 0.50, the mean over the classes that have objects; VOC2007's is the mean of "
@@ -21,7 +21,7 @@ def voc_metrics(
     names: Sequence[str],
     *,
     iou: float = 0.5,
-    kind: Kind = "boxes",
+    kind: Content = "boxes",
 ) -> dict[str, float]:
     """`voc2007_mAP` and `voc2010_mAP`, and of each class that has objects `voc2007_AP/NAME` and `voc2010_AP/NAME`.
 
@@ -58,5 +58,5 @@ def area_ap(ranking: Ranking) -> float:
 
 def _recall_and_precision(ranking: Ranking) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """After each detection, of a class that has objects."""
-    found = ranking.correct.cpu().numpy().cumsum()
-    return found / ranking.num_objects, found / np.arange(1, len(found) + 1)
+    correct = ranking.correct.cpu().numpy().cumsum()
+    return correct / ranking.num_objects, correct / np.arange(1, len(correct) + 1)

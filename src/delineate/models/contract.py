@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from delineate.data.proposals import Search
 from delineate.values import Prediction, Thresholds, Truth
 
 Say = Callable[[str], None]
@@ -47,7 +48,8 @@ class Rows(NamedTuple):
 
     def first(self, count: int) -> "Rows":
         """The first `count` rows of each picture."""
-        return Rows(*(None if value is None else value[:, :count] for value in self))
+        cut: Any = {name: value[:, :count] for name, value in self._asdict().items() if value is not None}
+        return self._replace(**cut)
 
 
 class Scores(NamedTuple):
@@ -73,26 +75,8 @@ class Reader(ABC, Generic[Raw, Found]):
         """The detections in an input of `(height, width)`, as a fixed number of rows; the graph goes on through it."""
 
     @abstractmethod
-    def results(self, found: Found, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
+    def results(self, found: Found, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> Sequence[Prediction]:
         """One result a picture, from the input of `size` in the coordinates of the original one in `sizes`."""
-
-
-@runtime_checkable
-class Search(Protocol):
-    """A proposer that looks at pixels, or at the size alone, before the network runs.
-
-    `settings` tell its proposals from others'. Those that can be `kept` do not depend on the size that a picture is
-    resized to; they are found once and kept on disk.
-    """
-
-    @property
-    def settings(self) -> str: ...
-
-    @property
-    def kept(self) -> bool: ...
-
-    def boxes(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
-        """The boxes of one RGB picture that may hold an object, the likeliest first, on the CPU."""
 
 
 @runtime_checkable
@@ -104,6 +88,7 @@ class Batches(Protocol):
     def __iter__(self) -> Iterator[tuple[Inputs, Sequence[Truth]]]: ...
 
 
+@runtime_checkable
 class TrainingPictures(Protocol):
     """What a system may ask of the pictures that it is going to learn from; each answer reads all annotations."""
 
@@ -132,6 +117,11 @@ class Model(nn.Module, ABC, Generic[Raw, Found]):
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> Raw:
         """The graph: normalised pictures of one size in, tensors out whose shapes follow from shapes."""
+
+    @property
+    def takes_any_size(self) -> bool:
+        """Whether the graph runs on pictures of any size; it does unless pictures are resized to `input_size`."""
+        return self.input_size is None
 
     def extend(self, raw: Raw, found: Found) -> Found:
         """What further heads say of the rows that were found: masks, heatmaps; nothing for most systems."""

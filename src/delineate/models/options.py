@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 @dataclass(frozen=True)
 class Default:
-    """The default of an option in a `TypedDict` that several presets share: `Annotated[int, Doc("..."), Default(8)]`."""
+    """The default of an option that several presets share, `Annotated[int, Doc("..."), Default(8)]` in a `TypedDict`."""
 
     value: Any
 

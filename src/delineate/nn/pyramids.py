@@ -5,6 +5,8 @@ each other and a picture's features depend on nothing but itself.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,6 +14,9 @@ from torch.nn import functional as F
 
 from delineate.nn.backbones import Backbone
 from delineate.values import InputError
+
+Further = Literal["subsample", "convolve_backbone", "convolve_pyramid"]
+"""How a pyramid gets levels coarser than the backbone's."""
 
 
 class Pyramid(nn.Module, ABC):
@@ -52,23 +57,38 @@ class FPN(Pyramid):
     stride 16   1x1 ─► + ◄─ x2 ─► 3x3 ─► level
     stride  8   1x1 ─► + ◄─ x2 ...
 
-    Raises `InputError` when the backbone has no map at one of these strides.
+    `strides` are those of the backbone's maps that it takes, each twice the one before. `num_further` levels follow,
+    coarser ones: by subsampling the pyramid's coarsest level, or by 3x3 convolutions of stride 2 over that of the
+    backbone or of the pyramid, with a ReLU between two (Lin et al. 2017, "Focal loss for dense object detection",
+    section 4, P6 and P7). Raises `InputError` when the backbone has no map at one of these strides.
     """
 
-    STRIDES = (4, 8, 16, 32)
-
-    def __init__(self, backbone: Backbone, channels: int = 256) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        channels: int = 256,
+        *,
+        strides: Sequence[int] = (4, 8, 16, 32),
+        further: Further = "subsample",
+        num_further: int = 1,
+    ) -> None:
         super().__init__()
-        there = dict(zip(backbone.strides, backbone.channels, strict=True))
-        for stride in self.STRIDES:
-            if stride not in there:
-                raise InputError(f"fpn: needs maps at strides 4, 8, 16 and 32; {backbone.name} has {list(there)}")
+        widths = dict(zip(backbone.strides, backbone.channels, strict=True))
+        if not set(strides) <= set(widths):
+            needs = f"{', '.join(map(str, strides[:-1]))} and {strides[-1]}"
+            raise InputError(f"fpn: needs maps at strides {needs}; {backbone.name} has {list(widths)}")
         self.backbone = backbone
-        self.channels = channels
-        self.strides = (*self.STRIDES, 2 * self.STRIDES[-1])
-        self.laterals = nn.ModuleList(nn.Conv2d(there[stride], channels, 1) for stride in self.STRIDES)
-        self.outputs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in self.STRIDES)
-        for conv in (*self.laterals, *self.outputs):
+        self.channels, self.taken = channels, tuple(strides)
+        self.num_further, self.from_backbone = num_further, further == "convolve_backbone"
+        self.strides = (*strides, *(strides[-1] * 2 ** (step + 1) for step in range(num_further)))
+        self.laterals = nn.ModuleList(nn.Conv2d(widths[stride], channels, 1) for stride in strides)
+        self.outputs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in strides)
+        first = widths[strides[-1]] if self.from_backbone else channels
+        num_convs = 0 if further == "subsample" else num_further
+        self.further = nn.ModuleList(
+            nn.Conv2d(first if step == 0 else channels, channels, 3, stride=2, padding=1) for step in range(num_convs)
+        )
+        for conv in (*self.laterals, *self.outputs, *self.further):
             assert isinstance(conv, nn.Conv2d)
             assert conv.bias is not None
             nn.init.kaiming_uniform_(conv.weight, a=1)
@@ -78,8 +98,15 @@ class FPN(Pyramid):
         features = self.backbone(self.padded(images))
         levels = dict(zip(self.backbone.strides, features.levels, strict=True))
         merged: list[Tensor] = []
-        for stride, lateral in zip(reversed(self.STRIDES), reversed(self.laterals), strict=True):
+        for stride, lateral in zip(reversed(self.taken), reversed(self.laterals), strict=True):
             x = lateral(levels[stride])
-            merged.insert(0, x + F.interpolate(merged[0], scale_factor=2.0, mode="nearest") if merged else x)
+            merged.insert(0, x + F.interpolate(merged[0], size=x.shape[-2:], mode="nearest") if merged else x)
         outputs = [output(x) for output, x in zip(self.outputs, merged, strict=True)]
-        return (*outputs, F.max_pool2d(outputs[-1], 1, stride=2))
+        return (*outputs, *self.coarser(levels[self.taken[-1]], outputs[-1]))
+
+    def coarser(self, level: Float[Tensor, "b c h w"], output: Float[Tensor, "b d h w"]) -> Iterator[Tensor]:
+        """The further levels, from the coarsest map of the backbone that is taken and that of the pyramid."""
+        x = level if self.from_backbone else output
+        for step in range(self.num_further):
+            x = self.further[step](F.relu(x) if step else x) if self.further else F.max_pool2d(x, 1, stride=2)
+            yield x

@@ -8,7 +8,7 @@ from torch import Tensor
 def sample_balanced(
     positive: Bool[Tensor, " a"], negative: Bool[Tensor, " a"], *, count: int, positive_share: float
 ) -> tuple[Int64[Tensor, " p"], Int64[Tensor, " n"]]:
-    """Random rows: at most `count * positive_share` positives, filled up to `count` with negatives; each ascending.
+    """Draw rows: at most `count * positive_share` positives, filled up to `count` with negatives; each ascending.
 
     Girshick 2015, Fast R-CNN, section 2.3.
     """

@@ -10,7 +10,7 @@ NUM_STARTS, MOST_ROUNDS = 8, 300
 
 
 def base_anchors(sizes: Sequence[float], aspect_ratios: Sequence[float]) -> Float[Tensor, "a 4"]:
-    """Boxes around the origin, rounded to whole pixels: for each aspect ratio (height / width) every size, in order.
+    """Make boxes around the origin, rounded to whole pixels: for each aspect ratio (height / width) every size.
 
     A size is the square root of the area, in pixels (Ren et al. 2015, Faster R-CNN, section 3.1.1).
     """
@@ -22,9 +22,9 @@ def base_anchors(sizes: Sequence[float], aspect_ratios: Sequence[float]) -> Floa
 
 
 def default_boxes(
-    sizes: Float[Tensor, "a 2"], grid: tuple[int, int], stride: tuple[float, float]
+    sizes: Float[Tensor, "a 2"], grid: tuple[int, int], stride: tuple[float | int, float | int]
 ) -> Float[Tensor, "n 4"]:
-    """Boxes of all `(width, height)` around the centre of every cell of the grid, ordered as `grid_anchors` are.
+    """Put boxes of all `(width, height)` around the centre of every cell of the grid, ordered as `grid_anchors` are.
 
     Liu et al. 2016, SSD, section 2.2.
     """
@@ -33,9 +33,9 @@ def default_boxes(
 
 
 def grid_anchors(
-    base: Float[Tensor, "a 4"], grid: tuple[int, int], stride: tuple[float, float]
+    base: Float[Tensor, "a 4"], grid: tuple[int, int], stride: tuple[float | int, float | int]
 ) -> Float[Tensor, "n 4"]:
-    """The base anchors moved to every cell of a `(rows, columns)` grid of `(y, x)` stride; rows first, anchors last."""
+    """Move the base anchors to every cell of a `(rows, columns)` grid of `(y, x)` stride; rows first, anchors last."""
     y = torch.arange(grid[0], dtype=torch.float32, device=base.device) * stride[0]
     x = torch.arange(grid[1], dtype=torch.float32, device=base.device) * stride[1]
     y, x = torch.meshgrid(y, x, indexing="ij")
@@ -44,24 +44,24 @@ def grid_anchors(
 
 
 def shape_iou(sizes: Float[Tensor, "n 2"], others: Float[Tensor, "m 2"]) -> Float[Tensor, "n m"]:
-    """The IoU of boxes of all `(width, height)` around one centre."""
+    """Measure the IoU of boxes of all `(width, height)` around one centre."""
     shared = torch.minimum(sizes[:, None], others).prod(2)
     return shared / (sizes.prod(1)[:, None] + others.prod(1) - shared)
 
 
 def cluster_shapes(sizes: Float[Tensor, "n 2"], count: int, *, seed: int = 0) -> Float[Tensor, "k 2"]:
-    """`count` shapes `(width, height)` for boxes of these sizes: k-means by `1 - IoU`, small to large.
+    """Choose `count` shapes `(width, height)` for boxes of these sizes: k-means by `1 - IoU`, small to large.
 
     Of several starts with shapes that are far apart (Arthur & Vassilvitskii 2007, k-means++) the one with the highest
-    mean IoU. Raises `ValueError` where there are fewer different sizes than shapes. Redmon & Farhadi 2017, YOLO9000,
-    section 2, "Dimension Clusters".
+    mean IoU counts. Raises `ValueError` where there are fewer different sizes than shapes. Redmon & Farhadi 2017,
+    YOLO9000, section 2, "Dimension Clusters".
     """
     num_different = len(torch.unique(sizes, dim=0))
     if num_different < count:
         raise ValueError(f"{num_different} different sizes cannot make {count} shapes")
     generator = torch.Generator().manual_seed(seed)
-    found = [_cluster(sizes, count, generator) for _ in range(NUM_STARTS)]
-    return max(found, key=lambda shapes: float(shape_iou(sizes, shapes).amax(1).mean()))
+    candidates = [_cluster(sizes, count, generator) for _ in range(NUM_STARTS)]
+    return max(candidates, key=lambda shapes: float(shape_iou(sizes, shapes).amax(1).mean()))
 
 
 def _cluster(sizes: Float[Tensor, "n 2"], count: int, generator: torch.Generator) -> Float[Tensor, "k 2"]:
@@ -76,6 +76,6 @@ def _cluster(sizes: Float[Tensor, "n 2"], count: int, generator: torch.Generator
             break
         members = nearest == torch.arange(count)[:, None]
         shapes = torch.stack(
-            [sizes[its].mean(0) if its.any() else shape for its, shape in zip(members, shapes, strict=True)]
+            [sizes[mine].mean(0) if mine.any() else shape for mine, shape in zip(members, shapes, strict=True)]
         )
     return shapes[shapes.prod(1).argsort()]

@@ -46,7 +46,8 @@ def select(
     scores = scores.where((scores > score) & large, NONE)
     boxes = boxes.expand(-1, scores.shape[1], -1, -1)
     if max_candidates is not None:
-        scores, boxes = best(scores, boxes, max_candidates)
+        scores, rows = F.pad(scores, (0, max_candidates), value=NONE).topk(max_candidates)
+        boxes = _rows(F.pad(boxes, (0, 0, 0, max_candidates)), rows)
     kept = keep_best(boxes.flatten(0, 1), scores.flatten(0, 1), nms_iou).view_as(scores)
     scores = scores.where(kept, NONE)
     labels = torch.arange(scores.shape[1], device=scores.device)[:, None].expand_as(scores)
@@ -58,10 +59,16 @@ def select(
 def best(
     scores: Float[Tensor, "*b n"], values: Float[Tensor, "*b n d"], count: int
 ) -> tuple[Float[Tensor, "*b m"], Float[Tensor, "*b m d"]]:
-    """The `count` highest scores in descending order with their values; `NONE` and zeros where there are not so many."""
-    scores, order = F.pad(scores, (0, count), value=NONE).topk(count)
-    values = F.pad(values, (0, 0, 0, count))
-    return scores, values.gather(-2, order[..., None].expand(*order.shape, values.shape[-1]))
+    """The `count` highest scores, descending, with their values; `NONE` and zeros where there are not so many.
+
+    Of equal scores the first comes first.
+    """
+    scores, order = F.pad(scores, (0, count), value=NONE).sort(dim=-1, descending=True, stable=True)
+    return scores[..., :count], _rows(F.pad(values, (0, 0, 0, count)), order[..., :count])
+
+
+def _rows(values: Float[Tensor, "*b n d"], rows: Int64[Tensor, "*b m"]) -> Float[Tensor, "*b m d"]:
+    return values.gather(-2, rows[..., None].expand(*rows.shape, values.shape[-1]))
 
 
 def clip(boxes: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "*n 4"]:

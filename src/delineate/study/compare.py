@@ -17,15 +17,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from delineate.data.dataset import Dataset
+from delineate.data.proposals import with_proposals
+from delineate.data.splits import read_split, spread
+from delineate.evaluation import Evaluation, evaluate_run
 from delineate.io.files import written_beside
+from delineate.io.machine import machine
 from delineate.metrics import error_breakdown
-from delineate.models.two_stage import RegionDetector
-from delineate.study.grid import TASKS, Entry, Question
-from delineate.study.measuring import machine, measure
+from delineate.study.grid import Entry
+from delineate.study.measuring import measure
 from delineate.study.results import Findings, Result, together, write_tables
 from delineate.system.catalog import build
-from delineate.training import Evaluation, Run, TrainingSettings, evaluate_run, resume, train
-from delineate.training.data import read_split, with_proposals
+from delineate.system.tasks import find_task
+from delineate.training import Run, TrainingSettings, resume, train
 from delineate.training.pace import pictures_a_second
 from delineate.values import InputError
 
@@ -38,14 +42,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What is compared: each entry once with each seed, on the same splits, for an equal share of `minutes`.
+    """A study compares entries, each once with each seed, on the same splits, for an equal share of `minutes`.
 
-    `fair` says what is equal: the time, or with `images` the number of pictures that each entry sees, such that all
-    together take about `minutes`.
+    `task` is the name of what all entries find. `fair` says what is equal: the time, or with `images` the number of
+    pictures that each entry sees, such that all together take about `minutes`.
     """
 
     data: Path
-    question: Question
+    task: str
     entries: Sequence[Entry]
     minutes: float
     fair: Literal["time", "images"] = "time"
@@ -58,22 +62,26 @@ class Study:
 
     @property
     def share(self) -> float:
-        """The minutes of one entry with one seed."""
+        """Share the minutes out to each entry with each seed."""
         return self.minutes / (len(self.entries) * self.seeds)
 
+    def read(self, split: str) -> Dataset:
+        """Read a split of the data, with what the task needs."""
+        return read_split(self.data, split, find_task(self.task), self.format)
+
     def record(self) -> dict[str, Any]:
-        """Everything as plain values."""
+        """Write everything as plain values."""
         return {**asdict(self), "data": str(self.data.absolute()), "settings": dict(self.settings or {})}
 
 
 def compare(study: Study, out: Path, say: Say = print) -> Findings:
-    """Train and measure what is not finished yet, and write the tables; a failing entry is said and does not end it.
+    """Train and measure what is not finished yet, and write the tables; where an entry fails, the others go on.
 
     Raises `InputError` where `out` holds another study, and for data that cannot be read.
     """
     if not study.entries:
         raise InputError("models: nothing to compare; name a system or more")
-    data = read_split(study.data, study.split, TASKS[study.question], study.format)
+    files = study.read(study.split).files
     _keep_record(study, out)
     _search(study, say)
     budgets = _budgets(study, out, say)
@@ -86,7 +94,7 @@ def compare(study: Study, out: Path, say: Say = print) -> Findings:
                 continue
             say(f"{entry.name}, seed {seed}: training")
             try:
-                result = _one(study, entry, seed, folder, budgets[entry.name], data.files)
+                result = _one(study, entry, seed, folder, budgets[entry.name], files)
             except Exception as error:  # whatever it is, the others go on
                 line = f"{type(error).__name__}: {error}" if not isinstance(error, InputError) else str(error)
                 failures[f"{entry.name}, seed {seed}"] = line
@@ -105,11 +113,11 @@ def compare(study: Study, out: Path, say: Say = print) -> Findings:
 
 
 def load_results(out: Path) -> list[Result]:
-    """The finished entries of a study, the seeds of each together, in the order of its grid.
+    """Read the finished entries of a study, the seeds of each together, in the order of the grid.
 
     Raises `InputError` where `out` holds no study.
     """
-    record = _read_record(out)
+    record = read_record(out)
     results = []
     for entry in record["entries"]:
         folder = out / "entries" / _file_name(entry["name"])
@@ -124,16 +132,15 @@ def _search(study: Study, say: Say) -> None:
     """Find and keep the proposals of entries that take them from selective search: their time is nobody's training."""
     seen: set[str] = set()
     for entry in study.entries:
-        with suppress(InputError):  # it will fail in its turn, and be said there
-            train = read_split(study.data, study.train_split, TASKS[study.question], study.format)
-            model = build(entry.model, train.categories, **entry.arguments)
-            if not isinstance(model, RegionDetector) or model.search is None or model.search.settings in seen:
+        with suppress(InputError):  # it will fail in its turn, with a message
+            train = study.read(study.train_split)
+            search = build(entry.model, train.categories, **entry.arguments).search
+            if search is None or not search.kept or search.settings in seen:
                 continue
-            seen.add(model.search.settings)
+            seen.add(search.settings)
             say(f"{entry.name}: searching for proposals")
-            test = read_split(study.data, study.split, TASKS[study.question], study.format)
-            for part in (train, test):
-                proposed = with_proposals(part, model, study.data)
+            for part in (train, study.read(study.split)):
+                proposed = with_proposals(part, search, study.data)
                 for index in range(len(proposed)):
                     with suppress(InputError):
                         proposed[index]
@@ -142,13 +149,12 @@ def _search(study: Study, say: Say) -> None:
 def _one(
     study: Study, entry: Entry, seed: int, folder: Path, budget: Mapping[str, Any], files: Sequence[Path]
 ) -> Result:
-    """One entry trained, or gone on with, and measured."""
+    """Train one entry, or go on with it, and measure it."""
     run = folder / "run"
     begun = (run / "settings.json").exists()
     trained = resume(run) if begun else train(_settings(study, entry, seed, run, budget))
     evaluation = evaluate_run(run, study.data, study.split, format=study.format, device=study.device)
-    spread = [files[place * len(files) // min(NUM_TIMED, len(files))] for place in range(min(NUM_TIMED, len(files)))]
-    costs = measure(run, spread, device=study.device)
+    costs = measure(run, [files[place] for place in spread(len(files), NUM_TIMED)], device=study.device)
     metrics = {name: value for name, value in evaluation.metrics.items() if "/" not in name}
     return Result(
         name=entry.name,
@@ -175,11 +181,11 @@ def _one(
 
 
 def _errors(evaluation: Evaluation) -> dict[str, float]:
-    """TIDE's errors of a system that detects."""
+    """Break the errors of a system that detects down as TIDE does."""
     if evaluation.objects is None:
         return {}
-    found, targets = evaluation.objects.detections, evaluation.objects.targets
-    return dict(error_breakdown(found, targets, len(evaluation.names) - 1).gains)
+    objects = evaluation.objects
+    return dict(error_breakdown(objects.detections, objects.targets, len(evaluation.names) - 1).gains)
 
 
 def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[str, Any]) -> TrainingSettings:
@@ -204,7 +210,7 @@ def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[
 
 
 def _budgets(study: Study, out: Path, say: Say) -> dict[str, dict[str, Any]]:
-    """Each entry's budget, as settings; with `images` it is found once and kept."""
+    """Say each entry's budget, as settings; with `images` it is measured once and kept."""
     if study.fair == "time":
         return {entry.name: {"minutes": study.share} for entry in study.entries}
     file = out / "pace.json"
@@ -214,12 +220,12 @@ def _budgets(study: Study, out: Path, say: Say) -> dict[str, dict[str, Any]]:
         for entry in study.entries:
             try:
                 paces[entry.name] = pictures_a_second(_settings(study, entry, 0, out / "pace", {"epochs": 1}))
-            except Exception as error:  # it will fail in its turn, and be said there
+            except Exception as error:  # it will fail in its turn, with a message
                 say(f"{entry.name}: {error}")
         with written_beside(file) as beside:
             beside.write_text(json.dumps(paces, indent=1) + "\n")
     paces = json.loads(file.read_text())
-    num_images = len(read_split(study.data, study.train_split, TASKS[study.question], study.format))
+    num_images = len(study.read(study.train_split))
     seconds_an_epoch = sum(num_images / pace for pace in paces.values())
     epochs = max(1, round(60 * study.minutes / (study.seeds * max(seconds_an_epoch, 1e-9))))
     return {entry.name: {"epochs": epochs} for entry in study.entries}
@@ -229,7 +235,7 @@ def _keep_record(study: Study, out: Path) -> None:
     """Write what is compared; another study does not go on in its folder."""
     record, file = json.loads(json.dumps(study.record())), out / "study.json"
     if file.exists():
-        before = _read_record(out)
+        before = read_record(out)
         differing = [name for name, value in record.items() if before.get(name) != value]
         if differing:
             raise InputError(
@@ -244,11 +250,14 @@ def _keep_record(study: Study, out: Path) -> None:
         beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def _read_record(out: Path) -> dict[str, Any]:
+def read_record(out: Path) -> dict[str, Any]:
+    """Read what a study compares, as `Study.record` wrote it; raises `InputError` where `out` holds no study."""
     file = out / "study.json"
     if not file.is_file():
         raise InputError(f"{out}: no study, there is no study.json in it; name a folder that `compare` wrote")
     record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if "question" in record:  # what earlier studies call their task
+        record["task"] = record.pop("question")
     return record
 
 

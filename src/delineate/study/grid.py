@@ -8,24 +8,26 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from delineate.system.catalog import CATALOG, Task, find_system, options
+from delineate.system.catalog import CATALOG, find_entry, options
+from delineate.system.tasks import find_task
 from delineate.values import InputError
 
-Question = Literal["detect", "instance", "segment", "keypoints"]
-TASKS: dict[Question, Task] = {"detect": "detect", "instance": "mask", "segment": "segment", "keypoints": "pose"}
-DEFAULTS: dict[Question, tuple[str, ...]] = {
+DEFAULTS: dict[str, tuple[str, ...]] = {
+    "segment": ("fcn32s", "fcn8s", "segnet_basic", "unet"),
+    "localize": ("localizer",),
+    "pose": ("pose_regressor",),
     "detect": ("fast_rcnn:num_rois=64", "faster_rcnn:num_rois=64", "yolov1", "yolov2", "ssd", "detr_small"),
     "instance": ("mask_rcnn:num_rois=64",),
-    "segment": ("fcn32s", "fcn8s", "segnet_basic", "unet"),
     "keypoints": ("keypoint_rcnn:num_rois=64",),
 }
-"""One or two of each family, and those that learn something in minutes. 64 RoIs a picture are Fast R-CNN's own number
-(section 2.3); with 512, today's practice, a step takes longer, and a short training has fewer of them."""
+"""Each task has one or two systems of each family, and those that learn something in minutes. 64 RoIs a picture are
+Fast R-CNN's own number (section 2.3); with 512, today's practice, a step takes longer, and a short training has fewer
+of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One system with its options, and the training settings that are not everyone's."""
+    """An entry is one system with its options, and the training settings that are not everyone's."""
 
     name: str
     model: str
@@ -34,7 +36,7 @@ class Entry:
 
 
 def grid(
-    question: Question,
+    task: str,
     *,
     models: Sequence[str] = (),
     backbones: Sequence[str] = (),
@@ -42,11 +44,11 @@ def grid(
     upsamplers: Sequence[str] = (),
     proposers: Sequence[str] = (),
 ) -> list[Entry]:
-    """Every system with every option that it has; without `models`, some of each family.
+    """Combine every system with every option that it has; without `models`, some of each family that has the task.
 
     A model may have options of its own, `unet:backbone=plain:width=16`. An image size is the side of the square that a
-    system resizes to, or else the shorter side. Raises `InputError` for a system of another task, and for an option or
-    a value that no system of the grid has.
+    system resizes to, or else the shorter side. Raises `InputError` for an unknown task, a system of another
+    one, and an option or a value that no system of the grid has.
     """
     axes: dict[str, Sequence[Any]] = {
         "backbone": backbones,
@@ -54,13 +56,14 @@ def grid(
         "upsampler": upsamplers,
         "proposer": proposers,
     }
+    asked_for = find_task(task)
     used: dict[str, set[Any]] = {name: set() for name in axes}
     entries: dict[str, Entry] = {}
-    for described in models or DEFAULTS[question]:
+    for described in models or DEFAULTS[task]:
         model, fixed = _with_options(described)
-        if find_system(model).task != TASKS[question]:
-            there = ", ".join(name for name, system in CATALOG.items() if system.task == TASKS[question])
-            raise InputError(f"models: {model} is no answer to '{question}'; these are: {there}")
+        if find_entry(model).task != asked_for:
+            answers = ", ".join(name for name, entry in CATALOG.items() if entry.task == asked_for)
+            raise InputError(f"models: {model} is no answer to '{task}'; these are: {answers}")
         own = options(model)
         asked = {axis: values for axis, values in axes.items() if axis not in fixed}
         taken = {axis: [value for value in values if _takes(own, axis, value)] for axis, values in asked.items()}
@@ -78,7 +81,7 @@ def grid(
 
 
 def _with_options(described: str) -> tuple[str, dict[str, Any]]:
-    """The system in `NAME:OPTION=VALUE:...`, and its options as their type hints have them."""
+    """Read the system in `NAME:OPTION=VALUE:...`, and its options as their type hints have them."""
     model, *given = described.split(":")
     own, values = options(model), {}
     for part in given:
@@ -94,7 +97,7 @@ def _with_options(described: str) -> tuple[str, dict[str, Any]]:
 
 
 def _takes(own: Mapping[str, inspect.Parameter], axis: str, value: Any) -> bool:
-    """Whether a system has the option, and the value among its choices."""
+    """Say whether a system has the option, and the value among its choices."""
     if axis == "image_size":
         return True
     if axis not in own:
@@ -107,7 +110,7 @@ def _takes(own: Mapping[str, inspect.Parameter], axis: str, value: Any) -> bool:
 def _entry(
     model: str, fixed: Mapping[str, Any], values: Mapping[str, Any], own: Mapping[str, inspect.Parameter]
 ) -> Entry:
-    """`fixed` are the system's own options, `values` those of the grid."""
+    """Make an entry: `fixed` are the system's own options, `values` those of the grid."""
     arguments = {axis: value for axis, value in values.items() if axis in own}
     settings = {} if "image_size" in own or "image_size" not in values else {"short_side": values["image_size"]}
     return Entry(

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
+from delineate.data.splits import spread
 from delineate.deploy import Predictor
 from delineate.io.files import written_beside
 from delineate.metrics import main_metrics
 from delineate.metrics.detection import LIKELY
 from delineate.study.results import Findings, Result, not_tried, pareto_front, recommendations
-from delineate.system.catalog import find_system
+from delineate.system.catalog import find_entry
 from delineate.values import Detections, InputError
 from delineate.viz import draw_target, fitted
 from delineate.viz.curves import inline_svg, save_figure, style
@@ -23,11 +24,11 @@ from delineate.viz.trade_off import Point, trade_off_figure
 
 NUM_PICTURES, WIDEST = 4, 420
 FAMILIES = {
-    "dense": "dense",
-    "whole": "whole picture",
-    "region": "region-based",
-    "grid": "grid",
-    "sets": "set prediction",
+    "segmentation": "segmentation",
+    "regression": "regression",
+    "two_stage": "two-stage",
+    "one_stage": "one-stage",
+    "queries": "queries",
 }
 COSTS = {
     "seconds a picture": lambda result: result.latency["total"].median,
@@ -46,7 +47,7 @@ def write_study(path: Path, findings: Findings, dataset: Dataset | None = None) 
     if not findings.results:
         raise InputError(f"{path}: no entry came to its end; there is nothing to report")
     results = findings.results
-    rows = [table_row(result) for result in results]
+    rows, times = [table_row(result) for result in results], [time_row(result) for result in results]
     with style():
         figures = [inline_svg(trade_off(results, cost)) for cost in COSTS]
     page = (
@@ -59,7 +60,8 @@ def write_study(path: Path, findings: Findings, dataset: Dataset | None = None) 
             figures=figures,
             rows=rows,
             columns=list(dict.fromkeys(name for row in rows for name in row)),
-            times=[time_row(result) for result in results],
+            times=times,
+            steps=list(dict.fromkeys(name for row in times for name in row)),
             per_class=_metric_table(results, sizes=False),
             per_size=_metric_table(results, sizes=True),
             errors={result.name: result.errors for result in results if result.errors},
@@ -79,7 +81,7 @@ def write_plot(path: Path, results: Sequence[Result]) -> None:
 
 
 def trade_off(results: Sequence[Result], cost: str) -> Figure:
-    """Accuracy against one of `COSTS`, with the front of those that none beats."""
+    """Draw accuracy against one of `COSTS`, with the front of those that none beats."""
     costs = [float(COSTS[cost](result)) for result in results]
     values = [result.accuracy for result in results]
     names = short_names([result.name for result in results])
@@ -87,32 +89,32 @@ def trade_off(results: Sequence[Result], cost: str) -> Figure:
         Point(
             name=name,
             family=family_of(result.model),
-            cost=its,
+            cost=each,
             value=result.accuracy,
             spread=result.spread.get(result.metric, 0.0),
         )
-        for name, result, its in zip(names, results, costs, strict=True)
+        for name, result, each in zip(names, results, costs, strict=True)
     ]
     return trade_off_figure(points, pareto_front(costs, values), cost=cost, value=results[0].metric, families=FAMILIES)
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """The names without the options that all entries of the same system share; they tell nothing apart."""
+    """Shorten names by the options that all entries of the same system share, which tell nothing apart."""
     split = [name.split(" ") for name in names]
     short = []
     for system, *own in split:
         others = [set(options) for other, *options in split if other == system]
-        short.append(" ".join((system, *(option for option in own if not all(option in its for its in others)))))
+        short.append(" ".join((system, *(option for option in own if not all(option in given for given in others)))))
     return short
 
 
 def family_of(model: str) -> str:
-    """The family's folder that the system is in."""
-    return find_system(model).preset.__module__.split(".")[2]
+    """Name the folder of the system's family."""
+    return find_entry(model).preset.__module__.split(".")[2]
 
 
 def table_row(result: Result) -> dict[str, Any]:
-    """What the sortable table shows of an entry."""
+    """Make a row of the sortable table."""
     row: dict[str, Any] = {"system": result.name, **main_metrics(result.metrics)}
     if len(result.seeds) > 1:
         row["±"] = result.spread[result.metric]
@@ -129,10 +131,10 @@ def table_row(result: Result) -> dict[str, Any]:
 
 
 def time_row(result: Result) -> dict[str, Any]:
-    """Milliseconds of each step: the median, and where the middle eight tenths lie."""
+    """Write the milliseconds of each step: the median, and where the middle eight tenths lie."""
     row: dict[str, Any] = {"system": result.name}
-    for step, its in result.latency.items():
-        median, low, high = (_milliseconds(seconds) for seconds in (its.median, its.low, its.high))
+    for step, taken in result.latency.items():
+        median, low, high = (_milliseconds(seconds) for seconds in (taken.median, taken.low, taken.high))
         row[step] = f"{median} ({low}–{high})"
     return row
 
@@ -142,27 +144,24 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _metric_table(results: Sequence[Result], *, sizes: bool) -> dict[str, dict[str, float]]:
-    """The main metric of each class, or of small, medium and large objects, for each entry."""
-    table: dict[str, dict[str, float]] = {}
-    for result in results:
-        if sizes:
-            found = {
-                size: result.metrics[f"{result.metric}_{size}"]
-                for size in ("small", "medium", "large")
-                if f"{result.metric}_{size}" in result.metrics
-            }
-        else:
-            first = next(iter(next(iter(result.per_class.values()), {})), "")
-            found = {name: its[first] for name, its in result.per_class.items() if first in its}
-        if found:
-            table[result.name] = found
-    return table
+    """List the main metric of each class, or of small, medium and large objects, for each entry."""
+    rows = {result.name: _by_size(result) if sizes else _by_class(result) for result in results}
+    return {name: values for name, values in rows.items() if values}
+
+
+def _by_size(result: Result) -> dict[str, float]:
+    names = {size: f"{result.metric}_{size}" for size in ("small", "medium", "large")}
+    return {size: result.metrics[name] for size, name in names.items() if name in result.metrics}
+
+
+def _by_class(result: Result) -> dict[str, float]:
+    first = next(iter(next(iter(result.per_class.values()), {})), "")
+    return {name: metrics[first] for name, metrics in result.per_class.items() if first in metrics}
 
 
 def _side_by_side(results: Sequence[Result], dataset: Dataset) -> list[dict[str, Any]]:
-    """The same pictures as each system sees them; truth first."""
-    count = min(NUM_PICTURES, len(dataset))
-    samples = [dataset[place * len(dataset) // count] for place in range(count)]
+    """Draw the same pictures as each system sees them, truth first."""
+    samples = [dataset[index] for index in spread(len(dataset), NUM_PICTURES)]
     shown: list[dict[str, Any]] = [
         {"file": Path(sample.file).name, "views": [("truth", _drawn(sample.image, sample.target, dataset))]}
         for sample in samples
@@ -174,19 +173,19 @@ def _side_by_side(results: Sequence[Result], dataset: Dataset) -> list[dict[str,
         predictor = Predictor.load(run)
         for sample, view in zip(samples, shown, strict=True):
             (prediction,) = predictor([sample.image])
-            if isinstance(prediction, Detections) and predictor.model.finds_many:
+            if isinstance(prediction, Detections) and predictor.system.task.finds_many:
                 prediction = prediction.above(LIKELY)
             view["views"].append((result.name, _drawn(sample.image, prediction, dataset)))
     return shown
 
 
-def _drawn(image: Tensor, found: Any, dataset: Dataset) -> str:
-    small, its = fitted(image, found, largest=WIDEST)
-    return data_uri(draw_target(small, its, dataset.categories))
+def _drawn(image: Tensor, annotations: Any, dataset: Dataset) -> str:
+    image, annotations = fitted(image, annotations, largest=WIDEST)
+    return data_uri(draw_target(image, annotations, dataset.categories))
 
 
 def read_findings(folders: Sequence[Path]) -> Findings:
-    """The results of one or several studies, as they are in their tables.
+    """Read the results of one or several studies from their tables.
 
     Raises `InputError` naming a folder without results.
     """

@@ -19,7 +19,7 @@ RATES = (1, 2, 5, 10, 30, 100)
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One entry, its seeds together: of `metrics` the means and `spread` the standard deviations (0 for one seed).
+    """A result is that of one entry over all seeds: `metrics` are means, `spread` standard deviations (0 for one seed).
 
     `metric` is the one to compare by. `errors` are TIDE's six, each with the AP that it costs, for systems that detect.
     Sizes are in bytes, times in seconds; costs are those of the first seed, on its `machine`.
@@ -48,18 +48,18 @@ class Result:
 
     @property
     def accuracy(self) -> float:
-        """The value of the metric to compare by."""
+        """Give the value of the metric to compare by."""
         return self.metrics[self.metric]
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "Result":
-        """The result that `asdict` made."""
-        latency = {step: Latency(**its) for step, its in values["latency"].items()}
+        """Read what `asdict` made of a result."""
+        latency = {step: Latency(**quantiles) for step, quantiles in values["latency"].items()}
         return cls(**{**values, "latency": latency, "folders": tuple(values["folders"])})
 
 
 def together(results: Sequence[Result]) -> Result:
-    """Results of one entry that differ by their seeds, as one."""
+    """Put results of one entry that differ by their seeds together to one."""
     first = results[0]
     names = [name for name in first.metrics if all(name in result.metrics for result in results)]
     values = {name: [result.metrics[name] for result in results] for name in names}
@@ -76,7 +76,7 @@ def together(results: Sequence[Result]) -> Result:
 
 
 def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """The indices of those that none beats in both: as cheap and better, or as good and cheaper; the cheapest first."""
+    """Give the indices of those that none beats, as cheap and better or as good and cheaper, the cheapest first."""
     order = sorted(range(len(costs)), key=lambda index: (costs[index], -values[index]))
     front: list[int] = []
     for index in order:
@@ -86,7 +86,7 @@ def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 
 
 def recommendations(results: Sequence[Result]) -> list[str]:
-    """What the figures say, in plain sentences: for accuracy alone, and for each rate that changes the answer."""
+    """Say in plain sentences what follows from the figures: for accuracy alone, and for each rate that changes it."""
     if not results:
         return ["Nothing came to its end, so there is nothing to recommend."]
     best = max(results, key=lambda result: result.accuracy)
@@ -113,10 +113,10 @@ def recommendations(results: Sequence[Result]) -> list[str]:
 
 
 def not_tried(results: Sequence[Result]) -> str:
-    """What the study says nothing of."""
+    """Say which systems and options the study knows nothing of."""
     tasks = {CATALOG[result.model].task for result in results}
     tried = {result.model for result in results}
-    left = [name for name, system in CATALOG.items() if system.task in tasks and name not in tried]
+    left = [name for name, entry in CATALOG.items() if entry.task in tasks and name not in tried]
     systems = f"; of this task, {', '.join(left)}" if left else ""
     return f"Not tried: longer training, pretrained weights, and options beyond those in the table{systems}."
 
@@ -127,7 +127,7 @@ def _described(result: Result) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """All results of one or several studies, what failed and why, and what was asked."""
+    """One or several studies have results, failures with their reasons, and facts of what was compared and how."""
 
     results: Sequence[Result]
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -151,7 +151,7 @@ def write_tables(folder: Path, findings: Findings) -> None:
 
 
 def flat_row(result: Result) -> dict[str, Any]:
-    """A result as one row of a table, with units in the names."""
+    """Write a result as one row of a table, with units in the names."""
     row: dict[str, Any] = {
         "name": result.name,
         "model": result.model,
@@ -163,8 +163,8 @@ def flat_row(result: Result) -> dict[str, Any]:
         "memory (MiB)": round(result.memory / 2**20, 1),
         "pictures/s": round(result.throughput, 4),
     }
-    for step, its in result.latency.items():
-        row |= {f"{step} (s)": round(its.median, 6), f"{step} 10% (s)": round(its.low, 6)}
-        row[f"{step} 90% (s)"] = round(its.high, 6)
+    for step, seconds in result.latency.items():
+        row |= {f"{step} (s)": round(seconds.median, 6), f"{step} 10% (s)": round(seconds.low, 6)}
+        row[f"{step} 90% (s)"] = round(seconds.high, 6)
     row |= {"training (s)": round(result.training_seconds, 1), "pictures seen": result.pictures}
     return row | {"weights (MiB)": round(result.size / 2**20, 2)}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
 from delineate.models.contract import AnyModel
-from delineate.models.options import defaults_of
 from delineate.models.one_stage.ssd import ssd, ssd300, ssd512
 from delineate.models.one_stage.yolov1 import yolov1
 from delineate.models.one_stage.yolov2 import yolov2
+from delineate.models.options import defaults_of
 from delineate.models.queries.detr import detr, detr_small
 from delineate.models.regression.localizer import localizer
 from delineate.models.regression.pose import pose_regressor
@@ -19,12 +19,14 @@ from delineate.models.segmentation.full_resolution import fcn_full_resolution
 from delineate.models.segmentation.segnet import segnet, segnet_basic
 from delineate.models.segmentation.sliding_window import sliding_window_segmenter
 from delineate.models.segmentation.unet import unet
-from delineate.models.two_stage.fast_rcnn import fast_rcnn
-from delineate.models.two_stage.faster_rcnn import faster_rcnn
-from delineate.models.two_stage.keypoint_rcnn import keypoint_rcnn
-from delineate.models.two_stage.mask_rcnn import mask_rcnn
-from delineate.models.two_stage.rcnn import rcnn
-from delineate.models.two_stage.sliding_window import sliding_window_detector
+from delineate.models.two_stage.presets import (
+    fast_rcnn,
+    faster_rcnn,
+    keypoint_rcnn,
+    mask_rcnn,
+    rcnn,
+    sliding_window_detector,
+)
 from delineate.system.tasks import DETECT, INSTANCE, KEYPOINTS, LOCALIZE, POSE, SEGMENT
 from delineate.values import Categories, Content, InputError, Task
 

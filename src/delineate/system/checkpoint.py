@@ -50,7 +50,7 @@ def write_checkpoint(file: Path, facts: Facts, weights: dict[str, Tensor]) -> No
 
 
 def read_checkpoint(file: Path) -> tuple[Facts, dict[str, Tensor]]:
-    """The facts and the weights of a file; raises `InputError` naming it when it is missing or no checkpoint of ours."""
+    """The facts and the weights of a file; raises `InputError` naming it when it is missing or not a checkpoint."""
     with _opened(file) as opened:
         return _facts(file, opened), {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a dict)
 

@@ -181,7 +181,7 @@ class System:
     def read(self, inputs: Inputs, sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
         """The results of a batch, in the coordinates of the original pictures of `(height, width)` in `sizes`."""
         size = (inputs.images.shape[-2], inputs.images.shape[-1])
-        return self.reader.results(self.find(inputs), size, sizes)
+        return list(self.reader.results(self.find(inputs), size, sizes))
 
     @torch.inference_mode()
     def infer(self, images: Pictures) -> list[Prediction]:

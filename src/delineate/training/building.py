@@ -1,44 +1,66 @@
 """From settings to a system and the batches that it trains on."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from delineate.data.anchors import find_anchors
 from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
 from delineate.data.preprocess import Preprocess
+from delineate.data.proposals import with_proposals
+from delineate.data.statistics import Statistics, usual_size
 from delineate.data.transforms import Augmentation, training_transform
-from delineate.models.one_stage import YOLOv2
-from delineate.models.one_stage.yolov2 import STRIDE
-from delineate.models.segmentation import Segmenter
-from delineate.models.two_stage.heads.box import BoxHead
+from delineate.io.runs import find_checkpoint
+from delineate.models.contract import AnyModel
 from delineate.nn.backbones import Backbone, load_backbone_weights, read_weights
-from delineate.system.catalog import build
-from delineate.system.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from delineate.training.data import median_frequency_weights, usual_size
+from delineate.system.catalog import build, find_entry
+from delineate.system.checkpoint import read_facts
+from delineate.system.system import System
+from delineate.training.data import training_data
 from delineate.training.settings import TrainingSettings
 from delineate.values import InputError
 
 SCALE_STEP = 32
 
 
-def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str], *, fresh: bool) -> Checkpoint:
-    """The system before its first step, in training mode; what there is to say of it is added to `notes`.
+def build_training(settings: TrainingSettings, *, fresh: bool) -> tuple[System, Dataset, Dataset, list[str]]:
+    """Build the system and read what it trains on and is validated on; with them come the lines to show of both."""
+    train, val, notes = training_data(settings, find_entry(settings.model).task)
+    system = build_system(settings, train, notes, fresh=fresh)
+    train, val = (with_proposals(part, system.model.search, settings.data) for part in (train, val))
+    return system, train, val, notes
+
+
+def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str], *, fresh: bool) -> System:
+    """Build the system as it is before its first step, in training mode; lines to show of it are added to `notes`.
 
     When it is not `fresh`, other weights will take the place of these, so that none have to be read. Raises
-    `InputError` for a backbone's options where there is no backbone, and for earlier weights of which none fits.
+    `InputError` for options of what the system does not have, and for earlier weights of which none fits.
     """
     torch.manual_seed(settings.seed)
     model = build(settings.model, dataset.categories, **settings.arguments)
-    preprocess = _preprocess(settings, model.input_size)
-    if fresh and isinstance(model, YOLOv2) and settings.weights is None:  # else the earlier run's
-        found = find_anchors(dataset, preprocess, len(model.anchors), skip_unreadable=settings.skip_unreadable)
-        model.anchors.copy_(found.sizes / STRIDE)
-        notes.append(f"anchors: {found.described}; their mean IoU with the training boxes is {found.mean_iou:.3f}")
+    preprocess = _with_backbone(settings, model, _preprocess(settings, model.input_size), fresh=fresh)
+    if settings.class_weights != "none" and "label_map" not in find_entry(settings.model).task.needs:
+        raise InputError(f"class_weights: {settings.model} weighs no pixels; leave it out")
+    if settings.weights is not None:
+        earlier = System.load(find_checkpoint(settings.weights))
+        preprocess = replace(preprocess, mean=earlier.preprocess.mean, std=earlier.preprocess.std)
+        if fresh:
+            notes.append(begin_with(model, earlier, str(settings.weights)))
+    if fresh:
+        notes += _begin(settings, model, dataset, preprocess)
+    return System(
+        name=settings.model,
+        model=model.to(memory_format=torch.channels_last).train(),
+        preprocess=preprocess,
+        categories=dataset.categories,
+        arguments=settings.arguments,
+    )
+
+
+def _with_backbone(settings: TrainingSettings, model: AnyModel, preprocess: Preprocess, *, fresh: bool) -> Preprocess:
+    """Give the backbones the weights that the settings name, and the preprocessing their statistics."""
     backbones = [module for module in model.modules() if isinstance(module, Backbone)]
     if not backbones and (settings.pretrained or settings.backbone_weights or settings.freeze_until is not None):
         raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
@@ -51,22 +73,17 @@ def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str],
             load_backbone_weights(backbone, read_weights(settings.backbone_weights), str(settings.backbone_weights))
         if settings.freeze_until is not None:
             backbone.freeze_until(settings.freeze_until)
-    if settings.weights is not None:
-        earlier = read_earlier(settings.weights)
-        preprocess = replace(preprocess, mean=earlier.preprocess.mean, std=earlier.preprocess.std)
-        if fresh:
-            notes.append(begin_with(model, earlier, str(settings.weights)))
-    if settings.class_weights != "none" and not isinstance(model, Segmenter):
-        raise InputError(f"class_weights: {settings.model} weighs no pixels; leave it out")
-    if fresh and settings.class_weights == "median_frequency" and isinstance(model, Segmenter):
-        model.class_weights.copy_(median_frequency_weights(dataset, skip_unreadable=settings.skip_unreadable))
-    return Checkpoint(
-        model=model.to(memory_format=torch.channels_last).train(),
-        system=settings.model,
-        arguments=settings.arguments,
-        categories=dataset.categories,
-        preprocess=preprocess,
+    return preprocess
+
+
+def _begin(settings: TrainingSettings, model: AnyModel, dataset: Dataset, preprocess: Preprocess) -> list[str]:
+    """Let the model take what it asks of the training pictures, and give the lines that it says."""
+    if settings.weights is not None and find_entry(settings.model).task.needs == {"boxes"}:
+        return []  # the shapes of anchors came with the weights
+    statistics = Statistics(
+        dataset, preprocess, class_weights=settings.class_weights, skip_unreadable=settings.skip_unreadable
     )
+    return list(model.begin(statistics))
 
 
 def _preprocess(settings: TrainingSettings, input_size: tuple[int, int] | None) -> Preprocess:
@@ -78,11 +95,11 @@ def _preprocess(settings: TrainingSettings, input_size: tuple[int, int] | None) 
 
 
 def as_earlier(settings: TrainingSettings) -> TrainingSettings:
-    """The settings with the options and the picture size of the run begun with, where they say nothing themselves."""
+    """Take the options and the picture size of the run begun with, where the settings say nothing themselves."""
     if settings.weights is None:
         return settings
-    earlier = read_earlier(settings.weights)
-    if earlier.system != settings.model:  # whether any weight fits is said where they are read
+    earlier = read_facts(find_checkpoint(settings.weights))
+    if earlier.system != settings.model:  # whether any weight fits is checked where they are put in
         return settings
     changes: dict[str, Any] = {"arguments": {**earlier.arguments, **settings.arguments}}
     if settings.short_side is None and settings.long_side is None:
@@ -90,22 +107,16 @@ def as_earlier(settings: TrainingSettings) -> TrainingSettings:
     return settings.model_copy(update=changes)
 
 
-def read_earlier(run: Path) -> Checkpoint:
-    """The best weights of a run folder, or those of a .safetensors file."""
-    return load_checkpoint(find_checkpoint(run))
-
-
-def begin_with(model: nn.Module, earlier: Checkpoint, source: str) -> str:
-    """Put what fits of an earlier system's weights into the model; the line that says what did not.
+def begin_with(model: AnyModel, earlier: System, source: str) -> str:
+    """Put what fits of an earlier system's weights into the model, and give the line that says what did not.
 
     Raises `InputError` when nothing does.
     """
-    theirs, own = earlier.model.state_dict(), model.state_dict()
-    fits = {key: value for key, value in theirs.items() if key in own and own[key].shape == value.shape}
-    if earlier.model.fits:  # gradients go on from what they learned, not from what was fitted to it afterwards
-        fits = {key: value for key, value in fits.items() if not key.startswith(BoxHead.FITTED)}
+    # gradients go on from what they learned, not from what was fitted to it afterwards
+    learned, own = earlier.model.learned(earlier.model.state_dict()), model.state_dict()
+    fits = {key: value for key, value in learned.items() if key in own and own[key].shape == value.shape}
     if not fits:
-        raise InputError(f"weights: {source} is a {earlier.system}, no weight of which fits; name a run of this system")
+        raise InputError(f"weights: {source} is a {earlier.name}, no weight of which fits; name a run of this system")
     model.load_state_dict(fits, strict=False)
     anew = sorted({key.rpartition(".")[0] for key, _ in model.named_parameters() if key not in fits})
     return f"weights: those of {source}" + (f", but for {', '.join(anew)}, which begin anew" if anew else "")
@@ -114,7 +125,7 @@ def begin_with(model: nn.Module, earlier: Checkpoint, source: str) -> str:
 def build_loader(
     settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess, *, rank: int, world_size: int
 ) -> TrainingLoader:
-    """The batches of this process."""
+    """Make the loader of this process's batches."""
     crop_size = settings.crop_size or preprocess.size
     if crop_size is None:
         crop_size = usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
@@ -139,7 +150,7 @@ def build_loader(
 
 
 def at_many_scales(augmentation: Augmentation) -> list[Augmentation]:
-    """The same at 0.75 to 1.5 times its size, in steps of 32 pixels of the shorter side.
+    """Vary an augmentation from 0.75 to 1.5 times its size, in steps of 32 pixels of the shorter side.
 
     At 416 x 416 these are the 320 to 608 pixels of Redmon & Farhadi 2017, YOLO9000, section 2, "Multi-Scale Training".
     """

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from delineate.training.settings import TrainingSettings
 
-Averaged = TypeVar("Averaged", bound=nn.Module)
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
@@ -42,25 +42,25 @@ def learning_rate(settings: TrainingSettings, progress: float) -> float:
     return settings.peak_learning_rate * factor
 
 
-class MovingAverage(Generic[Averaged]):
-    """The exponential moving average of a model's weights and batch statistics, as a model of its own.
+def begin_average(model: Network) -> Network:
+    """Copy the model, in evaluation mode, as what `update_average` moves after it."""
+    return copy.deepcopy(model).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Move the exponential moving average of a model's weights and batch statistics on after `step` (1, 2, ...).
 
     The decay rises with the steps, `(1 + step) / (10 + step)` at most, so that a short run does not remember its start.
+    torch's `AveragedModel` is not used: it forgets the start at once, and waits for the device at every step.
     """
-
-    def __init__(self, model: Averaged, decay: float) -> None:
-        self.decay = decay
-        self.model: Averaged = copy.deepcopy(model).eval().requires_grad_(False)
-
-    @torch.no_grad()
-    def update(self, model: Averaged, step: int) -> None:
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        averaged: list[Tensor] = []
-        current: list[Tensor] = []
-        for mine, its in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                averaged.append(mine)
-                current.append(its)
-            else:
-                mine.copy_(its)
-        torch._foreach_lerp_(averaged, current, weight)
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    averaged: list[Tensor] = []
+    current: list[Tensor] = []
+    for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            averaged.append(mean)
+            current.append(value)
+        else:
+            mean.copy_(value)
+    torch._foreach_lerp_(averaged, current, weight)

@@ -5,42 +5,42 @@ from pathlib import Path
 from typing import Any
 
 from delineate.data.dataset import Dataset
-from delineate.data.preprocess import Preprocess
+from delineate.data.splits import spread
 from delineate.io.files import written_beside
-from delineate.models.contract import Model
-from delineate.system.inference import infer
-from delineate.values import Detections, on_cpu
+from delineate.system.system import System
+from delineate.values import Detections, Prediction, on_cpu
 from delineate.viz import fitted, write_picture
 
 NUM_PICTURES, LARGEST = 4, 384
 
 
-def record_regression(
-    folder: Path, model: Model[Any, Any], preprocess: Preprocess, dataset: Dataset, epoch: int
-) -> None:
-    """Add what is said after `epoch` to `folder/regression.json`; the pictures lie beside it.
+def record_regression(folder: Path, system: System, dataset: Dataset, epoch: int) -> None:
+    """Add the answers after `epoch` to `folder/regression.json`; the pictures lie beside it.
 
-    Places are shares of the picture's sides: of each picture the box `x1 y1 x2 y2`, and the joints `x y` where there
-    are any. What was recorded of later epochs, before a run was killed, goes.
+    Places are shares of the picture's sides: of each picture the box `x1 y1 x2 y2`, and the joints `x y` where they are
+    regressed. What was recorded of later epochs, before a run was killed, goes.
     """
     file = folder / "regression.json"
     rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     rows = [row for row in rows if row["epoch"] < epoch]
-    count = min(NUM_PICTURES, len(dataset))
-    said = []
-    for number in range(count):
-        sample = dataset[number * len(dataset) // count]
-        picture = folder / f"{number + 1}.jpg"
+    answers = []
+    for number, index in enumerate(spread(len(dataset), NUM_PICTURES), start=1):
+        sample = dataset[index]
+        picture = folder / f"{number}.jpg"
         if not picture.exists():
             write_picture(picture, fitted(sample.image, sample.target, largest=LARGEST)[0])
-        found = on_cpu(infer(model, preprocess, [sample.image])[0])
-        assert isinstance(found, Detections)
-        height, width = found.image_size
-        x1, y1, x2, y2 = found.boxes[0].tolist()
-        its: dict[str, Any] = {"picture": picture.name, "box": [x1 / width, y1 / height, x2 / width, y2 / height]}
-        if found.keypoints is not None:
-            its["joints"] = [[x / width, y / height] for x, y in found.keypoints[0].tolist()]
-        said.append(its)
+        answers.append({"picture": picture.name, **_places(system.infer([sample.image])[0])})
     folder.mkdir(parents=True, exist_ok=True)
     with written_beside(file) as beside:
-        beside.write_text(json.dumps([*rows, {"epoch": epoch, "pictures": said}]) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps([*rows, {"epoch": epoch, "pictures": answers}]) + "\n", encoding="utf-8")
+
+
+def _places(prediction: Prediction) -> dict[str, Any]:
+    detections = on_cpu(prediction)
+    assert isinstance(detections, Detections)
+    height, width = detections.image_size
+    x1, y1, x2, y2 = detections.boxes[0].tolist()
+    box = [x1 / width, y1 / height, x2 / width, y2 / height]
+    if detections.keypoints is None:
+        return {"box": box}
+    return {"box": box, "joints": [[x / width, y / height] for x, y in detections.keypoints[0].tolist()]}

@@ -1,13 +1,4 @@
-"""The folder of a run: what is in it, and how it is written so that no file is ever half there.
-
-settings.json                     everything needed to run it again
-metrics.csv, curves.png           losses and metrics of every epoch
-predictions.png                   a few validation pictures: picture, truth, prediction
-regression/                       of systems that say where the one object is: how that moved, epoch by epoch
-best.safetensors, last.safetensors, and the same names .json
-resume.ckpt                       the state to go on from
-tensorboard/                      the same numbers for TensorBoard
-"""
+"""The folder of a run (`io.runs`), written so that no file is ever half there."""
 
 import csv
 import json
@@ -19,6 +10,7 @@ from typing import Any
 import torch
 
 from delineate.io.files import written_beside
+from delineate.io.runs import check_new_run
 from delineate.training.settings import TrainingSettings
 from delineate.values import InputError
 
@@ -43,8 +35,7 @@ class Run:
             raise InputError(
                 f"out: {folder} is a run already; continue it with --resume {folder}, or name another --out"
             )
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"out: {folder} is a file; name a folder")
+        check_new_run(folder)
         folder.mkdir(parents=True, exist_ok=True)
         files = {name: getattr(settings, name) for name in ("data", "backbone_weights", "weights")}
         places = {name: file and file.absolute() for name, file in files.items()}

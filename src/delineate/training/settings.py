@@ -1,12 +1,11 @@
 """Everything that a training run depends on, as one value; the command line is made from it."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from delineate.io.machine import num_cores
 from delineate.system.catalog import CATALOG
 from delineate.values import InputError
 
@@ -130,9 +129,9 @@ class TrainingSettings(BaseModel):
     seed: int = _field("Run", 0, "Of weights, order and augmentation.", ge=0)
 
     def __init__(self, **values: Any) -> None:
-        system = CATALOG.get(values.get("model", ""))
+        entry = CATALOG.get(values.get("model", ""))
         try:
-            super().__init__(**{**(system.recipe if system else {}), **values})
+            super().__init__(**{**(entry.recipe if entry else {}), **values})
         except ValidationError as error:
             raise InputError("; ".join(_line(problem) for problem in error.errors())) from None
 
@@ -166,11 +165,6 @@ class TrainingSettings(BaseModel):
         if self.workers is not None:
             return self.workers
         return max(1, min(8, num_cores() // 2))
-
-
-def num_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _line(problem: Any) -> str:

@@ -18,8 +18,8 @@ class State:
 
     `batch` counts the batches done of the `num_batches` of the epoch under way, `step` the optimizer's steps, `seconds`
     the time spent training: reading and computing, without validations and saving. `sums` are the losses summed over
-    the `batch` batches, `skipped` is what was said of each unreadable picture, and how often. `history` has one row an
-    epoch, and `metric` is the name in it that says which epoch was best. Where the epochs are `finished` and the
+    the `batch` batches, `skipped` has the line of each unreadable picture, and how often it came. `history` has one row
+    an epoch, and `metric` is the name in it that says which epoch was best. Where the epochs are `finished` and the
     system then fits something (`Model.fits`), it is `fitting` until it has `fitted`, which has a row of its own.
     """
 
@@ -56,7 +56,18 @@ class State:
         assert settings.num_epochs is not None
         return min(1.0, (self.epoch + self.batch / self.num_batches) / settings.num_epochs)
 
-    def add_losses(self, losses: dict[str, float]) -> None:
+    def sharing(self, accumulate: int) -> tuple[int, bool]:
+        """Count the batches that share the step of the next one, and tell whether it is the last of them.
+
+        They are `accumulate`, but fewer at the end of an epoch.
+        """
+        first = self.batch - self.batch % accumulate
+        count = min(accumulate, self.num_batches - first)
+        return count, self.batch + 1 == first + count
+
+    def add_batch(self, losses: Mapping[str, float], num_pictures: int) -> None:
+        self.batch += 1
+        self.pictures += num_pictures
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
 

@@ -25,7 +25,8 @@ class Target:
 
     Boxes are `x1 y1 x2 y2` in absolute pixels; `visibility` is COCO's 0 (not annotated), 1 (hidden) or 2 (visible).
     A `crowd` row is a region of many objects (COCO's iscrowd); a `difficult` row is one that VOC does not count. Both
-    are kept, never counted as background, and never as a miss. `proposals` are boxes that a proposer outside of the
+    are kept, never counted as background, and never as a miss. `areas` are those of masks in square pixels, where the
+    masks themselves are not read; a resized picture has none. `proposals` are boxes that a proposer outside of the
     network found, the likeliest first: they are no truth, and move with the picture.
 
     Raises `InputError` naming the field and the row: boxes with NaN, without area or outside the picture, labels or
@@ -40,6 +41,7 @@ class Target:
     visibility: Int64[Tensor, "n k"] | None = None
     crowd: Bool[Tensor, " n"] | None = None
     difficult: Bool[Tensor, " n"] | None = None
+    areas: Float[Tensor, " n"] | None = None
     label_map: Int64[Tensor, "h w"] | None = None
     proposals: Float[Tensor, "p 4"] | None = None
     categories: InitVar[Categories | None] = None
@@ -53,6 +55,8 @@ class Target:
         if self.masks is not None:
             check_masks(self.masks, count, self.image_size)
         check_keypoints(self.keypoints, self.visibility, count)
+        if self.areas is not None:
+            check_length("areas", self.areas, count)
         for name in ("crowd", "difficult"):
             flags = getattr(self, name)
             if flags is None:
@@ -79,7 +83,7 @@ class Target:
         return self.crowd | self.difficult
 
     def largest(self) -> "Target":
-        """Its largest object alone, by the area of its box; none where there are but crowds and difficult ones."""
+        """The target with the object of the largest box alone; with none where all are crowds and difficult ones."""
         areas = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1).masked_fill(self.ignored, -1)
         order = areas.argsort(descending=True, stable=True)
         return self[order[areas[order] >= 0][:1]]
@@ -99,4 +103,5 @@ class Target:
             visibility=pick(self.visibility),
             crowd=pick(self.crowd),
             difficult=pick(self.difficult),
+            areas=pick(self.areas),
         )

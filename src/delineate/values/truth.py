@@ -1,7 +1,7 @@
 """What a loss sees of a picture's target: plain tensors on the device of the pictures, not checked again."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -26,24 +26,29 @@ class Truth(NamedTuple):
     label_map: Int64[Tensor, "h w"] | None = None
 
     @classmethod
-    def of(cls, target: Target, device: torch.device | str = "cpu") -> "Truth":
-        """The truth of a target, on a device."""
+    def of(cls, target: Target) -> "Truth":
+        """The truth of a target."""
         ignored = target.ignored
-        objects = target[~ignored] if bool(ignored.any()) else target
-
-        def there(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value.to(device, non_blocking=True)
-
+        objects = target[~ignored]
         return cls(
             image_size=target.image_size,
-            boxes=objects.boxes.to(device, non_blocking=True),
-            labels=objects.labels.to(device, non_blocking=True),
-            ignored=target.boxes[ignored].to(device, non_blocking=True),
-            masks=there(objects.masks),
-            keypoints=there(objects.keypoints),
-            visibility=there(objects.visibility),
-            label_map=there(target.label_map),
+            boxes=objects.boxes,
+            labels=objects.labels,
+            ignored=target.boxes[ignored],
+            masks=objects.masks,
+            keypoints=objects.keypoints,
+            visibility=objects.visibility,
+            label_map=target.label_map,
         )
+
+    def to(self, device: torch.device | str) -> "Truth":
+        """The same on a device; copies from pinned memory do not wait."""
+        moved: Any = {
+            name: value.to(device, non_blocking=True)
+            for name, value in self._asdict().items()
+            if isinstance(value, Tensor)
+        }
+        return self._replace(**moved)
 
     def largest(self) -> Int64[Tensor, " r"]:
         """The row of the object with the largest box; none where there are no objects."""
@@ -52,5 +57,5 @@ class Truth(NamedTuple):
 
 
 def truths_of(targets: Sequence[Target], device: torch.device | str = "cpu") -> list[Truth]:
-    """The truths of a batch."""
-    return [Truth.of(target, device) for target in targets]
+    """The truths of a batch, on the device of its pictures."""
+    return [Truth.of(target).to(device) for target in targets]

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import ssd300_vgg16
 
+from delineate.models.contract import Inputs
 from delineate.models.one_stage import SSD
 from delineate.system.importers.torchvision import import_torchvision
-from delineate.values import Target
+from delineate.values import Detections, Target, truths_of
 
 NUM_CLASSES = 4
 SIZE = (300, 300)
@@ -45,13 +46,14 @@ def test_detections_equal(pair: tuple[Any, SSD], seed: int) -> None:
     image = picture(seed)
     with torch.no_grad():
         (expected,) = theirs([image[0]])
-        (found,) = ours.postprocess(ours(image), [SIZE])
+        (detections,) = ours.reader.results(ours.reader.find(ours(image), SIZE), SIZE, [SIZE])
+    assert isinstance(detections, Detections)
     # ours leaves out what lies outside of the picture
     whole = (expected["boxes"][:, 2:] - expected["boxes"][:, :2] > 1e-2).all(1)
-    assert len(found) == int(whole.sum()) > 50
-    torch.testing.assert_close(found.boxes, expected["boxes"][whole], atol=1e-2, rtol=0)
-    torch.testing.assert_close(found.scores, expected["scores"][whole], atol=1e-4, rtol=0)
-    assert torch.equal(found.labels, expected["labels"][whole] - 1)
+    assert len(detections) == int(whole.sum()) > 50
+    torch.testing.assert_close(detections.boxes, expected["boxes"][whole], atol=1e-2, rtol=0)
+    torch.testing.assert_close(detections.scores, expected["scores"][whole], atol=1e-4, rtol=0)
+    assert torch.equal(detections.labels, expected["labels"][whole] - 1)
 
 
 def test_losses_equal(pair: tuple[Any, SSD]) -> None:
@@ -62,8 +64,8 @@ def test_losses_equal(pair: tuple[Any, SSD]) -> None:
         torch.tensor([[150.0, 150.0, 300.0, 300.0], [152.0, 148.0, 298.0, 299.0]]),
     ]
     labels = [torch.tensor([0, 3, 2]), torch.tensor([1, 0])]
-    expected = theirs(list(images), [{"boxes": b, "labels": its + 1} for b, its in zip(boxes, labels, strict=True)])
-    targets = [Target(image_size=SIZE, boxes=b, labels=its) for b, its in zip(boxes, labels, strict=True)]
-    losses = ours.loss(images, targets)
+    expected = theirs(list(images), [{"boxes": b, "labels": own + 1} for b, own in zip(boxes, labels, strict=True)])
+    targets = [Target(image_size=SIZE, boxes=b, labels=own) for b, own in zip(boxes, labels, strict=True)]
+    losses = ours.loss(Inputs(images), truths_of(targets))
     torch.testing.assert_close(losses["class"], expected["classification"], atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(losses["box"], expected["bbox_regression"], atol=1e-4, rtol=1e-5)

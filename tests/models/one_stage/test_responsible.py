@@ -18,8 +18,8 @@ def test_a_centre_on_the_far_border_belongs_to_the_last_cell() -> None:
 
 
 def test_the_first_of_equal_values_is_taken() -> None:
-    values, first = first_of_each(torch.tensor([5, 2, 5, 9, 2]))
-    assert values.tolist() == [2, 5, 9]
-    assert first.tolist() == [1, 0, 3]
-    values, first = first_of_each(torch.zeros(0, dtype=torch.int64))
-    assert len(values) == len(first) == 0
+    values = torch.tensor([5, 2, 5, 9, 2])
+    first = first_of_each(values)
+    assert values[first].tolist() == [5, 2, 9]
+    assert first.nonzero()[:, 0].tolist() == [0, 1, 3]
+    assert len(first_of_each(values[:0])) == 0

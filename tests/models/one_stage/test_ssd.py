@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.systems import overfit_boxes, pictures
+from tests.models.systems import overfit_boxes, pictures, system_of
 from torch import nn
 
 from delineate.data.preprocess import Preprocess
-from delineate.data.transforms import changed
+from delineate.models.contract import Inputs
 from delineate.models.one_stage.ssd import SSD, VGGLevels, hardest, ssd, ssd300, ssd512
 from delineate.models.segmentation.encoders import PlainEncoder
-from delineate.values import Target
+from delineate.values import Target, truths_of
 
 
 @pytest.mark.parametrize(("make", "count"), [(ssd300, 8732), (ssd512, 24564)])
@@ -53,7 +53,7 @@ def test_gradients_in_bfloat16_do_not_depend_on_what_was_in_memory(size: int) ->
     model = ssd(num_classes=2, backbone="resnet10t", image_size=size)
     images, targets = pictures(2, (size, size))
     with torch.autocast("cpu", torch.bfloat16):
-        losses = model.loss(Preprocess().normalise(images), targets)
+        losses = model.loss(Inputs(Preprocess().normalise(images)), truths_of(targets))
     for _ in range(3):  # what is freed is given out again
         litter = [torch.full((int(2 ** (power / 2)),), math.nan) for power in range(4, 40) for _ in range(6)]
         del litter
@@ -73,16 +73,15 @@ def test_the_hardest_negatives_are_counted_picture_by_picture() -> None:
 def test_what_a_crowd_covers_is_no_negative() -> None:
     model = small()
     nn.init.zeros_(model.classify[0].bias)
-    images = torch.randn(1, 3, 96, 96)
-    whole = torch.tensor([[0.0, 0.0, 96.0, 96.0]])
-    target = Target(image_size=(96, 96), boxes=whole, labels=torch.tensor([0]))
-    assert model.loss(images, [target])["class"] > 0
-    crowd = changed(target, crowd=torch.tensor([True]))
-    assert model.loss(images, [crowd]) == {"class": 0, "box": 0}
+    inputs = Inputs(torch.randn(1, 3, 96, 96))
+    whole = {"image_size": (96, 96), "boxes": torch.tensor([[0.0, 0.0, 96.0, 96.0]]), "labels": torch.tensor([0])}
+    assert model.loss(inputs, truths_of([Target(**whole)]))["class"] > 0
+    crowd = Target(**whole, crowd=torch.tensor([True]))
+    assert model.loss(inputs, truths_of([crowd])) == {"class": 0, "box": 0}
 
 
 def test_a_picture_without_objects_teaches_by_its_hardest_boxes() -> None:
-    losses = small().loss(torch.randn(2, 3, 96, 96), [Target(image_size=(96, 96))] * 2)
+    losses = small().loss(Inputs(torch.randn(2, 3, 96, 96)), truths_of([Target(image_size=(96, 96))] * 2))
     assert losses["class"] > 0
     assert losses["box"] == 0
 
@@ -100,5 +99,5 @@ def test_the_papers_levels_overfit_four_pictures_at_a_tiny_width(make: Any) -> N
         strides=paper.strides,
         input_size=paper.input_size,
     )
-    metrics = overfit_boxes(model, paper.input_size, 1e-3)
+    metrics = overfit_boxes(system_of("ssd", model), paper.input_size, 1e-3)
     assert metrics["AP50"] >= 0.95, metrics

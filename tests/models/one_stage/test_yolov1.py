@@ -1,13 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, overfit_boxes
+from tests.models.systems import CATEGORIES, overfit_boxes, system_of
 from torch import Tensor, nn
 
-from delineate.data.transforms import changed
+from delineate.models.contract import Inputs
 from delineate.models.one_stage import YOLOv1, yolov1
-from delineate.models.one_stage.yolov1 import LocallyConnected, YOLOv1Outputs
+from delineate.models.one_stage.yolov1 import LocallyConnected, YOLOv1Raw
 from delineate.system.catalog import build
-from delineate.values import Target
+from delineate.values import Target, Thresholds, truths_of
 
 
 def small(**options: int | str) -> YOLOv1:
@@ -61,8 +63,8 @@ def test_equation_3_term_by_term() -> None:
         labels=torch.tensor([2, 0]),
     )
     images = torch.zeros(1, 3, 128, 128)
-    losses = model.loss(images, [target])
-    outputs: YOLOv1Outputs = model(images)
+    losses = model.loss(Inputs(images), truths_of([target]))
+    outputs: YOLOv1Raw = model(images)
     expected = {"box": 0.0, "object": 0.0, "no_object": 0.0, "class": 0.0}
     objects = {0: 0, 3: 1}  # the cells of their centres
     for cell in range(4):
@@ -77,12 +79,12 @@ def test_equation_3_term_by_term() -> None:
             expected["no_object"] += 0.5 * sum(c**2 for c in confidences)
             continue
         box, label = target.boxes[objects[cell]].tolist(), int(target.labels[objects[cell]])
-        ious = [overlap(box, its) for its in boxes]
+        ious = [overlap(box, other) for other in boxes]
         best = max(range(2), key=lambda k: ious[k])
         x, y, root_width, root_height = outputs.boxes[0, cell, best].tolist()
-        wanted_x = (box[0] + box[2]) / 2 / 64 - column
-        wanted_y = (box[1] + box[3]) / 2 / 64 - row
-        expected["box"] += 5 * ((x - wanted_x) ** 2 + (y - wanted_y) ** 2)
+        target_x = (box[0] + box[2]) / 2 / 64 - column
+        target_y = (box[1] + box[3]) / 2 / 64 - row
+        expected["box"] += 5 * ((x - target_x) ** 2 + (y - target_y) ** 2)
         expected["box"] += 5 * (root_width - ((box[2] - box[0]) / 128) ** 0.5) ** 2
         expected["box"] += 5 * (root_height - ((box[3] - box[1]) / 128) ** 0.5) ** 2
         expected["object"] += (confidences[best] - ious[best]) ** 2
@@ -105,48 +107,48 @@ def test_where_no_box_overlaps_the_nearest_is_responsible() -> None:
         boxes = model.head.values[4 * 5 :].view(4, 2, 4)
         boxes[0] = torch.tensor([[9.0, 9.0, 0.1, 0.1], [2.0, 2.0, 0.1, 0.1]])  # both far from what their cell holds
     target = Target(image_size=(128, 128), boxes=torch.tensor([[1.0, 1.0, 20.0, 20.0]]), labels=torch.tensor([1]))
-    model.loss(torch.zeros(1, 3, 128, 128), [target])["box"].backward()
+    model.loss(Inputs(torch.zeros(1, 3, 128, 128)), truths_of([target]))["box"].backward()
     moved = model.head.values.grad[4 * 5 :].view(4, 2, 4).any(-1)
     assert moved.nonzero().tolist() == [[0, 1]]
 
 
 def test_of_two_objects_in_a_cell_the_first_is_learned() -> None:
-    model, images = saying(1), torch.zeros(1, 3, 128, 128)
+    model, inputs = saying(1), Inputs(torch.zeros(1, 3, 128, 128))
     boxes = torch.tensor([[10.0, 10.0, 50.0, 50.0], [20.0, 20.0, 50.0, 60.0]])
     both = Target(image_size=(128, 128), boxes=boxes, labels=torch.tensor([0, 1]))
     first = both[torch.tensor([0])]
-    assert model.loss(images, [both]) == model.loss(images, [first])
+    assert model.loss(inputs, truths_of([both])) == model.loss(inputs, truths_of([first]))
 
 
 def test_what_a_crowd_covers_is_no_negative() -> None:
-    model, images = saying(2), torch.zeros(1, 3, 128, 128)
-    whole = Target(image_size=(128, 128), boxes=torch.tensor([[0.0, 0.0, 128.0, 128.0]]), labels=torch.tensor([0]))
-    crowd = changed(whole, crowd=torch.tensor([True]))
-    losses = model.loss(images, [crowd])
+    model, inputs = saying(2), Inputs(torch.zeros(1, 3, 128, 128))
+    whole = {"boxes": torch.tensor([[0.0, 0.0, 128.0, 128.0]]), "labels": torch.tensor([0])}
+    crowd = Target(image_size=(128, 128), **whole, crowd=torch.tensor([True]))
+    losses = model.loss(inputs, truths_of([crowd]))
     assert losses["box"] == losses["object"] == losses["class"] == 0
-    assert losses["no_object"] < model.loss(images, [Target(image_size=(128, 128))])["no_object"]
+    assert losses["no_object"] < model.loss(inputs, truths_of([Target(image_size=(128, 128))]))["no_object"]
 
 
 def test_scores_are_class_times_confidence() -> None:
     model = saying(4, num_boxes=1)
-    model.nms_threshold = 1.0
+    reader = replace(model.reader, thresholds=Thresholds(score=0.005, nms_iou=1.0))
     outputs = model(torch.zeros(1, 3, 128, 128))
-    (found,) = model.postprocess(outputs, [(256, 64)])
+    (detections,) = reader.results(reader.find(outputs, (128, 128)), (128, 128), [(256, 64)])
     products = outputs.classes[0] * outputs.confidences[0]
-    expected = products[products > model.score_threshold].sort(descending=True).values
-    torch.testing.assert_close(found.scores, expected)
-    assert found.image_size == (256, 64)
-    assert (found.boxes[:, 2] <= 64).all()
+    expected = products[products > reader.thresholds.score].sort(descending=True).values
+    torch.testing.assert_close(detections.scores, expected)
+    assert detections.image_size == (256, 64)
+    assert (detections.boxes[:, 2] <= 64).all()
 
 
 def test_a_local_layer_is_a_convolution_with_its_own_weights_everywhere() -> None:
     layer = LocallyConnected(3, 5, 4)
     x = torch.randn(2, 3, 4, 4)
-    found = layer(x)
+    made = layer(x)
     for place in range(16):
         row, column = divmod(place, 4)
         conv = nn.functional.conv2d(x, layer.weight[place].view(5, 3, 3, 3), layer.bias[:, place], padding=1)
-        torch.testing.assert_close(found[:, :, row, column], conv[:, :, row, column])
+        torch.testing.assert_close(made[:, :, row, column], conv[:, :, row, column])
 
 
 @pytest.mark.parametrize("head", ["connected", "local"])
@@ -157,7 +159,7 @@ def test_hidden_layers_overfit_four_pictures_where_none_of_them_drops(head: str)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    metrics = overfit_boxes(model, (128, 128), 1e-3)
+    metrics = overfit_boxes(system_of("yolov1", model), (128, 128), 1e-3)
     assert metrics["AP50"] >= 0.95, metrics
 
 

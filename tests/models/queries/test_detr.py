@@ -6,11 +6,12 @@ import pytest
 import torch
 from torchvision.ops import box_convert, generalized_box_iou
 
+from delineate.models.contract import Inputs
 from delineate.models.queries.detr import Objects, assign, detr, detr_small, set_losses
 from delineate.models.queries.positions import sine_places
 from delineate.models.queries.queries import PlacedQueries
 from delineate.models.queries.transformer import Attention
-from delineate.values import InputError, Target
+from delineate.values import InputError, Target, truths_of
 
 NONE = torch.zeros(0, 4)
 
@@ -26,8 +27,19 @@ def test_the_cheapest_assignment_of_all_is_found() -> None:
     giou = generalized_box_iou(box_convert(boxes, "cxcywh", "xyxy"), box_convert(objects.boxes, "cxcywh", "xyxy"))
     cost = 5 * (boxes[:, None] - objects.boxes).abs().sum(2) - logits.softmax(1)[:, objects.labels] - 2 * giou
     best = min(permutations(range(5), 3), key=lambda queries: sum(float(cost[q, i]) for i, q in enumerate(queries)))
-    queries, rows = assign(logits, boxes, objects)
+    _, queries, rows = assign(logits[None], boxes[None], [objects])
     assert {int(row): int(query) for query, row in zip(queries, rows, strict=True)} == dict(enumerate(best))
+
+
+def test_every_picture_of_a_batch_has_its_own_assignment() -> None:
+    objects = [some_objects(count) for count in (2, 0, 3)]
+    logits, boxes = torch.randn(3, 5, 4), torch.stack([some_objects(5).boxes for _ in range(3)])
+    pictures, queries, rows = assign(logits, boxes, objects)
+    assert pictures.tolist() == [0, 0, 2, 2, 2]
+    for picture, before in ((0, 0), (2, 2)):
+        alone = assign(logits[[picture]], boxes[[picture]], [objects[picture]])
+        assert torch.equal(queries[pictures == picture], alone[1])
+        assert torch.equal(rows[pictures == picture] - before, alone[2])
 
 
 def test_no_object_weighs_a_tenth() -> None:
@@ -65,7 +77,7 @@ def test_every_layer_learns() -> None:
     outputs = model(images)
     assert outputs.logits.shape == (3, 1, 6, 3)
     assert outputs.boxes.shape == (3, 1, 6, 4)
-    assert model.eval().loss(images, [target])["class"] > 0
+    assert model.eval().loss(Inputs(images), truths_of([target]))["class"] > 0
 
 
 def test_sizes_that_cannot_be_are_refused() -> None:
@@ -103,7 +115,7 @@ def test_numbers_of_sixteen_bits_teach_it_too() -> None:
     model = detr_small(num_classes=2, backbone="resnet10t", query_side=3, width=16)
     target = Target(image_size=(64, 80), boxes=torch.tensor([[8.0, 8.0, 30.0, 40.0]]), labels=torch.tensor([1]))
     with torch.autocast("cpu", torch.bfloat16):
-        losses = model.loss(torch.randn(2, 3, 64, 80), [target, Target(image_size=(64, 80))])
+        losses = model.loss(Inputs(torch.randn(2, 3, 64, 80)), truths_of([target, Target(image_size=(64, 80))]))
     assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())
     sum(losses.values()).backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
@@ -122,11 +134,11 @@ def test_only_the_last_layer_is_alone_with_its_object(monkeypatch: pytest.Monkey
     counts = []
 
     def counted(logits: torch.Tensor, boxes: torch.Tensor, objects: list[Objects]) -> dict[str, torch.Tensor]:
-        counts.append([len(its.labels) for its in objects])
+        counts.append([len(one.labels) for one in objects])
         return set_losses(logits, boxes, objects)
 
     monkeypatch.setattr(importlib.import_module("delineate.models.queries.detr"), "set_losses", counted)
     model = detr_small(num_classes=2, backbone="resnet10t", query_side=4, width=16, num_layers=3)
     target = Target(image_size=(64, 64), boxes=torch.tensor([[8.0, 8.0, 30.0, 40.0]]), labels=torch.tensor([1]))
-    model.loss(torch.randn(1, 3, 64, 64), [target])
+    model.loss(Inputs(torch.randn(1, 3, 64, 64)), truths_of([target]))
     assert counts == [[3], [3], [3], [1]]  # before the first layer, and after each

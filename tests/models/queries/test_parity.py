@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
+from delineate.models.contract import Inputs
 from delineate.models.queries import DETR
-from delineate.models.queries.detr import _objects, assign
+from delineate.models.queries.detr import Objects, assign
 from delineate.system.importers import import_transformers
-from delineate.values import InputError, Target
+from delineate.values import InputError, Target, Truth, truths_of
 
 transformers = pytest.importorskip("transformers")
 
@@ -74,16 +75,16 @@ def targets() -> list[Target]:
         torch.tensor([[70.0, 50.0, 128.0, 96.0]]),
     ]
     labels = [torch.tensor([0, 3, 2]), torch.tensor([1])]
-    return [Target(image_size=SIZE, boxes=b, labels=its) for b, its in zip(boxes, labels, strict=True)]
+    return [Target(image_size=SIZE, boxes=b, labels=own) for b, own in zip(boxes, labels, strict=True)]
 
 
 @pytest.mark.parametrize("size", [SIZE, (97, 141)])
 def test_logits_and_boxes_equal(pair: tuple[Any, DETR], size: tuple[int, int]) -> None:
     theirs, ours = pair
     with torch.no_grad():
-        expected, found = theirs(pixel_values=pictures(size)), ours(pictures(size))
-    torch.testing.assert_close(found.logits[-1], expected.logits, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(found.boxes[-1], expected.pred_boxes, atol=1e-5, rtol=1e-4)
+        expected, raw = theirs(pixel_values=pictures(size)), ours(pictures(size))
+    torch.testing.assert_close(raw.logits[-1], expected.logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(raw.boxes[-1], expected.pred_boxes, atol=1e-5, rtol=1e-4)
 
 
 def their_labels() -> list[dict[str, Tensor]]:
@@ -98,7 +99,7 @@ def test_losses_equal(pair: tuple[Any, DETR]) -> None:
     theirs, ours = pair
     with torch.no_grad():
         expected = theirs(pixel_values=pictures(), labels=their_labels()).loss_dict
-        losses = ours.loss(pictures(), targets())
+        losses = ours.loss(Inputs(pictures()), truths_of(targets()))
     weights = {"class": ("loss_ce", 1), "box": ("loss_bbox", 5), "giou": ("loss_giou", 2)}
     for name, (their_name, weight) in weights.items():
         by_layer = [expected[their_name], *(expected[f"{their_name}_{i}"] for i in range(NUM_LAYERS - 1))]
@@ -114,8 +115,9 @@ def test_matching_equal(pair: tuple[Any, DETR]) -> None:
     matcher = HungarianMatcher(class_cost=1, bbox_cost=5, giou_cost=2)
     expected = matcher({"logits": outputs.logits[-1], "pred_boxes": outputs.boxes[-1]}, their_labels())
     for picture, target in enumerate(targets()):
-        found = assign(outputs.logits[-1, picture], outputs.boxes[-1, picture], _objects(target, torch.device("cpu")))
-        assert [rows.tolist() for rows in found] == [rows.tolist() for rows in expected[picture]]
+        logits, boxes = outputs.logits[-1, [picture]], outputs.boxes[-1, [picture]]
+        _, *assigned = assign(logits, boxes, [Objects.of(Truth.of(target))])
+        assert [rows.tolist() for rows in assigned] == [rows.tolist() for rows in expected[picture]]
 
 
 def test_ids_that_coco_does_not_use_are_dropped(tmp_path: Path) -> None:
@@ -125,10 +127,10 @@ def test_ids_that_coco_does_not_use_are_dropped(tmp_path: Path) -> None:
         torch.randn(92),
     )
     torch.save(state, tmp_path / "coco.pth")
-    checkpoint = import_transformers(tmp_path / "coco.pth")
-    assert len(checkpoint.categories.class_names) == 80
-    assert checkpoint.categories.class_names[:2] == ("person", "bicycle")
-    bias = checkpoint.model.state_dict()["classify.bias"]
+    system = import_transformers(tmp_path / "coco.pth")
+    assert len(system.categories.class_names) == 80
+    assert system.categories.class_names[:2] == ("person", "bicycle")
+    bias = system.model.state_dict()["classify.bias"]
     assert torch.equal(bias[[0, -1]], state["class_labels_classifier.bias"][[1, 91]])
 
 

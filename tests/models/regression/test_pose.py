@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.systems import pictures
+from tests.models.systems import batch, pictures, system_of
 
-from delineate.data.preprocess import Preprocess
 from delineate.metrics import PoseEvaluation
+from delineate.models.contract import Inputs
 from delineate.models.regression import PoseRegressor, pose_regressor
-from delineate.system.inference import infer
-from delineate.values import Detections, Target
+from delineate.models.regression.pose import PoseRaw
+from delineate.values import Detections, Target, truths_of
 
 NAMES = ("centre", "top", "right")
 
@@ -27,16 +27,17 @@ def test_overfits_four_pictures(options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     model = small(**options)
     images, targets = pictures(4, (96, 96))
-    inputs = Preprocess().normalise(images)
+    system = system_of("pose_regressor", model)
+    inputs, truths = batch(model, images, targets)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0)
     metrics, farthest = {}, 96.0
     for step in range(400):
         optimizer.zero_grad()
-        sum(model.train().loss(inputs, targets).values()).backward()
+        sum(model.train().loss(inputs, truths).values()).backward()
         optimizer.step()
         if step % 20 == 19:
             evaluation, farthest = PoseEvaluation(NAMES), 0.0
-            for result, target in zip(infer(model.eval(), Preprocess(), list(images)), targets, strict=True):
+            for result, target in zip(system.infer(list(images)), targets, strict=True):
                 assert isinstance(result, Detections)
                 evaluation.add(result, target)
                 farthest = max(farthest, float((result.keypoints[0] - target.keypoints[0]).norm(dim=1).max()))
@@ -59,10 +60,10 @@ def test_the_loss_is_that_of_annotated_joints_alone(kind: str) -> None:
         keypoints=joints,
         visibility=torch.tensor([[2, 0, 1]]),
     )
-    losses = model.loss(images, [target, Target(image_size=(96, 96))])
+    losses = model.loss(Inputs(images), truths_of([target, Target(image_size=(96, 96))]))
     assert list(losses) == ["joints", "refined"]
     for stage, name in enumerate(losses):
-        distances = (model(images)[stage, 0, [0, 2]] - joints[0, [0, 2]] / 96).abs()
+        distances = (model(images).stages[0, stage, [0, 2]] - joints[0, [0, 2]] / 96).abs()
         each = {
             "l1": distances,
             "l2": distances.square(),
@@ -74,7 +75,7 @@ def test_the_loss_is_that_of_annotated_joints_alone(kind: str) -> None:
 def test_the_first_stage_does_not_learn_from_the_second() -> None:
     model = small(refine=True)
     images, targets = pictures(1, (96, 96))
-    model.loss(Preprocess().normalise(images), targets)["refined"].backward()
+    model.loss(*batch(model, images, targets))["refined"].backward()
     assert not any(weight.grad.any() for weight in model.regress.parameters())
     assert model.refine.move.grad.any()
 
@@ -97,8 +98,9 @@ def test_the_second_stage_sees_what_is_around_each_joint() -> None:
 
 
 def test_joints_are_in_the_original_picture() -> None:
-    outputs = torch.tensor([[[[0.5, 0.25], [1.5, -1.0], [0.0, 1.0]]]])
-    (found,) = small().postprocess(outputs, [(100, 40)])
-    assert found.keypoints.tolist() == [[[20, 25], [40, 0], [0, 100]]]
-    assert found.boxes.tolist() == [[0, 0, 40, 100]]
-    assert found.visibility.tolist() == [[2, 2, 2]]
+    raw = PoseRaw(torch.tensor([[[[0.5, 0.25], [1.5, -1.0], [0.0, 1.0]]]]))
+    reader, size = small().reader, (96, 96)
+    (result,) = reader.results(reader.find(raw, size), size, [(100, 40)])
+    assert result.keypoints.tolist() == [[[20, 25], [40, 0], [0, 100]]]
+    assert result.boxes.tolist() == [[0, 0, 40, 100]]
+    assert result.visibility.tolist() == [[2, 2, 2]]

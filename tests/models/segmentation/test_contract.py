@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.models.systems import DENSE, SIZE, nothing, pictures, tiny
+from tests.models.systems import SEGMENTATION, SIZE, batch, nothing, pictures, system_of, tiny
 from torch import Tensor
 
 from delineate.data.preprocess import Preprocess
-from delineate.system.inference import infer
-from delineate.values import IGNORE
+from delineate.values import IGNORE, truths_of
 
 
-@pytest.fixture(params=DENSE)
+@pytest.fixture(params=SEGMENTATION)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -20,22 +19,22 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_every_pixel_has_a_class(name: str) -> None:
     model = tiny(name).eval()
     outputs = model(Preprocess().normalise(pictures(2)[0]))
-    results = model.postprocess(outputs, [(40, 33), (100, 120)])
+    results = model.reader.results(model.reader.find(outputs, SIZE), SIZE, [(40, 33), (100, 120)])
     assert all(result.label_map.min() >= 0 and result.label_map.max() < 3 for result in results)
 
 
 def test_ignored_pixels_carry_no_loss(name: str) -> None:
     model = tiny(name).eval()
     images, targets = pictures(2)
-    inputs = Preprocess().normalise(images)
     partly = [target.label_map.clone() for target in targets]
     for label_map in partly:
         label_map[:20] = IGNORE
     targets = [replace(target, label_map=lm) for target, lm in zip(targets, partly, strict=True)]
-    logits = model(inputs)
+    inputs, truths = batch(model, images, targets)
+    logits = model(*inputs).logits
     expected = torch.nn.functional.cross_entropy(logits[:, :, 20:], torch.stack(partly)[:, 20:])
-    torch.testing.assert_close(model.loss(inputs, targets)["cross_entropy"], expected)
-    nowhere = model.loss(inputs, [nothing(), nothing()])
+    torch.testing.assert_close(model.loss(inputs, truths)["cross_entropy"], expected)
+    nowhere = model.loss(inputs, truths_of([nothing(), nothing()]))
     assert all(loss == 0 for loss in nowhere.values())
 
 
@@ -43,37 +42,39 @@ def test_a_prediction_never_depends_on_its_batch_mates(name: str) -> None:
     model = tiny(name).eval()
     small, large = pictures(2)[0], pictures(2, (80, 120))[0]
     images = [small[0], large[0], small[1], large[1]]
-    together = infer(model, Preprocess(), images)
+    system = system_of(name, model)
+    together = system.infer(images)
     for image, result in zip(images, together, strict=True):
-        (alone,) = infer(model, Preprocess(), [image])
+        (alone,) = system.infer([image])
         # batches of other sizes take other kernels, whose last bits may tip a pixel between two equal scores
         assert (alone.label_map != result.label_map).float().mean() < 1e-3
-    outputs = model(Preprocess().normalise(small))
-    apart = torch.cat([model(Preprocess().normalise(image[None])) for image in small])
-    torch.testing.assert_close(outputs, apart, rtol=1e-4, atol=1e-4)
+    logits = model(Preprocess().normalise(small)).logits
+    apart = torch.cat([model(Preprocess().normalise(image[None])).logits for image in small])
+    torch.testing.assert_close(logits, apart, rtol=1e-4, atol=1e-4)
 
 
 def test_overfits_four_pictures(name: str) -> None:
     model = tiny(name)
     images, targets = pictures(4)
-    inputs = Preprocess().normalise(images)
-    truth = torch.stack([target.label_map for target in targets])
+    inputs, truths = batch(model, images, targets)
+    label_maps = torch.stack([target.label_map for target in targets])
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0)
     score = 0.0
     for step in range(400):
         optimizer.zero_grad()
-        sum(model.train().loss(inputs, targets).values()).backward()
+        sum(model.train().loss(inputs, truths).values()).backward()
         optimizer.step()
         if step % 20 == 19:
             with torch.no_grad():
-                results = model.eval().postprocess(model(inputs), [SIZE] * 4)
-            score = mean_iou(truth, torch.stack([result.label_map for result in results]))
+                results = model.reader.results(model.eval()(*inputs), SIZE, [SIZE] * 4)
+            score = mean_iou(label_maps, torch.stack([result.label_map for result in results]))
             if score >= 0.95:
                 break
     assert score >= 0.95
 
 
-def mean_iou(truth: Tensor, found: Tensor) -> float:
+def mean_iou(label_maps: Tensor, predicted: Tensor) -> float:
     """By its definition, apart from the package's own metrics."""
-    ious = [((truth == k) & (found == k)).sum() / ((truth == k) | (found == k)).sum() for k in range(3)]
+    pairs = [(label_maps == k, predicted == k) for k in range(3)]
+    ious = [(truth & guess).sum() / (truth | guess).sum() for truth, guess in pairs]
     return float(sum(ious) / 3)

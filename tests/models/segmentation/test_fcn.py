@@ -11,8 +11,8 @@ def test_skips_begin_at_zero_so_fcn8s_begins_as_the_coarser_ones() -> None:
     fine.network.encoder.load_state_dict(coarse.network.encoder.state_dict())
     fine.network.scores[0].load_state_dict(coarse.network.scores[0].state_dict())
     # three bilinear steps (2, 2, 8) are not quite one of 32, but away from the borders they are close
-    difference = (coarse(x) - fine(x))[..., 32:-32, 32:-32].abs().max()
-    assert difference < 0.2 * coarse(x).std()
+    difference = (coarse(x).logits - fine(x).logits)[..., 32:-32, 32:-32].abs().max()
+    assert difference < 0.2 * coarse(x).logits.std()
 
 
 def test_the_sum_of_the_figure() -> None:
@@ -24,7 +24,7 @@ def test_the_sum_of_the_figure() -> None:
     deep, skip = model.network.scores[0](levels[4]), model.network.scores[1](levels[3])
     up2, up16 = (up.ups[0].conv.weight for up in model.network.ups)
     summed = F.conv_transpose2d(deep, up2, stride=2, padding=1) + skip
-    torch.testing.assert_close(model(x), F.conv_transpose2d(summed, up16, stride=16, padding=8))
+    torch.testing.assert_close(model(x).logits, F.conv_transpose2d(summed, up16, stride=16, padding=8))
 
 
 def test_fc6_and_fc7_are_the_classifiers_layers_as_convolutions() -> None:

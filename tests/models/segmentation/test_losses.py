@@ -23,6 +23,6 @@ def test_dice_of_a_worked_example() -> None:
     torch.testing.assert_close(dice(logits, label_maps), torch.tensor((zero + one) / 2))
 
 
-def test_dice_counts_only_the_classes_that_are_there() -> None:
+def test_dice_counts_only_the_classes_of_the_label_maps() -> None:
     sure = 50 * F.one_hot(torch.zeros(1, 4, 4, dtype=torch.int64), 3).permute(0, 3, 1, 2).float()
     torch.testing.assert_close(dice(sure, torch.zeros(1, 4, 4, dtype=torch.int64)), torch.tensor(0.0))

@@ -21,21 +21,21 @@ def test_the_plain_form_has_the_papers_widths() -> None:
 @pytest.mark.parametrize("size", [(64, 64), (37, 75)])
 def test_any_size_with_any_backbone(backbone: str, size: tuple[int, int]) -> None:
     model = unet(num_classes=2, backbone=backbone).eval()
-    assert model(torch.randn(1, 3, *size)).shape == (1, 2, *size)
+    assert model(torch.randn(1, 3, *size)).logits.shape == (1, 2, *size)
 
 
 def test_pixels_stay_in_place() -> None:
     # what the network says of a pixel must follow the pixel: shift the picture by the coarsest stride, and it shifts
     model = unet(num_classes=2, backbone="plain").eval()
     picture = torch.randn(1, 3, 144, 192)
-    whole, shifted = model(picture), model(picture[..., 16:])
+    whole, shifted = model(picture).logits, model(picture[..., 16:]).logits
     torch.testing.assert_close(whole[..., 64:-96, 96:-80], shifted[..., 64:-96, 80:-80], rtol=1e-3, atol=1e-3)
 
 
 def test_strided_convolutions_take_the_place_of_poolings() -> None:
     model = unet(num_classes=2, backbone="plain", downsampling="strided_conv").eval()
     assert model.network.encoder.index_channels == {}
-    assert model(torch.randn(1, 3, 35, 50)).shape == (1, 2, 35, 50)
+    assert model(torch.randn(1, 3, 35, 50)).logits.shape == (1, 2, 35, 50)
     with pytest.raises(InputError, match="a choice of the plain encoder"):
         unet(num_classes=2, backbone="resnet10t", downsampling="strided_conv")
 

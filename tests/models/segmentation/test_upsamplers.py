@@ -16,13 +16,13 @@ TWO = Categories(class_names=("a", "b"), label_map_names=("a", "b"))
 @pytest.mark.parametrize("name", ["fcn32s", "fcn8s", "unet"])
 def test_each_upsampler_in_fcn_and_unet(name: str, kind: str) -> None:
     model = build(name, TWO, backbone="vgg11" if name == "unet" else "plain", upsampler=kind).eval()
-    assert model(torch.randn(1, 3, 45, 70)).shape == (1, 2, 45, 70)
+    assert model(torch.randn(1, 3, 45, 70)).logits.shape == (1, 2, 45, 70)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_upsampler_in_segnet(kind: str) -> None:
     model = build("segnet_basic", TWO, width=8, upsampler=kind).eval()
-    assert model(torch.randn(1, 3, 45, 70)).shape == (1, 2, 45, 70)
+    assert model(torch.randn(1, 3, 45, 70)).logits.shape == (1, 2, 45, 70)
 
 
 @pytest.mark.parametrize(

@@ -1,49 +1,44 @@
-"""What every region system must do, beside what all systems must (`../test_contract.py`)."""
+"""What every two-stage system must do, beside what all systems must (`../test_contract.py`)."""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, REGIONAL, pictures, tiny
+from tests.models.systems import CATEGORIES, TWO_STAGE, batch, pictures, system_of, tiny
 from torch import Tensor
 
-from delineate.data.preprocess import Preprocess
-from delineate.data.transforms import changed
 from delineate.metrics import CocoEvaluation
-from delineate.models.two_stage import RegionDetector
-from delineate.models.two_stage.proposers.contract import SelectiveSearch
-from delineate.system.catalog import CATALOG
-from delineate.system.inference import infer
+from delineate.models.two_stage import TwoStageDetector
+from delineate.models.two_stage.proposers import SelectiveSearch
+from delineate.system.system import System
 from delineate.values import Detections, Target
 
 ENOUGH = {"AP50": 0.95, "AP75": 0.7, "mask_AP50": 0.9, "keypoint_AP": 0.9}
 
 
-@pytest.fixture(params=REGIONAL)
+@pytest.fixture(params=TWO_STAGE)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def decided(name: str) -> RegionDetector:
+def decided(name: str) -> System:
     """A fresh system that says something: its scores are far apart, and their order is no chance of rounding."""
     model = tiny(name)
-    assert isinstance(model, RegionDetector)
+    assert isinstance(model, TwoStageDetector)
     with torch.no_grad():
         model.box_head.classify.weight *= 40
         model.box_head.regress.weight *= 40
-        model.keypoint_classes[0] = True
-    return model.eval()
+    return system_of(name, model.eval())
 
 
 def test_results_are_whole(name: str) -> None:
-    model = decided(name)
-    outputs = model(Preprocess().normalise(pictures(2)[0]))
-    results = model.postprocess(outputs, [(40, 33), (100, 120)])
+    system = decided(name)
+    results = system.read(system.inputs(pictures(2)[0]), [(40, 33), (100, 120)])
     for result in results:
         assert len(result) > 0
         assert result.labels.max() < 2
-        assert (result.masks is None) == (CATALOG[name].task != "mask")
-        assert (result.keypoints is None) == (CATALOG[name].task != "pose")
+        assert (result.masks is None) == ("masks" not in system.task.needs)
+        assert (result.keypoints is None) == ("keypoints" not in system.task.needs)
         if result.masks is not None:
             assert result.masks.shape == (len(result), *result.image_size)
         if result.keypoints is not None:
@@ -52,12 +47,12 @@ def test_results_are_whole(name: str) -> None:
 
 
 def test_a_prediction_never_depends_on_its_batch_mates(name: str) -> None:
-    model = decided(name)
+    system = decided(name)
     small, large = pictures(2)[0], pictures(2, (80, 120))[0]
     images = [small[0], large[0], small[1], large[1]]
-    together = infer(model, Preprocess(), images)
+    together = system.infer(images)
     for image, result in zip(images, together, strict=True):
-        (alone,) = infer(model, Preprocess(), [image])
+        (alone,) = system.infer([image])
         assert isinstance(alone, Detections)
         assert isinstance(result, Detections)
         assert len(alone) == len(result) > 0
@@ -71,31 +66,31 @@ def test_a_prediction_never_depends_on_its_batch_mates(name: str) -> None:
 
 
 def test_overfits_four_pictures(name: str) -> None:
-    model = tiny(name)
-    assert isinstance(model, RegionDetector)
+    system = system_of(name)
+    model = system.model
+    assert isinstance(model, TwoStageDetector)
     images, targets = pictures(4, (96, 128))
-    proposals = None
-    if isinstance(model.proposer, SelectiveSearch):
-        targets = [changed(target, proposals=near_and_far(target)) for target in targets]
-        proposals = [target.proposals for target in targets]
-    inputs = Preprocess().normalise(images)
+    if isinstance(model.search, SelectiveSearch):
+        targets = [replace(target, proposals=near_and_far(target)) for target in targets]
+    inputs, truths = batch(model, images, targets)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0)
     metrics: dict[str, float] = {}
     for step in range(300):
         optimizer.zero_grad()
-        sum(model.train().loss(inputs, targets).values()).backward()
+        sum(model.train().loss(inputs, truths).values()).backward()
         optimizer.step()
         if step % 20 == 19:
-            metrics = measured(model.eval(), images, targets, proposals)
+            metrics = measured(system, images, targets)
             if reached(metrics):
                 break
     assert reached(metrics), metrics
 
 
-def measured(model: RegionDetector, images: Tensor, targets: list[Target], proposals: Any) -> dict[str, float]:
+def measured(system: System, images: Tensor, targets: list[Target]) -> dict[str, float]:
     evaluation = CocoEvaluation()
-    results = infer(model, Preprocess(), list(images), sizes=[(96, 128)] * 4, proposals=proposals)
-    for result, target in zip(results, targets, strict=True):
+    proposals = None if targets[0].proposals is None else [target.proposals for target in targets]
+    prepared = system.together(list(images), [target.image_size for target in targets], proposals)
+    for result, target in zip(system.infer_prepared(prepared), targets, strict=True):
         assert isinstance(result, Detections)
         evaluation.add(result, target)
     return evaluation.metrics(CATEGORIES.class_names)

@@ -11,9 +11,11 @@ from torchvision.models.detection import (
     maskrcnn_resnet50_fpn,
 )
 
-from delineate.models.two_stage import RegionDetector
-from delineate.system.importers.torchvision import import_torchvision
-from delineate.values import Target
+from delineate.models.contract import Inputs
+from delineate.models.two_stage import TwoStageDetector
+from delineate.system.importers import import_torchvision
+from delineate.system.system import System
+from delineate.values import Detections, Target, truths_of
 
 MAKE = {
     "fasterrcnn_resnet50_fpn": fasterrcnn_resnet50_fpn,
@@ -24,7 +26,7 @@ NUM_CLASSES = 4
 
 
 @pytest.fixture(scope="module", params=[(name, seed) for name in MAKE for seed in (0, 1)], ids=str)
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, RegionDetector]:
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, System]:
     """Theirs at random weights that find things, and ours with the same weights; both take pictures as they are."""
     architecture, seed = request.param
     folder = tmp_path_factory.mktemp("weights")
@@ -51,8 +53,8 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         theirs.roi_heads.box_predictor.cls_score.weight.mul_(30)
         theirs.roi_heads.box_predictor.bbox_pred.weight.mul_(30)
     torch.save(theirs.state_dict(), folder / "theirs.pth")
-    ours = import_torchvision(architecture, folder / "theirs.pth").model
-    assert isinstance(ours, RegionDetector)
+    ours = import_torchvision(architecture, folder / "theirs.pth")
+    assert isinstance(ours.model, TwoStageDetector)
     return theirs, ours
 
 
@@ -64,22 +66,25 @@ def picture(size: tuple[int, int], seed: int) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [(128, 160), (97, 141)])
-def test_detections_equal(pair: tuple[Any, RegionDetector], size: tuple[int, int]) -> None:
-    theirs, ours = pair[0].eval(), pair[1].eval()
+def test_detections_equal(pair: tuple[Any, System], size: tuple[int, int]) -> None:
+    theirs, ours = pair
+    theirs.eval()
+    ours.model.eval()
     image = picture(size, seed=0)
     with torch.no_grad():
         (expected,) = theirs([image[0]])
-        (found,) = ours.postprocess(ours(image), [size])
-    assert len(found) == len(expected["boxes"]) >= 3
-    torch.testing.assert_close(found.boxes, expected["boxes"], atol=1e-2, rtol=0)
-    torch.testing.assert_close(found.scores, expected["scores"], atol=1e-4, rtol=0)
-    assert torch.equal(found.labels, expected["labels"] - 1)
+        (result,) = ours.read(Inputs(image), [size])
+    assert isinstance(result, Detections)
+    assert len(result) == len(expected["boxes"]) >= 3
+    torch.testing.assert_close(result.boxes, expected["boxes"], atol=1e-2, rtol=0)
+    torch.testing.assert_close(result.scores, expected["scores"], atol=1e-4, rtol=0)
+    assert torch.equal(result.labels, expected["labels"] - 1)
     if "masks" in expected:
-        assert found.masks is not None
-        assert (found.masks == (expected["masks"][:, 0] > 0.5)).float().mean() > 0.999
+        assert result.masks is not None
+        assert (result.masks == (expected["masks"][:, 0] > 0.5)).float().mean() > 0.999
     if "keypoints" in expected:
-        assert found.keypoints is not None
-        torch.testing.assert_close(found.keypoints, expected["keypoints"][..., :2], atol=1e-2, rtol=0)
+        assert result.keypoints is not None
+        torch.testing.assert_close(result.keypoints, expected["keypoints"][..., :2], atol=1e-2, rtol=0)
 
 
 def objects(size: tuple[int, int], seed: int, count: int) -> Target:
@@ -129,8 +134,10 @@ NAMES = {
 
 
 @pytest.mark.parametrize("counts", [(3, 5), (0, 2)])
-def test_losses_equal_for_the_same_samples(pair: tuple[Any, RegionDetector], counts: tuple[int, int]) -> None:
-    theirs, ours = pair[0].train(), pair[1].train()
+def test_losses_equal_for_the_same_samples(pair: tuple[Any, System], counts: tuple[int, int]) -> None:
+    theirs, ours = pair
+    theirs.train()
+    ours.model.train()
     for module in theirs.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
@@ -140,7 +147,7 @@ def test_losses_equal_for_the_same_samples(pair: tuple[Any, RegionDetector], cou
     torch.manual_seed(0)
     expected = theirs(list(images), [their_target(target) for target in targets])
     torch.manual_seed(0)
-    found = ours.loss(images, targets)
-    assert set(found) == {NAMES[name] for name in expected}
+    losses = ours.model.loss(Inputs(images), truths_of(targets))
+    assert set(losses) == {NAMES[name] for name in expected}
     for name, loss in expected.items():
-        torch.testing.assert_close(found[NAMES[name]], loss, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(losses[NAMES[name]], loss, atol=1e-4, rtol=1e-4)

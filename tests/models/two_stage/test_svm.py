@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,9 @@ from sklearn.linear_model import Ridge
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from delineate.models.two_stage import svm
-from delineate.models.two_stage.detector import RegionDetector
+from delineate.models.contract import Inputs
+from delineate.models.two_stage import TwoStageDetector, rcnn, svm
 from delineate.models.two_stage.heads.box import WEIGHTS, FeatureHead
-from delineate.models.two_stage.rcnn import rcnn
 from delineate.models.two_stage.svm import (
     NEGATIVE,
     NEITHER,
@@ -31,7 +29,7 @@ from delineate.models.two_stage.svm import (
     svm_roles,
 )
 from delineate.ops.boxes import decode_boxes
-from delineate.values import Target
+from delineate.values import Target, Truth
 
 WIDTH = 12
 
@@ -63,8 +61,8 @@ def test_svms_separate_what_can_be_separated() -> None:
     features, roles = gaussians(3000, apart=9.0)
     scale = standardise(features)
     margins = svm.Affine(*fit_svms(features, roles, scale, quiet))
-    said = scale(features) @ margins.weight.T + margins.bias
-    assert torch.equal(said > 0, roles == POSITIVE)
+    outputs = scale(features) @ margins.weight.T + margins.bias
+    assert torch.equal(outputs > 0, roles == POSITIVE)
 
 
 def test_mining_ends_where_one_fit_to_all_negatives_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,14 +79,14 @@ def test_mining_ends_where_one_fit_to_all_negatives_ends(monkeypatch: pytest.Mon
         whole = LinearSVC(
             C=svm.COST, loss="hinge", class_weight={1: 2.0}, intercept_scaling=10.0, random_state=0, max_iter=10**5
         ).fit(scaled, roles[:, label] == POSITIVE)
-        wanted = whole.decision_function(scaled)
-        found = scaled @ mined.weight[label].numpy() + mined.bias[label].item()
-        assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+        expected = whole.decision_function(scaled)
+        margins = scaled @ mined.weight[label].numpy() + mined.bias[label].item()
+        assert np.abs(margins - expected).max() < 0.05 * np.abs(expected).max()
         random = svm.fit_svm(
             features, torch.arange(label * 40, label * 40 + 40), torch.arange(80, 130), scale
         )  # what it begins with
         begun = scaled @ random[0].numpy() + random[1]
-        assert np.abs(found - wanted).mean() < 0.1 * np.abs(begun - wanted).mean()
+        assert np.abs(margins - expected).mean() < 0.1 * np.abs(begun - expected).mean()
 
 
 def test_only_hard_negatives_are_used_and_no_more_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,9 +120,9 @@ def test_classes_without_positives_or_negatives_have_margins_all_the_same() -> N
     lines: list[str] = []
     scale = standardise(features)
     margins = fit_svms(features, roles, scale, lines.append)
-    said = scale(features) @ margins.weight.T + margins.bias
-    assert (said[:, 0] < -3).all()
-    assert (said[:, 1] > 0).all()
+    outputs = scale(features) @ margins.weight.T + margins.bias
+    assert (outputs[:, 0] < -3).all()
+    assert (outputs[:, 1] > 0).all()
     assert lines[0] == "SVMs: none for 1 of 2 classes, of which there is no object"
     nothing = torch.zeros(0, WIDTH)
     assert fit_svms(nothing, roles[:0], standardise(nothing), quiet).bias.tolist() == [svm.NOWHERE] * 2
@@ -139,9 +137,9 @@ def test_ridge_regression_is_the_closed_form(monkeypatch: pytest.MonkeyPatch) ->
     deltas = (scale(features[rows]) @ torch.randn(WIDTH, 4).double() + 0.1 * torch.randn(250, 4) + 3).float()
     fitted = fit_ridge(features, Moves(rows, labels, deltas), scale, num_classes=3)
     for label in range(2):
-        its = labels == label
-        examples = scale(features[rows[its]]).numpy()
-        ridge = Ridge(alpha=svm.RIDGE).fit(examples, deltas[its].numpy())
+        members = labels == label
+        examples = scale(features[rows[members]]).numpy()
+        ridge = Ridge(alpha=svm.RIDGE).fit(examples, deltas[members].numpy())
         part = slice(4 * label, 4 * label + 4)
         assert np.allclose(fitted.weight[part].numpy(), ridge.coef_, atol=1e-6)
         assert np.allclose(fitted.bias[part].numpy(), ridge.intercept_, atol=1e-5)
@@ -149,13 +147,14 @@ def test_ridge_regression_is_the_closed_form(monkeypatch: pytest.MonkeyPatch) ->
     assert not fitted.bias[8:].any()
 
 
-def target(boxes: list[list[float]], labels: list[int], **flags: list[bool]) -> Target:
-    return Target(
+def truth(boxes: list[list[float]], labels: list[int], **flags: list[bool]) -> Truth:
+    target = Target(
         image_size=(100, 100),
         boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         labels=torch.tensor(labels, dtype=torch.int64),
         **{name: torch.tensor(values) for name, values in flags.items()},
     )
+    return Truth.of(target)
 
 
 def test_what_boxes_are_to_each_class() -> None:
@@ -170,13 +169,13 @@ def test_what_boxes_are_to_each_class() -> None:
             [60.0, 40, 80, 68],  # 8/28 of it in the crowd
         ]
     )
-    its = target(
+    objects = truth(
         [[10, 10, 30, 30], [50, 60, 90, 90], [40, 40, 48, 48], [10, 12, 30, 32]],
         [0, 0, 1, 1],
         crowd=[False, True, False, False],
         difficult=[False, False, True, False],
     )
-    roles = svm_roles(proposals, its, num_classes=3)
+    roles = svm_roles(proposals, objects, num_classes=3)
     assert roles.tolist() == [
         [NEITHER, NEITHER, NEGATIVE],
         [NEGATIVE, NEGATIVE, NEGATIVE],
@@ -188,36 +187,37 @@ def test_what_boxes_are_to_each_class() -> None:
         [POSITIVE, NEITHER, NEGATIVE],  # the first object; the other class's one is near
         [NEITHER, POSITIVE, NEGATIVE],
     ]
-    assert svm_roles(proposals[:0], target([], []), 3).shape == (0, 3)
-    assert (svm_roles(proposals, target([], []), 3) == NEGATIVE).all()
+    assert svm_roles(proposals[:0], truth([], []), 3).shape == (0, 3)
+    assert (svm_roles(proposals, truth([], []), 3) == NEGATIVE).all()
 
 
 def test_proposals_near_an_object_lead_to_it_class_by_class() -> None:
     proposals = torch.tensor([[10.0, 10, 30, 28], [12.0, 12, 30, 30], [50.0, 50, 70, 60], [61.0, 61, 79, 79]])
-    its = target(
+    objects = truth(
         [[10, 10, 30, 30], [10, 10, 30, 26], [50, 50, 70, 70], [60, 60, 80, 80]],
         [0, 1, 0, 0],
         crowd=[False, False, False, True],
     )
-    moves = box_moves(proposals, its)
-    found = {(int(row), int(label)) for row, label in zip(moves.rows, moves.labels, strict=True)}
-    assert found == {(0, 0), (0, 1), (1, 0), (1, 1)}  # 0.9, 0.89, 0.81, 0.64; the third is 0.5
+    moves = box_moves(proposals, objects)
+    pairs = {(int(row), int(label)) for row, label in zip(moves.rows, moves.labels, strict=True)}
+    assert pairs == {(0, 0), (0, 1), (1, 0), (1, 1)}  # 0.9, 0.89, 0.81, 0.64; the third is 0.5
     reached = decode_boxes(moves.deltas, proposals[moves.rows], WEIGHTS)
-    wanted = torch.where(moves.labels[:, None] == 0, its.boxes[0], its.boxes[1])
-    assert torch.allclose(reached, wanted, atol=1e-4)
-    assert len(box_moves(proposals, target([], [])).rows) == 0
+    expected = torch.where(moves.labels[:, None] == 0, objects.boxes[0], objects.boxes[1])
+    assert torch.allclose(reached, expected, atol=1e-4)
+    assert len(box_moves(proposals, truth([], [])).rows) == 0
 
 
 def test_the_features_on_disk_are_bounded_and_the_likeliest_are_kept() -> None:
     head = FeatureHead(channels=1, size=1, num_classes=2, width=WIDTH).eval()
-    its = target([[10, 10, 30, 30]], [1])
+    objects = truth([[10, 10, 30, 30]], [1])
     proposals = torch.tensor([[0.0, 0, 20, 20]]).repeat(30, 1) + torch.arange(30.0)[:, None]
 
-    def describe(images: Tensor, targets: Sequence[Target]) -> list[Described]:
-        return [Described(proposals, features[int(image[0, 0, 0])]) for image in images]
+    def describe(inputs: Inputs, truths: Sequence[Truth]) -> list[Described]:
+        return [Described(proposals, features[int(image[0, 0, 0])]) for image in inputs.images]
 
     features = torch.randn(4, 31, WIDTH)
-    batches = [(torch.arange(2.0).reshape(2, 1, 1, 1).expand(2, 3, 1, 1) + 2 * turn, [its, its]) for turn in range(2)]
+    images = torch.arange(4.0).reshape(2, 2, 1, 1, 1).expand(2, 2, 3, 1, 1)
+    batches = [(Inputs(pair), [objects, objects]) for pair in images]
     lines: list[str] = []
     with tempfile.TemporaryFile() as file, torch.no_grad():
         whole = collect(head, describe, batches, file, lines.append)
@@ -230,51 +230,50 @@ def test_the_features_on_disk_are_bounded_and_the_likeliest_are_kept() -> None:
     assert lines[0] == "features of 124 boxes"
     assert lines[1] == "features of 43 boxes, the likeliest of 124: all would take more than 0.0 GiB"
     kept = [scores[number, :30].topk(count).indices.sort().values for number, count in enumerate((9, 10, 10, 10))]
-    wanted = [features[number][torch.cat([rows, torch.tensor([30])])] for number, rows in enumerate(kept)]
-    assert torch.equal(part.features, torch.cat(wanted).half())
+    expected = [features[number][torch.cat([rows, torch.tensor([30])])] for number, rows in enumerate(kept)]
+    assert torch.equal(part.features, torch.cat(expected).half())
     assert part.roles.shape == (43, 2)
 
 
 def test_no_pictures_and_no_boxes_fit_to_nothing(tmp_path: Path) -> None:
     head = FeatureHead(channels=1, size=1, num_classes=2, width=WIDTH).eval()
-    svm.fit_box_head(head, lambda images, targets: [], [], tmp_path, quiet)
+    svm.fit_box_head(head, lambda inputs, truths: [], [], tmp_path, quiet)
     assert (head.probabilities(head.judge(torch.randn(3, WIDTH)).logits) < 0.01).all()
     assert not any(tmp_path.iterdir())
 
 
 @pytest.fixture
-def detector() -> RegionDetector:
+def detector() -> TwoStageDetector:
     return rcnn(num_classes=2, backbone="resnet10t", proposer="sliding_window", warp_size=32).eval()
 
 
-def test_a_detector_says_what_its_svms_say(detector: RegionDetector, tmp_path: Path) -> None:
-    its = target([[10, 10, 30, 30], [40, 40, 80, 80]], [0, 1])
+def test_a_detector_says_what_its_svms_say(detector: TwoStageDetector, tmp_path: Path) -> None:
+    objects = truth([[10, 10, 30, 30], [40, 40, 80, 80]], [0, 1])
     images = torch.rand(1, 3, 100, 100)
     images[0, 0, 10:30, 10:30], images[0, 1, 40:80, 40:80] = 3, 3
-    windows = detector.proposer(images, ())[0].boxes
+    windows = detector.search.windows((100, 100))
     proposals = windows[torch.randperm(len(windows))[:80]]
-    its = replace(its, proposals=proposals)
+    inputs = Inputs(images, proposals[None])
     assert detector.fits
-    detector.fit([(images, [its])], tmp_path, quiet)
+    detector.fit([(inputs, [objects])], tmp_path, quiet)
     assert detector.fits  # a stage that was killed is done again
     assert not any(tmp_path.iterdir())
-    (described,) = detector.describe(images, [its])
+    (described,) = detector.describe(inputs, [objects])
     assert len(described.features) == 80 + 2
+    assert torch.equal(described.proposals, proposals)
     examples = described.features.half()
     scale = standardise(examples)
-    roles = svm_roles(proposals, its, 2)
-    wanted = fit_svms(examples, roles, scale, quiet)
-    margins = scale(examples) @ wanted.weight.T + wanted.bias
+    roles = svm_roles(proposals, objects, 2)
+    expected = fit_svms(examples, roles, scale, quiet)
+    margins = scale(examples) @ expected.weight.T + expected.bias
     outputs = detector.box_head.judge(described.features)
     assert torch.allclose(outputs.logits[:, :2].double(), margins, atol=0.02)
     assert not outputs.logits[:, 2].any()
     scores = detector.box_head.probabilities(outputs.logits)
     assert torch.allclose(scores, outputs.logits[:, :2].sigmoid())
     assert scores[-2, 0] > 0.5 > scores[-1, 0]
-    (found,) = detector(images, [proposals])
-    assert found.scores[0].item() == pytest.approx(scores[:-2].max().item(), abs=1e-4)
-    (described,) = detector.describe(images, [replace(its, proposals=None)])  # the proposer's
-    assert torch.equal(described.proposals, windows)
+    rows = detector.reader.find(detector(*inputs), (100, 100))
+    assert rows.scores[0, 0].item() == pytest.approx(scores[:-2].max().item(), abs=1e-4)
 
 
 def test_softmax_has_nothing_to_fit() -> None:

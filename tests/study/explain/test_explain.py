@@ -2,33 +2,30 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.models.systems import CATEGORIES, TINY, pictures, tiny
+from tests.models.systems import TINY, pictures, system_of
 
-from delineate.data.preprocess import Preprocess
-from delineate.deploy import Predictor
+from delineate.models.contract import Inputs
 from delineate.models.queries.transformer import Attention
 from delineate.study.explain import explain, write_explanation
-from delineate.study.explain.sets import attention_weights
+from delineate.study.explain.queries import attention_weights
 from delineate.study.explain.stages import Seen
 from delineate.system.catalog import CATALOG
 
 LAST = {
     "segment": "The best class of each pixel",
     "localize": "Class and box",
-    "joints": "Joints, moved by a second look",
-    "mask": "Masks",
-    "pose": "Poses",
+    "pose": "Joints, moved by a second look",
+    "instance": "Masks",
+    "keypoints": "Poses",
 }
 
 
 @pytest.mark.parametrize("name", [name for name in TINY if name not in ("ssd300", "ssd512")])
 def test_every_system_shows_its_stages(name: str, tmp_path: Path) -> None:
-    model = tiny(name).eval()
-    predictor = Predictor(model=model, preprocess=Preprocess(size=model.input_size), categories=CATEGORIES)
-    stages = explain(predictor, pictures(1)[0][0], score=0.0)
+    stages = explain(system_of(name), pictures(1)[0][0], score=0.0)
     assert stages[0].title == "The picture"
     after = "What they say" if name.startswith("detr") else "After NMS"
-    assert stages[-1].title == LAST.get(CATALOG[name].task, after)
+    assert stages[-1].title == LAST.get(CATALOG[name].task.name, after)
     assert len({stage.title for stage in stages}) == len(stages) >= 3
     for stage in stages:
         assert stage.line.endswith(".")
@@ -41,14 +38,13 @@ def test_every_system_shows_its_stages(name: str, tmp_path: Path) -> None:
 
 
 def test_an_explanation_changes_nothing() -> None:
-    model = tiny("faster_rcnn").eval()
-    predictor = Predictor(model=model, preprocess=Preprocess(), categories=CATEGORIES)
+    system = system_of("faster_rcnn")
     image = pictures(1)[0][0]
-    (before,) = predictor([image])
-    explain(predictor, image)
-    (after,) = predictor([image])
+    (before,) = system.infer([image])
+    explain(system, image)
+    (after,) = system.infer([image])
     assert torch.equal(before.boxes, after.boxes)
-    assert model.nms_threshold == 0.5
+    assert system.reader.thresholds.nms_iou == 0.5
 
 
 def test_attention_is_what_pytorch_computes() -> None:
@@ -65,9 +61,8 @@ def test_attention_is_what_pytorch_computes() -> None:
 
 
 def test_heat_is_brightest_where_the_map_is_highest() -> None:
-    predictor = Predictor(model=tiny("fcn8s"), preprocess=Preprocess(), categories=CATEGORIES)
     image = torch.full((3, 400, 400), 100, dtype=torch.uint8)
-    seen = Seen(predictor=predictor, image=image, batch=torch.zeros(1, 3, 400, 400))
+    seen = Seen(system=system_of("fcn8s"), image=image, inputs=Inputs(torch.zeros(1, 3, 400, 400)))
     heat = seen.heat(torch.tensor([[0.0, 1.0], [0.5, 0.2]])).float().mean(0)
     assert heat[100, 300] > heat[300, 100] > heat[300, 300] > heat[100, 100]
     assert torch.equal(heat[:200, :200], heat[:1, :1].expand(200, 200))

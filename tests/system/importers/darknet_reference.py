@@ -107,8 +107,8 @@ def reorg(x: Tensor, stride: int) -> Tensor:
     b, k, j, i = np.meshgrid(*(np.arange(side) for side in x.shape), indexing="ij")
     offset, channel = k // out_channels, k % out_channels
     column, row = i * stride + offset % stride, j * stride + offset // stride
-    there = column + width * stride * (row + height * stride * (channel + out_channels * b))
-    return torch.from_numpy(flat[there.ravel()]).view(batch, channels * stride**2, height // stride, width // stride)
+    target = column + width * stride * (row + height * stride * (channel + out_channels * b))
+    return torch.from_numpy(flat[target.ravel()]).view(batch, channels * stride**2, height // stride, width // stride)
 
 
 def local(x: Tensor, options: dict[str, str], numbers: Numbers) -> Tensor:
@@ -128,23 +128,23 @@ def local(x: Tensor, options: dict[str, str], numbers: Numbers) -> Tensor:
 def region(values: Tensor, options: dict[str, str], grid: tuple[int, int]) -> list[dict[str, Any]]:
     """The boxes of one picture's values `(A (5 + C), rows, columns)`: `cx cy w h` as shares, and class scores."""
     anchors = [float(value) for value in options["anchors"].split(",")]
-    classes, found = int(options["classes"]), []
+    classes, boxes = int(options["classes"]), []
     for row in range(grid[0]):
         for column in range(grid[1]):
             for number in range(int(options["num"])):
-                its = values[number * (5 + classes) : (number + 1) * (5 + classes), row, column]
-                x, y = (column + torch.sigmoid(its[0])) / grid[1], (row + torch.sigmoid(its[1])) / grid[0]
-                width = torch.exp(its[2]) * anchors[2 * number] / grid[1]
-                height = torch.exp(its[3]) * anchors[2 * number + 1] / grid[0]
-                scores = torch.sigmoid(its[4]) * torch.softmax(its[5:], 0)
-                found.append({"box": [float(v) for v in (x, y, width, height)], "scores": scores})
-    return found
+                own = values[number * (5 + classes) : (number + 1) * (5 + classes), row, column]
+                x, y = (column + torch.sigmoid(own[0])) / grid[1], (row + torch.sigmoid(own[1])) / grid[0]
+                width = torch.exp(own[2]) * anchors[2 * number] / grid[1]
+                height = torch.exp(own[3]) * anchors[2 * number + 1] / grid[0]
+                scores = torch.sigmoid(own[4]) * torch.softmax(own[5:], 0)
+                boxes.append({"box": [float(v) for v in (x, y, width, height)], "scores": scores})
+    return boxes
 
 
 def detection(values: Tensor, options: dict[str, str]) -> list[dict[str, Any]]:
     """The boxes of one picture's values, as `region` gives them."""
     side, num, classes = (int(options[key]) for key in ("side", "num", "classes"))
-    found, cells = [], side * side
+    boxes, cells = [], side * side
     for cell in range(cells):
         row, column = divmod(cell, side)
         for number in range(num):
@@ -152,5 +152,5 @@ def detection(values: Tensor, options: dict[str, str]) -> list[dict[str, Any]]:
             start = cells * (classes + num) + (cell * num + number) * 4
             x, y, width, height = values[start : start + 4].tolist()
             box = [(column + x) / side, (row + y) / side, width**2, height**2]
-            found.append({"box": box, "scores": confidence * values[cell * classes : (cell + 1) * classes].clamp(0, 1)})
-    return found
+            boxes.append({"box": box, "scores": confidence * values[cell * classes : (cell + 1) * classes].clamp(0, 1)})
+    return boxes

@@ -1,5 +1,6 @@
 """Darknet's files: the same numbers give what an independent reader of them gives."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ from tests.system.importers import darknet_reference as reference
 from torch import Tensor
 
 from delineate.models.one_stage import YOLOv1, YOLOv2
+from delineate.models.one_stage.yolov2 import STRIDE, decode
 from delineate.system.importers import import_darknet
-from delineate.values import InputError
+from delineate.values import InputError, Thresholds
 
 SIDE, CLASSES, ANCHORS = 128, 3, "1.08,1.19,  3.42,4.41,  6.63,11.38,  9.42,5.11,  16.62,10.52"
 
@@ -90,42 +92,41 @@ def test_the_network_gives_the_same_values(pair: tuple[str, Tensor, Any]) -> Non
     with torch.no_grad():
         outputs = ours(picture())
     if isinstance(ours, YOLOv2):
-        found = torch.cat([outputs.deltas, outputs.objectness[..., None], outputs.logits], 2)
-        rows, columns = ours.grid((SIDE, SIDE))
-        found = found.view(1, rows, columns, -1).permute(0, 3, 1, 2)
+        values = torch.cat([outputs.deltas, outputs.objectness[..., None], outputs.logits], 2)
+        values = values.view(1, SIDE // STRIDE, SIDE // STRIDE, -1).permute(0, 3, 1, 2)
     else:
         assert isinstance(ours, YOLOv1)
-        found = torch.cat([values.flatten(1) for values in outputs[:3]], 1)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        values = torch.cat([part.flatten(1) for part in outputs], 1)
+    torch.testing.assert_close(values, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_detections_are_the_same(pair: tuple[str, Tensor, Any]) -> None:
     text, values, ours = pair
     options = reference.parse(text)[-1][1]
     if isinstance(ours, YOLOv2):
-        theirs = reference.region(values[0], options, ours.grid((SIDE, SIDE)))
+        theirs = reference.region(values[0], options, (SIDE // STRIDE, SIDE // STRIDE))
     else:
         theirs = reference.detection(values[0], options)
-    ours.nms_threshold, ours.score_threshold = 1.0, 0.01
-    ours.max_detections = ours.max_candidates = 10**6
+    thresholds = Thresholds(score=0.01, nms_iou=1.0, max_detections=10**5)
+    reader, size = replace(ours.reader, thresholds=thresholds), (SIDE, SIDE)
     with torch.no_grad():
-        (found,) = ours.postprocess(ours(picture()), [(SIDE, SIDE)])
+        (detections,) = reader.results(reader.find(ours(picture()), size), size, [size])
     expected = []
-    for its in theirs:
-        x, y, width, height = (SIDE * value for value in its["box"])
+    for one in theirs:
+        x, y, width, height = (SIDE * value for value in one["box"])
         corners = torch.tensor([x - width / 2, y - height / 2, x + width / 2, y + height / 2]).clamp(0, SIDE)
         if (corners[2:] - corners[:2] >= 1e-2).all():
-            for label, score in enumerate(its["scores"].tolist()):
+            for label, score in enumerate(one["scores"].tolist()):
                 if score > 0.01:
                     expected.append((score, label, corners.tolist()))
-    assert len(found) == len(expected) > 2
-    expected.sort(key=lambda its: -its[0])
-    torch.testing.assert_close(found.scores, torch.tensor([its[0] for its in expected]), rtol=1e-4, atol=1e-5)
-    mine = sorted(zip(found.labels.tolist(), found.boxes.round(decimals=1).tolist(), strict=True))
-    wanted = sorted((label, torch.tensor(box).round(decimals=1).tolist()) for _, label, box in expected)
-    for (label, box), (its_label, its_box) in zip(mine, wanted, strict=True):
-        assert label == its_label
-        assert box == pytest.approx(its_box, abs=0.21)
+    assert len(detections) == len(expected) > 2
+    expected.sort(key=lambda one: -one[0])
+    torch.testing.assert_close(detections.scores, torch.tensor([one[0] for one in expected]), rtol=1e-4, atol=1e-5)
+    mine = sorted(zip(detections.labels.tolist(), detections.boxes.round(decimals=1).tolist(), strict=True))
+    sorted_expected = sorted((label, torch.tensor(box).round(decimals=1).tolist()) for _, label, box in expected)
+    for (label, box), (expected_label, expected_box) in zip(mine, sorted_expected, strict=True):
+        assert label == expected_label
+        assert box == pytest.approx(expected_box, abs=0.21)
 
 
 def opencv() -> Any:
@@ -150,7 +151,7 @@ def test_the_same_as_opencv(name: str, tmp_path: Path) -> None:
     assert isinstance(ours, YOLOv2)
     with torch.no_grad():
         outputs = ours(picture())
-    boxes = ours.decode(outputs.deltas, (SIDE, SIDE))[0] / SIDE
+    boxes = decode(outputs)[0] / SIDE
     torch.testing.assert_close(rows[:, :2], (boxes[:, :2] + boxes[:, 2:]) / 2, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(rows[:, 2:4], boxes[:, 2:] - boxes[:, :2], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(rows[:, 4], outputs.objectness[0].sigmoid(), rtol=1e-3, atol=1e-3)
@@ -168,9 +169,9 @@ def files(folder: Path, text: str, numbers: reference.Numbers | None = None) -> 
         numbers = reference.Numbers(0)
         with torch.no_grad():
             reference.run(TINY_V1, picture(), numbers)
-    (folder / "its.cfg").write_text(text)
-    numbers.write(folder / "its.weights")
-    return folder / "its.cfg", folder / "its.weights"
+    (folder / "yolo.cfg").write_text(text)
+    numbers.write(folder / "yolo.weights")
+    return folder / "yolo.cfg", folder / "yolo.weights"
 
 
 @pytest.mark.parametrize(
@@ -187,17 +188,17 @@ def files(folder: Path, text: str, numbers: reference.Numbers | None = None) -> 
 )
 def test_another_network_is_refused_with_file_and_line(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     cfg, weights = files(tmp_path, TINY_V1.replace(*change, 1))
-    with pytest.raises(InputError, match=rf"its\.cfg: .*{message}"):
+    with pytest.raises(InputError, match=rf"yolo\.cfg: .*{message}"):
         import_darknet(cfg, weights)
 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     cfg, weights = files(tmp_path, TINY_V1)
     weights.write_bytes(weights.read_bytes()[:-10])
-    with pytest.raises(InputError, match=r"its\.weights: [\d,]+ numbers, where the network of the \.cfg has"):
+    with pytest.raises(InputError, match=r"yolo\.weights: [\d,]+ numbers, where the network of the \.cfg has"):
         import_darknet(cfg, weights)
     weights.write_bytes(b"abc")
-    with pytest.raises(InputError, match=r"its\.weights: 0 numbers"):
+    with pytest.raises(InputError, match=r"yolo\.weights: 0 numbers"):
         import_darknet(cfg, weights)
 
 
@@ -207,12 +208,12 @@ def test_an_older_header_and_class_names(tmp_path: Path) -> None:
         expected = reference.run(TINY_V1, picture(), numbers)
     cfg, weights = files(tmp_path, TINY_V1)
     numbers.write(weights, (0, 1, 0))
-    checkpoint = import_darknet(cfg, weights, class_names=["cat", "dog", "owl"])
+    system = import_darknet(cfg, weights, class_names=["cat", "dog", "owl"])
     with torch.no_grad():
-        outputs = checkpoint.model(picture())
+        outputs = system.model(picture())
     torch.testing.assert_close(outputs.classes.flatten(), expected[0, : 4 * CLASSES], rtol=1e-4, atol=1e-4)
-    assert checkpoint.categories.class_names == ("cat", "dog", "owl")
-    assert checkpoint.preprocess.size == (SIDE, SIDE)
+    assert system.categories.class_names == ("cat", "dog", "owl")
+    assert system.preprocess.size == (SIDE, SIDE)
 
 
 def test_versions_above_1000_have_transposed_layers_and_a_short_header(tmp_path: Path) -> None:
@@ -230,11 +231,13 @@ def test_versions_above_1000_have_transposed_layers_and_a_short_header(tmp_path:
 
 def test_another_activation_is_refused(tmp_path: Path) -> None:
     cfg, weights = files(tmp_path, TINY_V1.replace("leaky", "relu", 1))
-    with pytest.raises(InputError, match=r"its\.cfg: line \d+: \[convolutional\] is relu, where this network is leaky"):
+    with pytest.raises(
+        InputError, match=r"yolo\.cfg: line \d+: \[convolutional\] is relu, where this network is leaky"
+    ):
         import_darknet(cfg, weights)
 
 
 def test_a_cfg_of_nothing_is_refused(tmp_path: Path) -> None:
     cfg, weights = files(tmp_path, "[net]\n; nothing\n")
-    with pytest.raises(InputError, match=r"its\.cfg: line 1: ends with \[net\]"):
+    with pytest.raises(InputError, match=r"yolo\.cfg: line 1: ends with \[net\]"):
         import_darknet(cfg, weights)

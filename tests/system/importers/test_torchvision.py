@@ -1,4 +1,4 @@
-"""Which files are read, and how; that the systems then give the same is tested in models/region/test_parity.py."""
+"""Which files are read, and how; that the systems then give the same is tested in models/two_stage/test_parity.py."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
 
-from delineate.models.two_stage import RegionDetector
+from delineate.models.two_stage import TwoStageDetector
 from delineate.system.importers import import_torchvision, torchvision
 from delineate.system.importers.torchvision import Architecture
 from delineate.values import InputError
@@ -49,14 +49,14 @@ def saved(folder: Path, state: dict[str, Any]) -> Path:
 
 def levels(model: Any, image: Tensor) -> list[Tensor]:
     with torch.inference_mode():
-        return list(model.levels(image) if isinstance(model, RegionDetector) else model.backbone(image).values())
+        return list(model.levels(image) if isinstance(model, TwoStageDetector) else model.backbone(image).values())
 
 
 @pytest.mark.parametrize("published", [True, False])
 def test_the_epsilon_that_published_weights_lack_goes_into_them(
     theirs: nn.Module, state: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: bool
 ) -> None:
-    monkeypatch.setattr(torchvision, "_is_published", lambda its, file: published)
+    monkeypatch.setattr(torchvision, "_is_published", lambda architecture, file: published)
     ours = import_torchvision(NAME, saved(tmp_path, state)).model
     image = torch.randn(1, 3, 64, 96)
     results = {}
@@ -75,17 +75,17 @@ def test_a_published_file_is_known_by_the_hash_in_its_name(tmp_path: Path) -> No
     file = tmp_path / "renamed.pth"
     file.write_bytes(b"weights")
     beginning = hashlib.sha256(b"weights").hexdigest()[:8]
-    its = Architecture(
+    architecture = Architecture(
         maskrcnn_resnet50_fpn, SimpleNamespace(url=f"https://x.org/a-b_coco-{beginning}.pth"), "mask_rcnn"
     )
-    assert torchvision._is_published(its, file)
+    assert torchvision._is_published(architecture, file)
     file.write_bytes(b"weights, trained further")
-    assert not torchvision._is_published(its, file)
+    assert not torchvision._is_published(architecture, file)
 
 
 def test_the_real_ones_have_their_hash_in_their_name() -> None:
-    for its in torchvision.ARCHITECTURES.values():
-        beginning = Path(its.published.url).stem.rpartition("-")[2]
+    for architecture in torchvision.ARCHITECTURES.values():
+        beginning = Path(architecture.published.url).stem.rpartition("-")[2]
         assert len(beginning) == 8
         int(beginning, 16)
 
@@ -97,13 +97,13 @@ def test_ids_that_coco_does_not_use_are_dropped(state: dict[str, Tensor], tmp_pa
             value = state[f"{key}.{kind}"]
             rows = len(names) * (4 if "bbox" in key else 1)
             state[f"{key}.{kind}"] = torch.randn(rows, *value.shape[1:])
-    checkpoint = import_torchvision(NAME, saved(tmp_path, state))
-    ours, found = checkpoint.model.state_dict(), checkpoint.categories.class_names
-    assert len(found) == 80
-    assert "N/A" not in found
-    assert (found[0], found[-1]) == ("person", "toothbrush")
+    system = import_torchvision(NAME, saved(tmp_path, state))
+    ours, names_kept = system.model.state_dict(), system.categories.class_names
+    assert len(names_kept) == 80
+    assert "N/A" not in names_kept
+    assert (names_kept[0], names_kept[-1]) == ("person", "toothbrush")
     scores, boxes, masks = (state[f"{key}.bias"] for key in PREDICTORS)
-    for row, name in enumerate(found):
+    for row, name in enumerate(names_kept):
         theirs = names.index(name)
         assert ours["box_head.classify.bias"][row] == scores[theirs]
         assert torch.equal(ours["box_head.regress.bias"][4 * row : 4 * row + 4], boxes[4 * theirs : 4 * theirs + 4])
@@ -123,8 +123,8 @@ def test_names_of_older_files_are_translated(state: dict[str, Tensor], tmp_path:
             old[name] = value
     assert len(old.keys() - state.keys()) == 2 + 16 + 8
     expected = import_torchvision(NAME, saved(tmp_path, state)).model.state_dict()
-    found = import_torchvision(NAME, saved(tmp_path, old)).model.state_dict()
-    assert all(torch.equal(found[key], value) for key, value in expected.items())
+    weights = import_torchvision(NAME, saved(tmp_path, old)).model.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in expected.items())
 
 
 def test_names_are_given_or_numbered(state: dict[str, Tensor], tmp_path: Path) -> None:

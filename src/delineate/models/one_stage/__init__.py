@@ -1,4 +1,4 @@
-"""Grid systems: a backbone once a picture, and at every place of its maps what is there."""
+"""One-stage systems run a backbone once a picture, and say at every place of the maps what stands in it."""
 
 from delineate.models.one_stage.ssd import SSD, ssd, ssd300, ssd512
 from delineate.models.one_stage.yolov1 import YOLOv1, yolov1

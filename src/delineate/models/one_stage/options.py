@@ -1,4 +1,4 @@
-"""The options that grid systems share, as types; the command line prints their documentation."""
+"""The options of one-stage systems are types; the command line prints their documentation."""
 
 from typing import Annotated, Literal
 
@@ -18,12 +18,12 @@ NumCells = Annotated[int, Doc("Cells along each side of the picture; each says o
 NumBoxes = Annotated[int, Doc("Boxes of a cell, of which the best one learns an object.")]
 Head = Annotated[
     Literal["connected", "local", "direct"],
-    Doc("Before the last layer: fully connected (the paper), convolutions with each cell's own weights, or nothing."),
+    Doc("Layers before the last: fully connected (the paper), a convolution with weights for each cell, or none."),
 ]
 Width = Annotated[int, Doc("Channels of the convolutions behind the backbone; the paper has 1024.")]
 HeadWidth = Annotated[int, Doc("Values of the fully connected layer, or channels of the local one.")]
-NumAnchors = Annotated[int, Doc("Anchors of a cell, found by k-means on the training boxes.")]
-Passthrough = Annotated[bool, Doc("Look at the map of stride 16, too; tiny YOLOv2 does not.")]
+NumAnchors = Annotated[int, Doc("Anchors of a cell; k-means chooses them from the training boxes.")]
+Passthrough = Annotated[bool, Doc("Use the map of stride 16 as well as that of stride 32; tiny YOLOv2 does not.")]
 DarknetOrder = Annotated[
-    bool, Doc("Mix the passthrough's channels as Darknet does, for its published weights, and not pixel by pixel.")
+    bool, Doc("Mix the passthrough's channels as Darknet does, for weights published with it, and not pixel by pixel.")
 ]

@@ -15,6 +15,7 @@ takes other backbones and image sizes.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -22,43 +23,59 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from delineate.models.contract import Model
+from delineate.models.contract import Inputs, Model, Reader, Rows
 from delineate.models.one_stage.options import VGG, Backbone, ImageSize, SmallestScale
+from delineate.models.rows import detections
 from delineate.nn import backbones
-from delineate.nn.matching import match, objects_of
+from delineate.nn.matching import match
 from delineate.ops.anchors import default_boxes
-from delineate.ops.boxes import decode_boxes, encode_boxes, scale_boxes
-from delineate.ops.nms import Found, select
-from delineate.values import Detections, InputError, Target
+from delineate.ops.boxes import decode_boxes, encode_boxes
+from delineate.ops.nms import select
+from delineate.values import Detections, InputError, Thresholds, Truth
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 NEGATIVES_PER_POSITIVE = 3
-"""Section 2.2, hard negative mining."""
+"""Section 2.2 calls this hard negative mining."""
+THRESHOLDS = Thresholds(score=0.01, nms_iou=0.45, max_candidates=400, max_detections=200)
 NUM_LEVELS, EXTRA_WIDTHS, LARGEST_SCALE = 6, (512, 256, 256, 128), 0.9
-"""Those of `ssd`; equation 4 spreads the scales evenly."""
+"""`ssd` has these; equation 4 spreads the scales evenly."""
 
 
-class SSDOutputs(NamedTuple):
-    """What the network says of each default box, and the boxes of a picture of that size."""
+class SSDRaw(NamedTuple):
+    """The network gives logits and deltas of each default box; the default boxes are in pixels."""
 
     logits: Float[Tensor, "b n c1"]
     deltas: Float[Tensor, "b n 4"]
     boxes: Float[Tensor, "n 4"]
-    image_size: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SSDReader(Reader[SSDRaw, Rows]):
+    """Boxes are moved, and NMS thins them out class by class (section 3.1)."""
+
+    thresholds: Thresholds
+
+    def find(self, raw: SSDRaw, size: tuple[int, int]) -> Rows:
+        scores = raw.logits.float().softmax(-1)[..., :-1].transpose(1, 2)
+        boxes = decode_boxes(raw.deltas, raw.boxes, WEIGHTS)
+        return Rows(*select(scores, boxes[:, None], size, **vars(self.thresholds)))
+
+    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        return detections(found, size, sizes)
 
 
 class Levels(nn.Module, ABC):
-    """Pictures `(B, 3, H, W)` to maps of `channels[i]`, fine to coarse."""
+    """Pictures `(B, 3, H, W)` become maps of `channels[i]`, fine to coarse."""
 
     channels: tuple[int, ...]
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
-        """The maps of normalised pictures, level `i` of shape `(B, channels[i], h, w)`."""
+        """Compute the maps of normalised pictures, level `i` of shape `(B, channels[i], h, w)`."""
 
 
 class VGGLevels(Levels):
-    """VGG to conv5_3, fc6 as a dilated and fc7 as a 1x1 convolution, and the extra levels of the paper's figure 2.
+    """VGG ends at conv5_3; fc6, a dilated convolution, fc7, a 1x1 one, and the extra levels follow (figure 2).
 
     `backbone` gives what its five stages make before each is pooled (tap `conv`).
     `extras` are `(width, kernel, stride, padding)` of the 3x3 (in SSD512 also 4x4) convolution of each extra level; the
@@ -88,7 +105,7 @@ class VGGLevels(Levels):
 
 
 class BackboneLevels(Levels):
-    """The maps of a backbone from stride 8 on, and behind them extra levels of `widths`, each half the size."""
+    """Extra levels of `widths`, each half the size, follow the maps of a backbone from stride 8 on."""
 
     FINEST_STRIDE = 8
 
@@ -96,11 +113,11 @@ class BackboneLevels(Levels):
         super().__init__()
         self.backbone = backbone
         levels = zip(backbone.strides, backbone.channels, strict=True)
-        there = [width for stride, width in levels if stride >= self.FINEST_STRIDE]
-        if not there:
+        own = [width for stride, width in levels if stride >= self.FINEST_STRIDE]
+        if not own:
             raise InputError(f"backbone: {backbone.name} has no map of stride {self.FINEST_STRIDE} or coarser")
-        self.num_own = len(there)
-        self.channels = (*there, *widths)
+        self.num_own = len(own)
+        self.channels = (*own, *widths)
         self.extras = nn.ModuleList()
         for before, width in zip(self.channels[self.num_own - 1 : -1], widths, strict=True):
             self.extras.append(_extra(before, width, 3, 2, 1))
@@ -110,8 +127,8 @@ class BackboneLevels(Levels):
         return (*levels, *_further(levels[-1], self.extras))
 
 
-class SSD(Model[SSDOutputs, Detections]):
-    """Default boxes at every place of every level, classified and moved at once.
+class SSD(Model[SSDRaw, Rows]):
+    """The network classifies and moves default boxes at every place of every level at once.
 
     A box of level `i` has the side `scales[i]`, as a share of the picture's; each of `aspect_ratios[i]` gives two more
     shapes, and a square between `scales[i]` and `scales[i + 1]` one. `strides` are the distances of the boxes in
@@ -127,17 +144,12 @@ class SSD(Model[SSDOutputs, Detections]):
         aspect_ratios: Sequence[Sequence[float]],
         strides: Sequence[float] | None = None,
         input_size: tuple[int, int],
-        score_threshold: float = 0.01,
-        nms_threshold: float = 0.45,
-        max_candidates: int = 400,
-        max_detections: int = 200,
     ) -> None:
         super().__init__()
         self.levels, self.num_classes = levels, num_classes
         self.scales, self.strides, self.input_size = tuple(scales), strides, input_size
         self.aspect_ratios = tuple(tuple(ratios) for ratios in aspect_ratios)
-        self.score_threshold, self.nms_threshold = score_threshold, nms_threshold
-        self.max_candidates, self.max_detections = max_candidates, max_detections
+        self.reader = SSDReader(thresholds=THRESHOLDS)
         shapes = [2 + 2 * len(ratios) for ratios in self.aspect_ratios]
         widths = list(zip(levels.channels, shapes, strict=True))
         self.classify = nn.ModuleList(nn.Conv2d(width, n * (num_classes + 1), 3, padding=1) for width, n in widths)
@@ -146,17 +158,16 @@ class SSD(Model[SSDOutputs, Detections]):
             assert isinstance(conv, nn.Conv2d)
             _initialise(conv)
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> SSDOutputs:
+    def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> SSDRaw:
         levels = self.levels(images)
-        size = images.shape[-2], images.shape[-1]
         logits = [_by_box(conv(level), self.num_classes + 1) for conv, level in zip(self.classify, levels, strict=True)]
         deltas = [_by_box(conv(level), 4) for conv, level in zip(self.regress, levels, strict=True)]
         grids = [(level.shape[-2], level.shape[-1]) for level in levels]
-        boxes = self.default_boxes(grids, size).to(images.device)
-        return SSDOutputs(torch.cat(logits, 1), torch.cat(deltas, 1), boxes, size)
+        boxes = self.default_boxes(grids, (images.shape[-2], images.shape[-1])).to(images.device)
+        return SSDRaw(torch.cat(logits, 1), torch.cat(deltas, 1), boxes)
 
     def default_boxes(self, grids: Sequence[tuple[int, int]], image_size: tuple[int, int]) -> Float[Tensor, "n 4"]:
-        """Those of all levels, of `(rows, columns)` in `grids`; none is larger than the picture."""
+        """Make the boxes of all levels, of `(rows, columns)` in `grids`; none is larger than the picture."""
         height, width = image_size
         boxes = []
         for number, (grid, ratios) in enumerate(zip(grids, self.aspect_ratios, strict=True)):
@@ -172,66 +183,45 @@ class SSD(Model[SSDOutputs, Detections]):
             boxes.append(default_boxes(sizes, grid, stride))
         return torch.cat(boxes)
 
-    def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Section 2.2, equation 1: log loss of the classes, smooth L1 of the boxes, by the number of positives."""
-        outputs = self(images)
-        logits, deltas, boxes = outputs.logits.float(), outputs.deltas.float(), outputs.boxes
-        labels = torch.full(logits.shape[:2], self.num_classes, device=boxes.device)
-        negative = torch.zeros_like(labels, dtype=torch.bool)
-        moved, wanted = [], []
-        for picture, target in enumerate(targets):
-            matches = match(boxes, target, positive_iou=0.5, negative_iou=(0.0, 0.5), one_for_each=True)
-            positive, objects = matches.positive, objects_of(target)
-            rows = matches.rows[positive]
-            labels[picture, positive] = objects.labels.to(boxes.device)[rows]
-            negative[picture] = matches.negative
-            moved.append(deltas[picture, positive])
-            wanted.append(encode_boxes(objects.boxes.to(boxes)[rows], boxes[positive], WEIGHTS))
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
+        """Add up section 2.2, equation 1: log loss of classes and smooth L1 of boxes, by the number of positives."""
+        raw = self(inputs.images)
+        logits, deltas = raw.logits.float(), raw.deltas.float()
+        targets = [self._targets(raw.boxes, truth) for truth in truths]
+        labels, moves, negative = (torch.stack(parts) for parts in zip(*targets, strict=True))
         cross_entropy = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
-        positives = labels != self.num_classes
-        counts = NEGATIVES_PER_POSITIVE * positives.sum(1).clamp(min=1)
-        learned = positives | hardest(cross_entropy.detach(), negative, counts)
-        count = max(1, int(positives.sum()))
-        smooth = F.smooth_l1_loss(torch.cat(moved), torch.cat(wanted), reduction="sum")
-        return {"class": cross_entropy[learned].sum() / count, "box": smooth / count}
+        positive = labels != self.num_classes
+        counts = NEGATIVES_PER_POSITIVE * positive.sum(1).clamp(min=1)
+        learned = positive | hardest(cross_entropy.detach(), negative, counts)
+        count = positive.sum().clamp(min=1)
+        smooth = F.smooth_l1_loss(deltas, moves, reduction="none").sum(-1)
+        return {
+            "class": cross_entropy.where(learned, 0).sum() / count,
+            "box": smooth.where(positive, 0).sum() / count,
+        }
 
-    def postprocess(self, outputs: SSDOutputs, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """The best boxes moved, thinned out by NMS class by class, and scaled to the original sizes."""
-        scores = outputs.logits.float().softmax(-1)[..., :-1]
-        found = [self._found(score, moves, outputs) for score, moves in zip(scores, outputs.deltas, strict=True)]
-        return [
-            Detections(
-                image_size=size,
-                boxes=scale_boxes(its.boxes, outputs.image_size, size),
-                labels=its.labels,
-                scores=its.scores,
-            )
-            for its, size in zip(found, sizes, strict=True)
-        ]
-
-    def _found(self, scores: Tensor, deltas: Tensor, outputs: SSDOutputs) -> Found:
-        return select(
-            scores,
-            lambda rows, _: decode_boxes(deltas[rows], outputs.boxes[rows], WEIGHTS),
-            outputs.image_size,
-            score_threshold=self.score_threshold,
-            nms_threshold=self.nms_threshold,
-            max_detections=self.max_detections,
-            max_candidates=self.max_candidates,
-        )
+    def _targets(
+        self, boxes: Float[Tensor, "n 4"], truth: Truth
+    ) -> tuple[Int64[Tensor, " n"], Float[Tensor, "n 4"], Bool[Tensor, " n"]]:
+        """Give each default box a label, deltas, which count for positives alone, and whether it is a negative."""
+        matches = match(boxes, truth, positive_iou=0.5, negative_iou=(0.0, 0.5), one_for_each=True)
+        if not truth.labels.shape[0]:
+            return torch.full_like(matches.rows, self.num_classes), torch.zeros_like(boxes), matches.negative
+        labels = truth.labels[matches.rows].where(matches.positive, self.num_classes)
+        return labels, encode_boxes(truth.boxes[matches.rows], boxes, WEIGHTS), matches.negative
 
 
 def hardest(
     losses: Float[Tensor, "b n"], negative: Bool[Tensor, "b n"], counts: Int64[Tensor, " b"]
 ) -> Bool[Tensor, "b n"]:
-    """The `counts[i]` negatives of picture `i` with the highest loss; all of them where there are not so many."""
+    """Choose the `counts[i]` negatives of picture `i` with the highest loss; all of them where they are fewer."""
     order = losses.masked_fill(~negative, -math.inf).argsort(1, descending=True)
     rank = order.argsort(1)
     return (rank < counts[:, None]) & negative
 
 
 def ssd300(*, num_classes: int, backbone: VGG = "vgg16") -> SSD:
-    """SSD300, with the scales that the paper has for COCO (section 3.4)."""
+    """Build SSD300, with the scales that the paper has for COCO (section 3.4)."""
     extras = [(512, 3, 2, 1), (256, 3, 2, 1), (256, 3, 1, 0), (256, 3, 1, 0)]
     return SSD(
         levels=VGGLevels(backbones.VGGBackbone(backbone, tap="conv"), extras),
@@ -244,7 +234,7 @@ def ssd300(*, num_classes: int, backbone: VGG = "vgg16") -> SSD:
 
 
 def ssd512(*, num_classes: int, backbone: VGG = "vgg16") -> SSD:
-    """SSD512: one more level (section 3.4)."""
+    """Build SSD512, which has one more level (section 3.4)."""
     extras = [(512, 3, 2, 1), (256, 3, 2, 1), (256, 3, 2, 1), (256, 3, 2, 1), (256, 4, 1, 1)]
     return SSD(
         levels=VGGLevels(backbones.VGGBackbone(backbone, tap="conv"), extras),
@@ -263,7 +253,7 @@ def ssd(
     image_size: ImageSize = 320,
     smallest_scale: SmallestScale = 0.1,
 ) -> SSD:
-    """SSD on any backbone: its maps from stride 8 on and extra levels behind them, six in all."""
+    """Build SSD on any backbone: the maps from stride 8 on and extra levels behind them, six in all."""
     body = backbones.timm_backbone(backbone)
     num_own = sum(stride >= BackboneLevels.FINEST_STRIDE for stride in body.strides)
     levels = BackboneLevels(body, EXTRA_WIDTHS[: max(0, NUM_LEVELS - num_own)])
@@ -286,7 +276,7 @@ def _extra(before: int, width: int, kernel: int, stride: int, padding: int) -> n
 
 
 def _further(x: Tensor, extras: nn.ModuleList) -> list[Tensor]:
-    """The extra levels, in float32.
+    """Compute the extra levels, in float32.
 
     They are small, and oneDNN's gradient of a 3x3 convolution of stride 2 over a single pixel is, in bfloat16, whatever
     was in memory.
@@ -301,12 +291,12 @@ def _further(x: Tensor, extras: nn.ModuleList) -> list[Tensor]:
 
 
 def _by_box(x: Float[Tensor, "b _ak h w"], values: int) -> Float[Tensor, "b _n k"]:
-    """The `values` of each box: channels hold box after box of a place."""
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, values)
+    """Part a map into the `values` of each box: channels hold box after box of a place."""
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)
 
 
 def _initialise(conv: nn.Conv2d) -> None:
-    """Section 3: "xavier"."""
+    """Initialise as section 3 says: "xavier"."""
     nn.init.xavier_uniform_(conv.weight)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)

@@ -13,45 +13,62 @@ anchors in the first steps, as Darknet does.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import box_iou
 
-from delineate.models.contract import Model
-from delineate.models.one_stage.detections import detections
+from delineate.models.contract import Inputs, Model, Reader, Rows, TrainingPictures
 from delineate.models.one_stage.options import DarknetOrder, DarknetOrTimm, ImageSize, NumAnchors, Passthrough, Width
-from delineate.models.one_stage.responsible import centre_cells, first_of_each
+from delineate.models.one_stage.responsible import Objects, centre_cells, first_of_each, not_ignored
+from delineate.models.rows import detections
 from delineate.nn import backbones
 from delineate.nn.backbones.darknet import conv_bn_leaky, darknet
-from delineate.nn.matching import IGNORED_COVER, objects_of
-from delineate.ops.anchors import shape_iou
-from delineate.ops.boxes import coverage, paired_iou
-from delineate.values import Detections, InputError, Target
+from delineate.ops.anchors import cluster_shapes, shape_iou
+from delineate.ops.boxes import paired_iou
+from delineate.ops.nms import select
+from delineate.values import Detections, InputError, Thresholds, Truth
 
 STRIDE, FINE_STRIDE = 32, 16
 OBJECT_WEIGHT, NO_OBJECT_WEIGHT, IGNORED_IOU = 5.0, 1.0, 0.6
-"""Darknet's `object_scale`, `noobject_scale` and `thresh`: a box that overlaps an object by more is no negative."""
+"""Darknet calls them `object_scale`, `noobject_scale`, and `thresh`: what overlaps an object more is no negative."""
+THRESHOLDS = Thresholds(score=0.005, nms_iou=0.45, max_candidates=400)
 LARGEST_RATIO = 8.0
 """No box is larger than its anchor by more than this, in logarithms: `exp` must not overflow."""
 VOC_ANCHORS = ((1.3221, 1.73145), (3.19275, 4.00944), (5.05587, 8.09892), (9.47112, 4.84053), (11.2364, 10.0071))
-"""Those of VOC, which published weights have; training takes its own data's."""
+"""Published weights have these of VOC; training finds those of the data at hand."""
 
 
-class YOLOv2Outputs(NamedTuple):
-    """What is said of each anchor of each cell of a picture of that size."""
+class YOLOv2Raw(NamedTuple):
+    """Each anchor of each cell has deltas, objectness and logits; `cells` are the cells' `(x, y)`."""
 
     deltas: Float[Tensor, "b n 4"]
     objectness: Float[Tensor, "b n"]
     logits: Float[Tensor, "b n c"]
-    image_size: tuple[int, int]
+    cells: Int64[Tensor, "n 2"]
+    anchors: Float[Tensor, "n 2"]
 
 
-class YOLOv2(Model[YOLOv2Outputs, Detections]):
-    """A fully convolutional grid of cells of 32 pixels, for pictures of any size.
+@dataclass(frozen=True, kw_only=True)
+class YOLOv2Reader(Reader[YOLOv2Raw, Rows]):
+    """A box scores its objectness times its class probability; NMS goes class by class."""
+
+    thresholds: Thresholds
+
+    def find(self, raw: YOLOv2Raw, size: tuple[int, int]) -> Rows:
+        scores = raw.objectness.sigmoid()[..., None] * raw.logits.softmax(-1)
+        return Rows(*select(scores.transpose(1, 2), decode(raw)[:, None], size, **vars(self.thresholds)))
+
+    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        return detections(found, size, sizes)
+
+
+class YOLOv2(Model[YOLOv2Raw, Rows]):
+    """The network is fully convolutional: a grid of cells of 32 pixels over pictures of any size.
 
     `deep` goes on from the map of stride 32, `passthrough` from that of stride 16; `join` takes both. Without
     `passthrough` it takes what `deep` makes.
@@ -71,21 +88,16 @@ class YOLOv2(Model[YOLOv2Outputs, Detections]):
         num_classes: int,
         input_size: tuple[int, int],
         darknet_order: bool = False,
-        score_threshold: float = 0.005,
-        nms_threshold: float = 0.45,
-        max_candidates: int = 400,
-        max_detections: int = 100,
     ) -> None:
         super().__init__()
         self.backbone, self.deep, self.passthrough, self.join = backbone, deep, passthrough, join
         self.predict = predict
         self.num_classes, self.input_size, self.darknet_order = num_classes, input_size, darknet_order
-        self.score_threshold, self.nms_threshold = score_threshold, nms_threshold
-        self.max_candidates, self.max_detections = max_candidates, max_detections
+        self.reader = YOLOv2Reader(thresholds=THRESHOLDS)
         spread = torch.linspace(0, len(VOC_ANCHORS) - 1, num_anchors).round().long()
         self.register_buffer("anchors", torch.tensor(VOC_ANCHORS)[spread])
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> YOLOv2Outputs:
+    def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> YOLOv2Raw:
         height, width = images.shape[-2:]
         levels = self.backbone(F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))).levels
         x = self.deep(levels[self.backbone.strides.index(STRIDE)])
@@ -93,82 +105,88 @@ class YOLOv2(Model[YOLOv2Outputs, Detections]):
             fine = self.passthrough(levels[self.backbone.strides.index(FINE_STRIDE)])
             x = torch.cat([darknet_reorg(fine) if self.darknet_order else F.pixel_unshuffle(fine, 2), x], 1)
         values = self.predict(self.join(x)).float()
-        values = values.unflatten(1, (len(self.anchors), -1)).permute(0, 3, 4, 1, 2).flatten(1, 3)
-        return YOLOv2Outputs(values[..., :4], values[..., 4], values[..., 5:], (height, width))
-
-    def grid(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """The rows and columns of cells over a picture, the last ones padded."""
-        return -(-image_size[0] // STRIDE), -(-image_size[1] // STRIDE)
-
-    def decode(self, deltas: Float[Tensor, "b n 4"], image_size: tuple[int, int]) -> Float[Tensor, "b n 4"]:
-        """The boxes in pixels; a centre stays in its cell (section 2, "Direct location prediction")."""
-        rows, columns = (torch.arange(count, device=deltas.device) for count in self.grid(image_size))
+        rows, columns = (torch.arange(side, device=x.device) for side in values.shape[-2:])
         y, x = torch.meshgrid(rows, columns, indexing="ij")
-        cells = torch.stack([x, y], -1).view(-1, 1, 2).expand(-1, len(self.anchors), -1).flatten(0, 1)
-        anchors = self.anchors.repeat(len(rows) * len(columns), 1)
-        centres = (deltas[..., :2].sigmoid() + cells) * STRIDE
-        half = deltas[..., 2:].clamp(max=LARGEST_RATIO).exp() * anchors * STRIDE / 2
-        return torch.cat([centres - half, centres + half], -1)
+        num_anchors = self.anchors.shape[0]
+        cells = torch.stack([x, y], -1)[:, :, None].expand(-1, -1, num_anchors, -1).flatten(0, 2)
+        anchors = self.anchors.expand(*y.shape, -1, -1).flatten(0, 2)
+        values = values.unflatten(1, (num_anchors, -1)).permute(0, 3, 4, 1, 2).flatten(1, 3)
+        return YOLOv2Raw(values[..., :4], values[..., 4], values[..., 5:], cells, anchors)
 
-    def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Squared errors of place, size and objectness, and the log loss of classes, of the mean picture."""
-        outputs = self(images)
-        found = self.decode(outputs.deltas, outputs.image_size).detach()
-        by_picture = [self._losses(outputs, found[row], target, row) for row, target in enumerate(targets)]
-        return {name: torch.stack([losses[name] for losses in by_picture]).mean() for name in by_picture[0]}
+    def begin(self, pictures: TrainingPictures) -> list[str]:
+        """Find the anchors by k-means on the objects' sizes (section 2, "Dimension Clusters").
 
-    def _losses(
-        self, outputs: YOLOv2Outputs, found: Float[Tensor, "n 4"], target: Target, row: int
-    ) -> dict[str, Tensor]:
-        grid = self.grid(outputs.image_size)
-        objects = objects_of(target)
-        boxes, labels = objects.boxes.to(found.device), objects.labels.to(found.device)
-        negative = coverage(found, target.boxes[target.ignored].to(found.device)) <= IGNORED_COVER
-        negative &= (box_iou(found, boxes) <= IGNORED_IOU).all(1)
-        cells, places = centre_cells(boxes, grid, (grid[0] * STRIDE, grid[1] * STRIDE))
-        sides = (boxes[:, 2:] - boxes[:, :2]) / STRIDE
-        shapes = shape_iou(sides, self.anchors).argmax(1)
-        rows, first = first_of_each(cells * len(self.anchors) + shapes)  # a box learns one object
-        boxes, labels, places, sides, shapes = boxes[first], labels[first], places[first], sides[first], shapes[first]
-        negative[rows] = False
-        deltas = outputs.deltas[row, rows]
-        errors = torch.cat(
-            [deltas[:, :2].sigmoid() - places, deltas[:, 2:] - torch.log(sides / self.anchors[shapes])], 1
-        )
-        small = 2 - sides.prod(1) / (grid[0] * grid[1])
-        objectness = outputs.objectness[row].sigmoid()
-        overlaps = paired_iou(found[rows], boxes)
-        return {
-            "box": (small[:, None] * errors.square()).sum() / 2,
-            "object": OBJECT_WEIGHT * (objectness[rows] - overlaps).square().sum() / 2,
-            "no_object": NO_OBJECT_WEIGHT * objectness[negative].square().sum() / 2,
-            "class": F.cross_entropy(outputs.logits[row, rows], labels, reduction="sum"),
-        }
+        Raises `InputError` where the pictures hold fewer different sizes than there are anchors.
+        """
+        sizes = pictures.object_sizes()
+        try:
+            anchors = cluster_shapes(sizes, self.anchors.shape[0])
+        except ValueError as error:
+            raise InputError(f"anchors: {error}; the pictures hold {len(sizes)} objects") from None
+        self.anchors.copy_(anchors / STRIDE)
+        shapes = ", ".join(f"{width:.0f} x {height:.0f}" for width, height in anchors.tolist())
+        mean_iou = float(shape_iou(sizes, anchors).amax(1).mean())
+        return [f"anchors: {shapes}; their mean IoU with the training boxes is {mean_iou:.3f}"]
 
-    def postprocess(self, outputs: YOLOv2Outputs, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """Objectness times class probability, NMS class by class, and the way back to the original size."""
-        scores = outputs.objectness.sigmoid()[..., None] * outputs.logits.softmax(-1)
-        decoded = self.decode(outputs.deltas, outputs.image_size)
-        return detections(
-            scores,
-            decoded,
-            outputs.image_size,
-            sizes,
-            score_threshold=self.score_threshold,
-            nms_threshold=self.nms_threshold,
-            max_detections=self.max_detections,
-            max_candidates=self.max_candidates,
-        )
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
+        """Add up squared errors of place, size and objectness, and the log loss of classes, of the mean picture."""
+        raw = self(inputs.images)
+        height, width = inputs.images.shape[-2:]
+        return losses(raw, decode(raw).detach(), truths, self.anchors, (-(-height // STRIDE), -(-width // STRIDE)))
+
+
+def decode(raw: YOLOv2Raw) -> Float[Tensor, "b n 4"]:
+    """Decode the boxes in pixels; a centre stays in its cell (section 2, "Direct location prediction")."""
+    centres = (raw.deltas[..., :2].sigmoid() + raw.cells) * STRIDE
+    half = raw.deltas[..., 2:].clamp(max=LARGEST_RATIO).exp() * raw.anchors * STRIDE / 2
+    return torch.cat([centres - half, centres + half], -1)
+
+
+def losses(
+    raw: YOLOv2Raw,
+    predicted: Float[Tensor, "b n 4"],
+    truths: Sequence[Truth],
+    anchors: Float[Tensor, "a 2"],
+    grid: tuple[int, int],
+) -> dict[str, Tensor]:
+    """Compare what the network says, and the boxes that are `predicted` by it, with the objects of the pictures."""
+    objects = Objects.of(truths)
+    cells, places = centre_cells(objects.boxes, grid, (grid[0] * STRIDE, grid[1] * STRIDE))
+    sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]) / STRIDE
+    shapes = shape_iou(sides, anchors).argmax(1)
+    rows = objects.pictures, cells * anchors.shape[0] + shapes
+    learned = first_of_each(rows[0] * predicted.shape[1] + rows[1])  # a box learns one object
+    negative = not_ignored(predicted, truths) & ~_overlapping(predicted, truths)
+    negative = negative.index_put(rows, torch.zeros_like(learned))
+    deltas, objectness = raw.deltas[rows], raw.objectness.sigmoid()
+    errors = torch.cat([deltas[:, :2].sigmoid() - places, deltas[:, 2:] - torch.log(sides / anchors[shapes])], 1)
+    small = 2 - sides.prod(1) / (grid[0] * grid[1])
+    object_errors = objectness[rows] - paired_iou(predicted[rows], objects.boxes)
+    cross_entropy = F.cross_entropy(raw.logits[rows], objects.labels, reduction="none")
+    sums = {
+        "box": (small * errors.square().sum(1)).where(learned, 0).sum() / 2,
+        "object": OBJECT_WEIGHT * object_errors.square().where(learned, 0).sum() / 2,
+        "no_object": NO_OBJECT_WEIGHT * objectness.square().where(negative, 0).sum() / 2,
+        "class": cross_entropy.where(learned, 0).sum(),
+    }
+    return {name: total / len(truths) for name, total in sums.items()}
+
+
+def _overlapping(predicted: Float[Tensor, "b n 4"], truths: Sequence[Truth]) -> Bool[Tensor, "b n"]:
+    """Tell which boxes overlap an object of their picture by more than `IGNORED_IOU`."""
+    pairs = zip(predicted, truths, strict=True)
+    return torch.stack([(box_iou(boxes, truth.boxes) > IGNORED_IOU).any(1) for boxes, truth in pairs])
 
 
 def darknet_reorg(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b _c4 _h2 _w2"]:
-    """Four times the channels at half the size, in the order of Darknet's `reorg`.
+    """Make four times the channels at half the size, in the order of Darknet's `reorg`.
 
     It reads the map as if it were that of a quarter of the channels at twice the size, so that neighbours part.
     """
     batch, channels, height, width = x.shape
-    x = x.reshape(batch, channels // 4, height, 2, width, 2).permute(0, 3, 5, 1, 2, 4)
-    return x.reshape(batch, 4 * channels, height // 2, width // 2)
+    # flattened first: else an export takes for granted that height and width differ from the channels
+    x = x.flatten(1).view(batch, channels // 4, height, 2, width, 2).permute(0, 3, 5, 1, 2, 4)
+    return x.flatten(1).view(batch, 4 * channels, height // 2, width // 2)
 
 
 def yolov2(
@@ -181,7 +199,7 @@ def yolov2(
     passthrough: Passthrough = True,
     darknet_order: DarknetOrder = False,
 ) -> YOLOv2:
-    """YOLOv2; the paper's is `--backbone darknet19 --width 1024`.
+    """Build YOLOv2; the paper's is `--backbone darknet19 --width 1024`.
 
     Raises `InputError` for a backbone without maps of stride 16 and 32.
     """

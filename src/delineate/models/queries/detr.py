@@ -10,37 +10,40 @@ are `cx cy w h`, as shares of the picture's sides, in here alone.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import box_convert, generalized_box_iou
 
-from delineate.models.contract import Model
+from delineate.models.contract import Inputs, Model, Reader, Rows
 from delineate.models.queries.options import Backbone, FrozenNorm, NumLayers, NumQueries, QuerySide, Width
 from delineate.models.queries.queries import LearnedQueries, PlacedQueries
 from delineate.models.queries.transformer import Attention, Transformer
+from delineate.models.rows import detections
 from delineate.nn import backbones
-from delineate.nn.matching import IGNORED_COVER, objects_of
+from delineate.nn.matching import IGNORED_COVER
 from delineate.ops.boxes import coverage
-from delineate.values import Detections, InputError, Target
+from delineate.ops.nms import NONE, select
+from delineate.values import Detections, InputError, Thresholds, Truth
 
 CLASS_COST, BOX_COST, GIOU_COST = 1.0, 5.0, 2.0
-"""Appendix A.4: the weights of matching and of the losses."""
+"""Appendix A.4 weighs matching and losses so."""
 NO_OBJECT_WEIGHT = 0.1
-"""Section 3.1: "no object" is what most queries say."""
+"""Most queries say "no object" (section 3.1)."""
 NUM_HEADS = 8
 IGNORED = -100
-SMALLEST_SIDE = 1e-2
 QUERIES_AN_OBJECT = 3
-"""Of the small preset."""
+"""The small preset has as many."""
 
 
-class DETROutputs(NamedTuple):
-    """What each decoder layer says of each query; the last layer's is the result, the others' are auxiliary.
+class DETRRaw(NamedTuple):
+    """Each decoder layer says this of each query; the last layer's is the result, the others' are auxiliary.
 
     Placed queries say something before the first layer, too.
     """
@@ -49,21 +52,46 @@ class DETROutputs(NamedTuple):
     boxes: Float[Tensor, "l b q 4"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class DETRReader(Reader[DETRRaw, Rows]):
+    """Each query has its best class; no NMS is needed, so that none is done at the IoU 1."""
+
+    thresholds: Thresholds
+
+    def find(self, raw: DETRRaw, size: tuple[int, int]) -> Rows:
+        scores, labels = raw.logits[-1].softmax(-1)[..., :-1].max(-1, keepdim=True)
+        one_class = torch.full_like(raw.logits[-1, ..., :-1], NONE).scatter(-1, labels, scores)
+        height, width = size
+        cx, cy, w, h = raw.boxes[-1].unbind(-1)
+        boxes = box_convert(torch.stack([cx * width, cy * height, w * width, h * height], -1), "cxcywh", "xyxy")
+        return Rows(*select(one_class.transpose(1, 2), boxes[:, None], size, **vars(self.thresholds)))
+
+    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        return detections(found, size, sizes)
+
+
 class Objects(NamedTuple):
-    """A picture's ordinary objects, their boxes as shares of its sides, and what is neither object nor background."""
+    """A picture has these objects, their boxes as shares of its sides, and what is neither object nor background."""
 
     labels: Int64[Tensor, " n"]
     boxes: Float[Tensor, "n 4"]
     ignored: Float[Tensor, "m 4"]
 
+    @classmethod
+    def of(cls, truth: Truth) -> "Objects":
+        """Take the objects of a picture."""
+        height, width = truth.image_size
+        sides = truth.boxes.new_tensor([width, height, width, height])
+        return cls(truth.labels, box_convert(truth.boxes / sides, "xyxy", "cxcywh"), truth.ignored / sides)
+
     def repeated(self, times: int, *, most: int) -> "Objects":
-        """Every object `times` times; fewer, but at least once, where that makes more than `most`."""
+        """Repeat every object `times` times; fewer, but at least once, where that makes more than `most`."""
         times = max(1, min(times, most // max(1, len(self.labels))))
         return Objects(self.labels.repeat(times), self.boxes.repeat(times, 1), self.ignored)
 
 
-class DETR(Model[DETROutputs, Detections]):
-    """Queries to detections; the same picture gives the same, whatever runs beside it.
+class DETR(Model[DETRRaw, Rows]):
+    """Queries become detections; the same picture gives the same, whatever runs beside it.
 
     `project` makes the transformer's channels of the backbone's last level. In training, every layer but the last
     matches each object with `queries_an_object` queries.
@@ -85,94 +113,86 @@ class DETR(Model[DETROutputs, Detections]):
         self.backbone, self.project, self.transformer, self.queries = backbone, project, transformer, queries
         self.classify = nn.Linear(width, num_classes + 1)
         self.regress = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 4)])
+        self.reader = DETRReader(thresholds=Thresholds(score=0.0, nms_iou=1.0, max_detections=len(queries.boxes)))
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> DETROutputs:
+    def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> DETRRaw:
         features = self.project(self.backbone(images).levels[-1])
         states = self.transformer(features, self.queries)
         first, second, last = self.regress
         moved = last(F.relu(second(F.relu(first(states))))).float()
-        return DETROutputs(self.classify(states).float(), (self.queries.boxes + moved).sigmoid())
+        return DETRRaw(self.classify(states).float(), (self.queries.boxes + moved).sigmoid())
 
-    def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Section 3.1, equation 2: log loss of matched classes, L1 and generalised IoU of boxes, summed over layers."""
-        outputs = self(images)
-        objects = [_objects(target, images.device) for target in targets]
-        num_queries = outputs.logits.shape[2]
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
+        """Add up section 3.1, equation 2: log loss of matched classes, L1 and generalised IoU of boxes, by layer."""
+        raw = self(inputs.images)
+        objects = [Objects.of(truth) for truth in truths]
+        num_layers, _, num_queries, _ = raw.logits.shape
         # the other half of the queries learns "no object"
-        several = [its.repeated(self.queries_an_object, most=num_queries // 2) for its in objects]
-        wanted = [*[several] * (len(outputs.logits) - 1), objects]
-        by_layer = [set_losses(*its) for its in zip(outputs.logits, outputs.boxes, wanted, strict=True)]
+        several = [one.repeated(self.queries_an_object, most=num_queries // 2) for one in objects]
+        targets = [*[several] * (num_layers - 1), objects]
+        by_layer = [set_losses(*layer) for layer in zip(raw.logits, raw.boxes, targets, strict=True)]
         return {name: torch.stack([losses[name] for losses in by_layer]).sum() for name in by_layer[0]}
-
-    def postprocess(self, outputs: DETROutputs, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """Each query's best class and its box, best first."""
-        best, labels = outputs.logits[-1].softmax(-1)[..., :-1].max(-1)
-        corners = box_convert(outputs.boxes[-1], "cxcywh", "xyxy").clamp(0, 1)
-        results = []
-        for scores, its_labels, boxes, size in zip(best, labels, corners, sizes, strict=True):
-            boxes = boxes * boxes.new_tensor([size[1], size[0]]).repeat(2)
-            order = scores.argsort(descending=True, stable=True)
-            order = order[(boxes[order, 2:] - boxes[order, :2] >= SMALLEST_SIDE).all(1)]
-            results.append(
-                Detections(image_size=size, boxes=boxes[order], labels=its_labels[order], scores=scores[order])
-            )
-        return results
 
 
 def set_losses(
     logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[Objects]
 ) -> dict[str, Tensor]:
-    """The losses of one decoder layer, weighted; those of boxes are the mean over the batch's objects."""
-    count = max(1, sum(len(its.labels) for its in objects))
+    """Weigh the losses of one decoder layer; those of boxes are the mean over the batch's objects."""
     background = logits.shape[-1] - 1
-    labels = torch.full(logits.shape[:2], background, device=logits.device)
-    found, wanted = [], []
-    for picture, its in enumerate(objects):
-        queries, rows = assign(logits[picture], boxes[picture], its)
-        if len(its.ignored):
-            corners = box_convert(boxes[picture].detach(), "cxcywh", "xyxy")
-            labels[picture, coverage(corners, its.ignored) > IGNORED_COVER] = IGNORED
-        labels[picture, queries] = its.labels[rows]
-        found.append(boxes[picture, queries])
-        wanted.append(its.boxes[rows])
-    mine, theirs = torch.cat(found), torch.cat(wanted)
+    pictures, queries, rows = assign(logits, boxes, objects)
+    labels = torch.full(logits.shape[:2], background, device=logits.device).masked_fill(
+        _on_ignored(boxes, objects), IGNORED
+    )
+    labels[pictures, queries] = torch.cat([one.labels for one in objects])[rows]
     weights = torch.ones(background + 1, device=logits.device)
     weights[background] = NO_OBJECT_WEIGHT
-    giou = generalized_box_iou(box_convert(mine, "cxcywh", "xyxy"), box_convert(theirs, "cxcywh", "xyxy")).diagonal()
+    predicted, targets = boxes[pictures, queries], torch.cat([one.boxes for one in objects])[rows]
+    count = max(1, targets.shape[0])
+    giou = generalized_box_iou(*(box_convert(some, "cxcywh", "xyxy") for some in (predicted, targets))).diagonal()
     return {
         "class": CLASS_COST * _cross_entropy(logits, labels, weights),
-        "box": BOX_COST * F.l1_loss(mine, theirs, reduction="sum") / count,
+        "box": BOX_COST * F.l1_loss(predicted, targets, reduction="sum") / count,
         "giou": GIOU_COST * (1 - giou).sum() / count,
     }
 
 
+def _on_ignored(boxes: Float[Tensor, "b q 4"], objects: Sequence[Objects]) -> Bool[Tensor, "b q"]:
+    """Tell which queries say a box that a crowd or a difficult object covers."""
+    pairs = zip(box_convert(boxes.detach(), "cxcywh", "xyxy"), objects, strict=True)
+    return torch.stack([coverage(corners, one.ignored) > IGNORED_COVER for corners, one in pairs])
+
+
 def _cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean over all queries that are not ignored; 0 where all are."""
+    """Take the weighted mean over all queries that are not ignored; it is 0 where all are."""
     total = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), weights, ignore_index=IGNORED, reduction="sum")
-    counted = labels[labels != IGNORED]
-    return total / weights[counted].sum().clamp(min=1e-9)
+    counted = weights[labels.clamp(min=0)].where(labels != IGNORED, 0)
+    return total / counted.sum().clamp(min=1e-9)
 
 
 @torch.no_grad()
 def assign(
-    logits: Float[Tensor, "q c1"], boxes: Float[Tensor, "q 4"], objects: Objects
-) -> tuple[Int64[Tensor, " m"], Int64[Tensor, " m"]]:
-    """The queries and the rows of their objects in the cheapest one-to-one assignment (section 3.1, equation 1)."""
+    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[Objects]
+) -> Int64[Tensor, "3 m"]:
+    """Find the cheapest one-to-one assignment in each picture: pictures, queries, and rows among all objects.
+
+    Section 3.1, equation 1. The costs of all pictures come to the host at once.
+    """
+    costs = torch.cat([_costs(*picture) for picture in zip(logits, boxes, objects, strict=True)], 1)
+    ends = np.cumsum([len(one.labels) for one in objects])
+    assigned = []
+    for picture, (own, end) in enumerate(zip(np.split(costs.cpu().numpy(), ends[:-1], 1), ends, strict=True)):
+        queries, rows = linear_sum_assignment(own)
+        assigned.append(np.stack([np.full_like(queries, picture), queries, rows + end - own.shape[1]]))
+    return torch.as_tensor(np.concatenate(assigned, 1), device=logits.device)
+
+
+def _costs(logits: Float[Tensor, "q c1"], boxes: Float[Tensor, "q 4"], objects: Objects) -> Float[Tensor, "q n"]:
+    """Say what each query costs for each object of a picture."""
     probability = logits.softmax(-1)[:, objects.labels]
     distance = torch.cdist(boxes, objects.boxes, p=1)
     giou = generalized_box_iou(box_convert(boxes, "cxcywh", "xyxy"), box_convert(objects.boxes, "cxcywh", "xyxy"))
-    cost = BOX_COST * distance - CLASS_COST * probability - GIOU_COST * giou
-    queries, rows = linear_sum_assignment(cost.cpu().numpy())
-    device = logits.device
-    return torch.as_tensor(queries, device=device).long(), torch.as_tensor(rows, device=device).long()
-
-
-def _objects(target: Target, device: torch.device) -> Objects:
-    height, width = target.image_size
-    sides = torch.tensor([width, height], device=device).repeat(2)
-    ordinary = objects_of(target)
-    boxes = box_convert(ordinary.boxes.to(device) / sides, "xyxy", "cxcywh")
-    return Objects(ordinary.labels.to(device), boxes, target.boxes[target.ignored].to(device) / sides)
+    costs: Tensor = BOX_COST * distance - CLASS_COST * probability - GIOU_COST * giou
+    return costs
 
 
 def detr(
@@ -184,7 +204,7 @@ def detr(
     num_layers: NumLayers = 6,
     frozen_norm: FrozenNorm = False,
 ) -> DETR:
-    """DETR; its network is the paper's, which learns from pretrained weights over hundreds of epochs.
+    """Build DETR; the network is the paper's, which learns from pretrained weights over hundreds of epochs.
 
     Raises `InputError` for a width that the heads cannot share.
     """
@@ -208,7 +228,7 @@ def detr_small(
     width: Width = 128,
     num_layers: NumLayers = 2,
 ) -> DETR:
-    """DETR for hundreds or thousands of pictures, from scratch.
+    """Build DETR for hundreds or thousands of pictures, from scratch.
 
     What helps, and why: queries that stand on a grid know where to look (Anchor DETR), and answer before the first
     layer, so that encoder and backbone learn as directly as a grid system does. Features enter through batch norm, and

@@ -1,16 +1,16 @@
-"""The options of set prediction, as types; the command line prints their documentation."""
+"""The options of set prediction are types; the command line prints their documentation."""
 
 from typing import Annotated
 
 from typing_extensions import Doc
 
 Backbone = Annotated[str, Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny ...).")]
-NumQueries = Annotated[int, Doc("Queries, and so the most objects of a picture; some more than there ever are.")]
+NumQueries = Annotated[int, Doc("Queries, the most objects detected in a picture; choose more than any picture holds.")]
 QuerySide = Annotated[
-    int, Doc("Queries along each side of the picture; its square is the most objects that can be found.")
+    int, Doc("Queries along each side of the picture; the square of it is the most objects that are detected.")
 ]
 Width = Annotated[
-    int, Doc("Channels of the transformer, a multiple of 8; its feed-forward layers have several times as many.")
+    int, Doc("Channels of the transformer, a multiple of 8; feed-forward layers have several times as many.")
 ]
 NumLayers = Annotated[int, Doc("Layers of the encoder, and as many of the decoder.")]
 FrozenNorm = Annotated[

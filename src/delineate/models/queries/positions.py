@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def sines(points: Float[Tensor, "n 2"], width: int) -> Float[Tensor, "n d"]:
-    """Sines and cosines of `(y, x)`, shares of the picture's sides; wavelengths rise from channel to channel."""
+    """Take sines and cosines of `(y, x)`, shares of the picture's sides; wavelengths rise from channel to channel."""
     half = width // 2
     wavelengths = 10000 ** (2 * (torch.arange(half, device=points.device) // 2) / half)
     angles = points[..., None] * 2 * math.pi / wavelengths
@@ -17,6 +17,6 @@ def sines(points: Float[Tensor, "n 2"], width: int) -> Float[Tensor, "n d"]:
 
 
 def sine_places(grid: Sequence[int], width: int) -> Float[Tensor, "s d"]:
-    """Those of the places of a `(rows, columns)` grid over a picture of any size, each at its far side, row by row."""
+    """Take those of the places of a `(rows, columns)` grid over a picture, each at its far side, row by row."""
     y, x = (torch.arange(1, side + 1) / (side + 1e-6) for side in grid)
     return sines(torch.cartesian_prod(y, x), width)

@@ -15,14 +15,14 @@ from delineate.values import InputError
 
 
 class Queries(NamedTuple):
-    """What queries begin with: what they know, `None` for nothing, and what stands for their places."""
+    """Queries begin with what they know, `None` for nothing, and with what stands for their places."""
 
     content: Float[Tensor, "b q d"] | None
     places: Float[Tensor, "1 q d"]
 
 
 class LearnedQueries(nn.Module):
-    """Queries that know nothing and learn what to look for (Carion et al. 2020, DETR, section 3.2).
+    """The queries know nothing and learn what to look for (Carion et al. 2020, DETR, section 3.2).
 
     All begin with a box in the middle, of half the picture's sides.
     """
@@ -39,10 +39,10 @@ class LearnedQueries(nn.Module):
 
 
 class PlacedQueries(nn.Module):
-    """Queries that stand on a grid over the picture (Wang et al. 2022, Anchor DETR, "Anchor points").
+    """The queries stand on a grid over the picture (Wang et al. 2022, Anchor DETR, "Anchor points").
 
-    Each begins with the features of its place (Yao et al. 2021, Efficient DETR), and with a box there that is as large
-    as a cell of the grid. `boxes` are the logits of those, `cx cy w h` as shares of the picture's sides. Anchor DETR's
+    Each begins with the features of that place (Yao et al. 2021, Efficient DETR), and with a box as large as a cell of
+    the grid. `boxes` are the logits of those, `cx cy w h` as shares of the picture's sides. Anchor DETR's
     patterns, several queries at a place, are left out. Raises `InputError` for less than two queries a side.
     """
 
@@ -60,8 +60,8 @@ class PlacedQueries(nn.Module):
 
     def forward(self, memory: Float[Tensor, "b d h w"]) -> Queries:
         x, y = self.boxes[:, :2].sigmoid().unbind(1)
-        grid = (2 * torch.stack([x, y], 1) - 1).expand(len(memory), 1, -1, -1)
+        grid = (2 * torch.stack([x, y], 1) - 1).expand(memory.shape[0], 1, -1, -1)
         content = F.grid_sample(memory.float(), grid, align_corners=False)[:, :, 0].transpose(1, 2).to(memory)
         # memory's places are told apart by their far sides
-        there = torch.stack([y + 0.5 / memory.shape[2], x + 0.5 / memory.shape[3]], 1)
-        return Queries(content, sines(there, self.width).to(memory)[None])
+        points = torch.stack([y + 0.5 / memory.shape[2], x + 0.5 / memory.shape[3]], 1)
+        return Queries(content, sines(points, self.width).to(memory)[None])

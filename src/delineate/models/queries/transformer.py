@@ -18,7 +18,7 @@ from delineate.models.queries.queries import Queries
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose queries, keys and values are given apart."""
+    """Multi-head attention takes queries, keys and values apart."""
 
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers."""
+    """Two linear layers follow each other."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "b s d"], places: Float[Tensor, "1 s d"]) -> Float[Tensor, "b s d"]:
-        there = x + places
-        x = self.attention_norm(x + self.dropout(self.attention(there, there, x)))
+        placed = x + places
+        x = self.attention_norm(x + self.dropout(self.attention(placed, placed, x)))
         out: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return out
 
@@ -86,15 +86,15 @@ class DecoderLayer(nn.Module):
         memory: Float[Tensor, "b s d"],
         places: Float[Tensor, "1 s d"],
     ) -> Float[Tensor, "b q d"]:
-        there = x + queries
-        x = self.attention_norm(x + self.dropout(self.attention(there, there, x)))
+        placed = x + queries
+        x = self.attention_norm(x + self.dropout(self.attention(placed, placed, x)))
         x = self.cross_attention_norm(x + self.dropout(self.cross_attention(x + queries, memory + places, memory)))
         out: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return out
 
 
 class Transformer(nn.Module):
-    """Feature maps and queries to what each decoder layer makes of each query."""
+    """Feature maps and queries become what each decoder layer makes of each query."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Transformer(nn.Module):
     def forward(
         self, features: Float[Tensor, "b d h w"], make_queries: Callable[[Tensor], Queries]
     ) -> Float[Tensor, "l b q d"]:
-        """`make_queries` gets what the encoder makes of the features.
+        """Give `make_queries` what the encoder makes of the features, and run the decoder.
 
         Queries that know something answer before the first layer, too.
         """
@@ -125,11 +125,11 @@ class Transformer(nn.Module):
         memory = features.flatten(2).transpose(1, 2)
         for layer in self.encoder:
             memory = layer(memory, places)
-        content, there = make_queries(memory.transpose(1, 2).view_as(features))
+        content, queries = make_queries(memory.transpose(1, 2).view_as(features))
         states = [] if content is None else [self.norm(content)]
-        x = memory.new_zeros(len(memory), *there.shape[1:]) if content is None else content
+        x = memory.new_zeros(memory.shape[0], *queries.shape[1:]) if content is None else content
         for layer in self.decoder:
-            x = layer(x, there, memory, places)
+            x = layer(x, queries, memory, places)
             states.append(self.norm(x))
         return torch.stack(states)
 

@@ -48,16 +48,16 @@ class Head(nn.Module):
 
 
 def place_loss(
-    found: Float[Tensor, "n d"], wanted: Float[Tensor, "n d"], kind: Literal["l1", "l2", "smooth_l1"]
-) -> Float[Tensor, " n"]:
+    predicted: Float[Tensor, "*n d"], targets: Float[Tensor, "*n d"], kind: Literal["l1", "l2", "smooth_l1"]
+) -> Float[Tensor, "*n"]:
     """The loss of each row, summed over its values, which are shares of the picture's sides."""
     if kind == "l1":
-        losses = F.l1_loss(found, wanted, reduction="none")
+        losses = F.l1_loss(predicted, targets, reduction="none")
     elif kind == "l2":
-        losses = F.mse_loss(found, wanted, reduction="none")
+        losses = F.mse_loss(predicted, targets, reduction="none")
     else:
-        losses = F.smooth_l1_loss(found, wanted, reduction="none", beta=BETA)
-    return losses.sum(1)
+        losses = F.smooth_l1_loss(predicted, targets, reduction="none", beta=BETA)
+    return losses.sum(-1)
 
 
 def sides(image_size: tuple[int, int], like: Tensor) -> Float[Tensor, "2"]:

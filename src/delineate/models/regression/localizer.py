@@ -10,40 +10,60 @@ class), over the whole picture instead of windows. Boxes are shares of the pictu
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Unpack
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import box_convert
 
-from delineate.models.contract import Model
+from delineate.models.contract import Inputs, Model, Reader, Rows
+from delineate.models.options import filled
 from delineate.models.regression.heads import Flattened, Head, place_loss, sides
-from delineate.models.regression.options import Backbone, BoxLoss, BoxWeight, ClassSpecific, Hidden, ImageSize, Width
-from delineate.nn import backbones
-from delineate.values import Detections, Target
+from delineate.models.regression.options import BoxLoss, BoxWeight, ClassSpecific, Hidden, PictureOptions
+from delineate.models.rows import detections
+from delineate.nn.backbones import Backbone, timm_backbone
+from delineate.values import Detections, Truth
 
 SMALLEST = 1e-3
 """No side of a box is a smaller share of the picture's."""
 
 
-class LocalizerOutputs(NamedTuple):
+class LocalizerRaw(NamedTuple):
     """The class scores of each picture, and its boxes `cx cy w h`."""
 
     logits: Float[Tensor, "b c"]
     boxes: Float[Tensor, "b k 4"]
 
 
-class Localizer(Model[LocalizerOutputs, Detections]):
-    """One object a picture, always."""
+@dataclass(frozen=True, kw_only=True)
+class LocalizerReader(Reader[LocalizerRaw, Rows]):
+    """One object a picture, always: the likeliest class and the box."""
 
-    finds_many = False
+    thresholds: None = None
+
+    def find(self, raw: LocalizerRaw, size: tuple[int, int]) -> Rows:
+        """One row a picture, whose box is cut at the borders."""
+        scores, labels = raw.logits.softmax(1).max(1, keepdim=True)
+        rows = _box_rows(labels, raw.boxes)[..., None].expand(-1, -1, 4)
+        boxes = raw.boxes.gather(1, rows)
+        centres, halves = boxes[..., :2].clamp(0, 1), boxes[..., 2:].clamp(min=2 * SMALLEST) / 2
+        corners = torch.cat([centres - halves, centres + halves], 2).clamp(0, 1)
+        return Rows(corners * sides(size, corners).repeat(2), scores, labels)
+
+    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        return detections(found, size, sizes)
+
+
+class Localizer(Model[LocalizerRaw, Rows]):
+    """A class and a box a picture; with `class_specific` a box for each class, of which the likeliest class is read."""
 
     def __init__(
         self,
         *,
-        backbone: backbones.Backbone,
+        backbone: Backbone,
         width: int,
         hidden: int,
         num_classes: int,
@@ -53,71 +73,61 @@ class Localizer(Model[LocalizerOutputs, Detections]):
         input_size: tuple[int, int],
     ) -> None:
         super().__init__()
-        self.backbone, self.class_specific, self.input_size = backbone, class_specific, input_size
+        self.reader = LocalizerReader()
+        self.backbone, self.input_size = backbone, input_size
         self.box_loss: Literal["l2", "smooth_l1"] = box_loss
         self.box_weight = box_weight
         self.flatten = Flattened(backbone.channels[-1], width)
         self.classify = Head(self.flatten.num_values, hidden, num_classes)
         self.regress = Head(self.flatten.num_values, hidden, 4 * (num_classes if class_specific else 1), begin=0.5)
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> LocalizerOutputs:
+    def forward(
+        self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None
+    ) -> LocalizerRaw:
         values = self.flatten(self.backbone(images).levels[-1])
-        return LocalizerOutputs(self.classify(values), self.regress(values).unflatten(1, (-1, 4)))
+        return LocalizerRaw(self.classify(values), self.regress(values).unflatten(1, (-1, 4)))
 
-    def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """The log loss of the class and the loss of the box, of the mean picture that has an object."""
-        outputs = self(images)
-        device = outputs.logits.device
-        objects = [target.largest() for target in targets]
-        pictures = torch.tensor([row for row, its in enumerate(objects) if len(its)], dtype=torch.int64, device=device)
-        labels = torch.cat([its.labels for its in objects]).to(device)
-        corners = torch.cat([its.boxes for its in objects]).to(device)
-        limit = sides((images.shape[-2], images.shape[-1]), corners).repeat(2)
-        found = outputs.boxes[pictures, labels if self.class_specific else torch.zeros_like(labels)]
-        box = place_loss(found, box_convert(corners / limit, "xyxy", "cxcywh"), self.box_loss).sum()
-        count = max(1, len(pictures))
+        raw = self(inputs.images)
+        having = [picture for picture, truth in enumerate(truths) if truth.boxes.shape[0]]
+        pictures = torch.tensor(having, dtype=torch.int64, device=raw.logits.device)
+        rows = [truth.largest() for truth in truths]
+        labels = torch.cat([truth.labels[row] for truth, row in zip(truths, rows, strict=True)])
+        corners = torch.cat([truth.boxes[row] for truth, row in zip(truths, rows, strict=True)])
+        limit = sides((inputs.images.shape[-2], inputs.images.shape[-1]), corners).repeat(2)
+        predicted = raw.boxes[pictures, _box_rows(labels, raw.boxes)]
+        box = place_loss(predicted, box_convert(corners / limit, "xyxy", "cxcywh"), self.box_loss).sum()
+        count = max(1, len(having))
         return {
-            "class": F.cross_entropy(outputs.logits[pictures], labels, reduction="sum") / count,
+            "class": F.cross_entropy(raw.logits[pictures], labels, reduction="sum") / count,
             "box": self.box_weight * box / count,
         }
 
-    def postprocess(self, outputs: LocalizerOutputs, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """The likeliest class of each picture and its box, which is cut at the borders."""
-        scores, labels = outputs.logits.softmax(1).max(1)
-        rows = labels if self.class_specific else torch.zeros_like(labels)
-        boxes = outputs.boxes[torch.arange(len(rows), device=rows.device), rows]
-        centres, halves = boxes[:, :2].clamp(0, 1), boxes[:, 2:].clamp(min=2 * SMALLEST) / 2
-        corners = torch.cat([centres - halves, centres + halves], 1).clamp(0, 1)
-        return [
-            Detections(
-                image_size=size,
-                boxes=(corners[row] * sides(size, corners).repeat(2))[None],
-                labels=labels[row, None],
-                scores=scores[row, None],
-            )
-            for row, size in enumerate(sizes)
-        ]
+
+def _box_rows(labels: Int64[Tensor, "*n"], boxes: Float[Tensor, "b k 4"]) -> Int64[Tensor, "*n"]:
+    """The row of each class's box: where a picture has but one box, it is every class's."""
+    return labels.clamp(max=boxes.shape[1] - 1)
 
 
 def localizer(
     *,
     num_classes: int,
-    backbone: Backbone = "resnet18",
-    image_size: ImageSize = 224,
-    width: Width = 128,
     hidden: Hidden = 256,
     class_specific: ClassSpecific = False,
     box_loss: BoxLoss = "smooth_l1",
     box_weight: BoxWeight = 5.0,
+    **options: Unpack[PictureOptions],
 ) -> Localizer:
     """A localizer; the lecture's has `--box-loss l2`."""
+    given = filled(PictureOptions, options)
     return Localizer(
-        backbone=backbones.timm_backbone(backbone),
-        width=width,
+        backbone=timm_backbone(given["backbone"]),
+        width=given["width"],
         hidden=hidden,
         num_classes=num_classes,
         class_specific=class_specific,
         box_loss=box_loss,
         box_weight=box_weight,
-        input_size=(image_size, image_size),
+        input_size=(given["image_size"], given["image_size"]),
     )

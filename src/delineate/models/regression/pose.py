@@ -8,39 +8,64 @@ B  bodies    K  joints    L  stages: one, or two with refinement
 Joints are shares of the crop's sides in here alone.
 
 Where it deviates: the second stage (section 3.2) looks at the first one's feature map around a joint, where the paper
-has another network that looks at the picture there.
+has another network that looks at the picture itself.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Unpack
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from delineate.models.contract import Model
+from delineate.models.contract import Inputs, Model, Reader, Rows
+from delineate.models.options import filled
 from delineate.models.regression.heads import Flattened, Head, place_loss, sides
-from delineate.models.regression.options import Backbone, Hidden, ImageSize, JointLoss, Refine, Width
-from delineate.nn import backbones
+from delineate.models.regression.options import Hidden, JointLoss, PictureOptions, Refine
+from delineate.models.rows import detections
+from delineate.nn.backbones import Backbone, timm_backbone
 from delineate.nn.blocks import conv_bn_relu
-from delineate.values import Detections, Target
+from delineate.values import Detections, Truth
 
 WINDOW, WINDOW_CELLS = 0.25, 5
 """The second stage looks at a quarter of the crop around a joint, in 5 x 5 values."""
 FINE_STRIDE = 8
-VISIBLE = 2
 
 
-class PoseRegressor(Model[Tensor, Detections]):
-    """The joints `(L, B, K, 2)` of one body a picture, which is its crop; the last stage's are the result."""
+class PoseRaw(NamedTuple):
+    """The joints of one body a picture, stage by stage; the last stage's are the result."""
 
-    finds_many = False
+    stages: Float[Tensor, "b l k 2"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseReader(Reader[PoseRaw, Rows]):
+    """One body a picture, always, as large as the picture."""
+
+    thresholds: None = None
+
+    def find(self, raw: PoseRaw, size: tuple[int, int]) -> Rows:
+        """One row a picture; joints outside of it are moved to its border."""
+        limit = sides(size, raw.stages)
+        joints = raw.stages[:, -1:].clamp(0, 1) * limit
+        scores = joints.new_ones(joints.shape[:2])
+        boxes = scores[..., None] * torch.cat([torch.zeros_like(limit), limit])
+        posed = torch.ones_like(scores, dtype=torch.bool)
+        return Rows(boxes, scores, torch.zeros_like(posed, dtype=torch.int64), keypoints=joints, posed=posed)
+
+    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+        return detections(found, size, sizes)
+
+
+class PoseRegressor(Model[PoseRaw, Rows]):
+    """The joints of one body a picture, which is its crop."""
 
     def __init__(
         self,
         *,
-        backbone: backbones.Backbone,
+        backbone: Backbone,
         flatten: Flattened,
         regress: nn.Module,
         refine: "Refinement | None",
@@ -49,47 +74,32 @@ class PoseRegressor(Model[Tensor, Detections]):
         input_size: tuple[int, int],
     ) -> None:
         super().__init__()
+        self.reader = PoseReader()
         self.backbone, self.flatten, self.regress, self.refine = backbone, flatten, regress, refine
         self.num_keypoints, self.input_size = num_keypoints, input_size
         self.joint_loss: Literal["l1", "l2", "smooth_l1"] = joint_loss
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "l b k 2"]:
+    def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> PoseRaw:
         levels = self.backbone(images).levels
         joints: Tensor = self.regress(self.flatten(levels[-1])).view(-1, self.num_keypoints, 2)
         if self.refine is None:
-            return joints[None]
-        return torch.stack([joints, self.refine(levels, joints.detach())])
+            return PoseRaw(joints[:, None])
+        return PoseRaw(torch.stack([joints, self.refine(levels, joints.detach())], 1))
 
-    def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """The loss of the mean annotated joint, of each stage: `joints` and `refined`."""
-        stages = self(images)
-        places, known = _truth(targets, self.num_keypoints, stages)
+        stages = self(inputs.images).stages
+        bodies = [_body(truth, self.num_keypoints, stages) for truth in truths]
+        places, known = (torch.stack(parts) for parts in zip(*bodies, strict=True))
         count = known.sum().clamp(min=1)
-        losses = [place_loss(joints[known], places[known], self.joint_loss).sum() / count for joints in stages]
+        losses = [(place_loss(joints, places, self.joint_loss) * known).sum() / count for joints in stages.unbind(1)]
         return dict(zip(("joints", "refined"), losses, strict=False))
-
-    def postprocess(self, outputs: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        """One body a picture, as large as the picture; joints outside of it are moved to its border."""
-        results = []
-        for joints, size in zip(outputs[-1].clamp(0, 1), sizes, strict=True):
-            limit = sides(size, joints)
-            results.append(
-                Detections(
-                    image_size=size,
-                    boxes=torch.cat([torch.zeros_like(limit), limit])[None],
-                    labels=torch.zeros(1, dtype=torch.int64, device=joints.device),
-                    scores=joints.new_ones(1),
-                    keypoints=(joints * limit)[None],
-                    visibility=torch.full((1, len(joints)), VISIBLE, device=joints.device),
-                )
-            )
-        return results
 
 
 class Refinement(nn.Module):
     """Around each joint, the map of stride 8 says how far it has to move."""
 
-    def __init__(self, backbone: backbones.Backbone, width: int, hidden: int, num_keypoints: int) -> None:
+    def __init__(self, backbone: Backbone, width: int, hidden: int, num_keypoints: int) -> None:
         super().__init__()
         fine = max(FINE_STRIDE, backbone.strides[0])
         self.level = max(row for row, stride in enumerate(backbone.strides) if stride <= fine)
@@ -101,48 +111,44 @@ class Refinement(nn.Module):
         x = self.project(levels[self.level]).float()
         limit = sides((x.shape[-2], x.shape[-1]), joints)
         windows = torch.cat([joints - WINDOW / 2, joints + WINDOW / 2], 2) * limit.repeat(2)
-        seen = roi_align(x, list(windows), WINDOW_CELLS, aligned=True)
+        pictures = torch.arange(joints.shape[0], dtype=windows.dtype, device=windows.device)
+        rois = torch.cat([pictures[:, None, None].expand(-1, joints.shape[1], 1), windows], 2)
+        seen = roi_align(x, rois.flatten(0, 1), WINDOW_CELLS, sampling_ratio=0, aligned=True)
         with torch.autocast(x.device.type, enabled=False):  # as in `Head`
             seen = self.look(seen.float().flatten(1)).view(*joints.shape[:2], -1)
             moved: Tensor = joints + WINDOW * torch.einsum("bkh,khd->bkd", seen, self.move)
         return moved
 
 
-def _truth(
-    targets: Sequence[Target], num_keypoints: int, like: Tensor
-) -> tuple[Float[Tensor, "b k 2"], Bool[Tensor, "b k"]]:
-    """The joints of the largest annotated body of each picture, and which of them are annotated."""
-    places = like.new_zeros(len(targets), num_keypoints, 2)
-    known = torch.zeros(len(targets), num_keypoints, dtype=torch.bool, device=like.device)
-    for row, target in enumerate(targets):
-        if target.visibility is None or target.keypoints is None:
-            continue
-        body = target[(target.visibility > 0).any(1)].largest()
-        if len(body) and body.keypoints is not None and body.visibility is not None:
-            places[row] = body.keypoints[0].to(like) / sides(target.image_size, like)
-            known[row] = body.visibility[0].to(like.device) > 0
-    return places, known
+def _body(truth: Truth, num_keypoints: int, like: Tensor) -> tuple[Float[Tensor, "k 2"], Bool[Tensor, " k"]]:
+    """The joints of the largest annotated body of a picture, zeros where they are not annotated, and which ones are."""
+    if truth.keypoints is None or truth.visibility is None or not truth.boxes.shape[0]:
+        return like.new_zeros(num_keypoints, 2), torch.zeros(num_keypoints, dtype=torch.bool, device=like.device)
+    annotated = truth.visibility > 0
+    areas = (truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(1).where(annotated.any(1), -1)
+    largest = areas.argmax(0, keepdim=True)
+    known = annotated[largest][0]
+    return truth.keypoints[largest][0].where(known[:, None], 0) / sides(truth.image_size, like), known
 
 
 def pose_regressor(
     *,
     num_keypoints: int,
-    backbone: Backbone = "resnet18",
-    image_size: ImageSize = 224,
-    width: Width = 128,
     hidden: Hidden = 512,
     joint_loss: JointLoss = "smooth_l1",
     refine: Refine = False,
+    **options: Unpack[PictureOptions],
 ) -> PoseRegressor:
     """A pose regressor; the paper's has `--joint-loss l2 --refine`."""
-    body = backbones.timm_backbone(backbone)
-    flatten = Flattened(body.channels[-1], width)
+    given = filled(PictureOptions, options)
+    backbone = timm_backbone(given["backbone"])
+    flatten = Flattened(backbone.channels[-1], given["width"])
     return PoseRegressor(
-        backbone=body,
+        backbone=backbone,
         flatten=flatten,
         regress=Head(flatten.num_values, hidden, 2 * num_keypoints, begin=0.5),
-        refine=Refinement(body, width, hidden // 4, num_keypoints) if refine else None,
+        refine=Refinement(backbone, given["width"], hidden // 4, num_keypoints) if refine else None,
         num_keypoints=num_keypoints,
         joint_loss=joint_loss,
-        input_size=(image_size, image_size),
+        input_size=(given["image_size"], given["image_size"]),
     )

@@ -9,15 +9,18 @@ Where it deviates: convolutions keep their size by padding, instead of padding t
 """
 
 from collections.abc import Mapping
+from typing import Annotated, TypedDict, Unpack
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from delineate.models.options import Default, filled
 from delineate.models.segmentation.encoders import VGG16_DEPTHS, VGG16_WIDTHS, dense_encoder
 from delineate.models.segmentation.options import BackboneName, Dice, Downsampling, Upsampling
 from delineate.models.segmentation.segmenter import Segmenter
 from delineate.models.segmentation.upsamplers import make_upsampler
 from delineate.nn.backbones import Backbone
+from delineate.nn.blocks import num_cells
 from delineate.values import InputError
 
 
@@ -90,46 +93,34 @@ class ScoreUpsampling(nn.Module):
     def forward(self, x: Tensor, image_size: tuple[int, int], indices: Mapping[int, Tensor]) -> Tensor:
         stride = self.stride
         for factor, up, fill in zip(self.factors, self.ups, self.fills, strict=True):
-            size = tuple(-(-side // (stride // factor)) for side in image_size)
+            size = tuple(num_cells(side, stride // factor) for side in image_size)
             x = fill(up(x, size, indices.get(stride)))
             stride //= factor
         return x
 
 
-def fcn32s(
-    *,
-    num_classes: int,
-    backbone: BackboneName = "resnet18",
-    upsampler: Upsampling = "transposed",
-    downsampling: Downsampling = "max_pool",
-    dice: Dice = 0.0,
-) -> Segmenter:
+class FCNOptions(TypedDict, total=False):
+    """What can be chosen of an FCN."""
+
+    backbone: Annotated[BackboneName, Default("resnet18")]
+    upsampler: Annotated[Upsampling, Default("transposed")]
+    downsampling: Annotated[Downsampling, Default("max_pool")]
+    dice: Annotated[Dice, Default(0.0)]
+
+
+def fcn32s(*, num_classes: int, **options: Unpack[FCNOptions]) -> Segmenter:
     """FCN-32s: scores at stride 32, enlarged at once; the paper's backbone is `vgg16`."""
-    return _fcn(32, num_classes, backbone, upsampler, downsampling, dice)
+    return _fcn(32, num_classes, **filled(FCNOptions, options))
 
 
-def fcn16s(
-    *,
-    num_classes: int,
-    backbone: BackboneName = "resnet18",
-    upsampler: Upsampling = "transposed",
-    downsampling: Downsampling = "max_pool",
-    dice: Dice = 0.0,
-) -> Segmenter:
+def fcn16s(*, num_classes: int, **options: Unpack[FCNOptions]) -> Segmenter:
     """FCN-16s: the scores of stride 16 are added; the paper's backbone is `vgg16`."""
-    return _fcn(16, num_classes, backbone, upsampler, downsampling, dice)
+    return _fcn(16, num_classes, **filled(FCNOptions, options))
 
 
-def fcn8s(
-    *,
-    num_classes: int,
-    backbone: BackboneName = "resnet18",
-    upsampler: Upsampling = "transposed",
-    downsampling: Downsampling = "max_pool",
-    dice: Dice = 0.0,
-) -> Segmenter:
+def fcn8s(*, num_classes: int, **options: Unpack[FCNOptions]) -> Segmenter:
     """FCN-8s: the scores of strides 16 and 8 are added; the paper's backbone is `vgg16`."""
-    return _fcn(8, num_classes, backbone, upsampler, downsampling, dice)
+    return _fcn(8, num_classes, **filled(FCNOptions, options))
 
 
 def _fcn(

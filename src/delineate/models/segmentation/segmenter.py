@@ -1,18 +1,39 @@
 """Every dense system: a network from pictures to per-pixel logits, cross-entropy, and the best class of each pixel."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from delineate.models.contract import Model
+from delineate.models.contract import Inputs, Model, Reader, Scores, TrainingPictures
 from delineate.models.segmentation.losses import cross_entropy, dice
-from delineate.values import LabelMap, Target
+from delineate.values import LabelMap, Truth
 
 
-class Segmenter(Model[Tensor, LabelMap]):
+@dataclass(frozen=True, kw_only=True)
+class SegmenterReader(Reader[Scores, Scores]):
+    """Logits are the answer; the best class of each pixel needs no threshold."""
+
+    thresholds: None = None
+
+    def find(self, raw: Scores, size: tuple[int, int]) -> Scores:
+        return raw
+
+    def results(self, found: Scores, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[LabelMap]:
+        """Label maps at the original sizes: logits are interpolated, then the highest wins."""
+        return [_label_map(logits, original) for logits, original in zip(found.logits, sizes, strict=True)]
+
+
+def _label_map(logits: Float[Tensor, "c h w"], size: tuple[int, int]) -> LabelMap:
+    if logits.shape[-2:] != size:
+        logits = F.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0]
+    return LabelMap(label_map=logits.argmax(0))
+
+
+class Segmenter(Model[Scores, Scores]):
     """Semantic segmentation by `network`, which maps pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`.
 
     `class_weights` weigh the classes in the cross-entropy; they are a buffer, and so part of the weights.
@@ -22,33 +43,27 @@ class Segmenter(Model[Tensor, LabelMap]):
 
     def __init__(self, *, network: nn.Module, num_classes: int, dice_weight: float = 0.0) -> None:
         super().__init__()
+        self.reader = SegmenterReader()
         self.network = network
         self.num_classes = num_classes
         self.dice_weight = dice_weight
         self.register_buffer("class_weights", torch.ones(num_classes))
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
-        logits: Tensor = self.network(images)
-        return logits
+    def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> Scores:
+        return Scores(self.network(images))
 
-    def loss(self, images: Float[Tensor, "b 3 h w"], targets: Sequence[Target]) -> dict[str, Tensor]:
-        logits = self(images).float()
-        label_maps = torch.stack([_label_map(target) for target in targets]).to(logits.device)
+    def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
+        """`cross_entropy`, and `dice` where it has a weight, of the pixels that are not ignored."""
+        logits = self(inputs.images).logits.float()
+        label_maps = torch.stack([truth.label_map for truth in truths if truth.label_map is not None])
         losses = {"cross_entropy": cross_entropy(logits, label_maps, self.class_weights)}
         if self.dice_weight:
             losses["dice"] = self.dice_weight * dice(logits, label_maps)
         return losses
 
-    def postprocess(self, outputs: Float[Tensor, "b c h w"], sizes: Sequence[tuple[int, int]]) -> list[LabelMap]:
-        """Label maps at the original sizes: logits are interpolated, then the highest wins."""
-        results = []
-        for logits, size in zip(outputs, sizes, strict=True):
-            if logits.shape[-2:] != size:
-                logits = F.interpolate(logits[None].float(), size=size, mode="bilinear", align_corners=False)[0]
-            results.append(LabelMap(label_map=logits.argmax(0)))
-        return results
-
-
-def _label_map(target: Target) -> Tensor:
-    assert target.label_map is not None, "a dense system trains on label maps"
-    return target.label_map
+    def begin(self, pictures: TrainingPictures) -> Sequence[str]:
+        """Take the class weights."""
+        weights = pictures.class_weights()
+        if weights is not None:
+            self.class_weights.copy_(weights)
+        return ()

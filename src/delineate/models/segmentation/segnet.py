@@ -17,7 +17,7 @@ from delineate.models.segmentation.options import BackboneName, Dice, Downsampli
 from delineate.models.segmentation.segmenter import Segmenter
 from delineate.models.segmentation.upsamplers import make_upsampler
 from delineate.nn.backbones import VGGBackbone
-from delineate.nn.blocks import conv_bn_relu
+from delineate.nn.blocks import conv_bn_relu, num_cells
 from delineate.values import InputError
 
 
@@ -51,7 +51,7 @@ class SegNet(nn.Module):
         features = self.encoder(images)
         x = features.levels[-1]
         for stride, up, decoder in zip(reversed(self.encoder.strides), self.ups, self.decoders, strict=True):
-            size = tuple(-(-side // (stride // 2)) for side in images.shape[-2:])
+            size = tuple(num_cells(side, stride // 2) for side in images.shape[-2:])
             x = decoder(up(x, size, features.indices.get(stride)))
         logits: Tensor = self.classify(x)
         return logits

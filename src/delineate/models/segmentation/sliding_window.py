@@ -19,6 +19,7 @@ from typing_extensions import Doc
 
 from delineate.models.segmentation.options import Dice
 from delineate.models.segmentation.segmenter import Segmenter
+from delineate.nn.blocks import cropped, num_cells
 from delineate.ops import upsampling
 
 PATCH, STRIDE = 32, 4
@@ -29,7 +30,7 @@ class SlidingWindow(nn.Module):
 
     Between the windows' centres, logits are interpolated. With `fully_convolutional` the classifier runs once over the
     picture, else once at every window. In evaluation mode the scores are the same; in training, batch normalisation
-    sees every pixel once, or as often as windows overlap it.
+    sees every pixel once, or as often as windows overlap it. What is exported runs once.
     """
 
     def __init__(self, *, classifier: nn.Module, fully_convolutional: bool) -> None:
@@ -38,10 +39,10 @@ class SlidingWindow(nn.Module):
         self.fully_convolutional = fully_convolutional
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
-        height, width = images.shape[-2:]
         padded = _surround(images)
-        scores = self.classifier(padded) if self.fully_convolutional else self.window_scores(padded)
-        return upsampling.bilinear(scores, STRIDE)[..., :height, :width]
+        once = self.fully_convolutional or torch.compiler.is_exporting()  # a graph has no number of chunks
+        scores = self.classifier(padded) if once else self.window_scores(padded)
+        return cropped(upsampling.bilinear(scores, STRIDE), (images.shape[-2], images.shape[-1]))
 
     def window_scores(self, padded: Float[Tensor, "b 3 h w"], chunk: int = 1024) -> Float[Tensor, "b c n m"]:
         """The classifier's scores at every window, `chunk` windows at a time."""
@@ -86,5 +87,5 @@ def _surround(images: Tensor) -> Tensor:
     """Pad by the border's pixels, such that the windows' centres are those of the 4x4 cells that tile the picture."""
     before = (PATCH - STRIDE) // 2
     height, width = images.shape[-2:]
-    below, right = ((-(-side // STRIDE) - 1) * STRIDE + PATCH - before - side for side in (height, width))
+    below, right = ((num_cells(side, STRIDE) - 1) * STRIDE + PATCH - before - side for side in (height, width))
     return F.pad(images, (before, right, before, below), mode="replicate")

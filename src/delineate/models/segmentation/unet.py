@@ -22,7 +22,7 @@ from delineate.models.segmentation.options import BackboneName, Dice, Downsampli
 from delineate.models.segmentation.segmenter import Segmenter
 from delineate.models.segmentation.upsamplers import Upsampler, make_upsampler
 from delineate.nn.backbones import Backbone
-from delineate.nn.blocks import conv_bn_relu
+from delineate.nn.blocks import conv_bn_relu, num_cells
 
 LIGHT_WIDTHS = (16, 32, 64, 128, 256)
 """The decoder's widths at strides 1, 2, 4 ... for an encoder of `timm`; with the plain one it mirrors the encoder."""
@@ -72,7 +72,7 @@ class UNet(nn.Module):
         for step in self.steps:
             indices = features.indices.get(stride)
             stride //= 2
-            size = tuple(-(-side // stride) for side in images.shape[-2:])
+            size = tuple(num_cells(side, stride) for side in images.shape[-2:])
             x = step(x, size, skips.get(stride), indices)
         logits: Tensor = self.classify(x)
         return logits

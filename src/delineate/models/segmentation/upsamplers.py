@@ -1,4 +1,4 @@
-"""The five upsamplers as one interface: `(B, in, h, w)` and the wanted size to `(B, out, H, W)`.
+"""The five upsamplers as one interface: `(B, in, h, w)` and a size to `(B, out, H, W)`.
 
 A map may overshoot its size by less than the factor, where poolings rounded up; it is cropped at right and bottom, so
 that pixels stay in place.
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from delineate.models.segmentation.options import Upsampling
+from delineate.nn.blocks import cropped
 from delineate.ops import upsampling
 from delineate.values import InputError
 
@@ -23,7 +24,7 @@ class Upsampler(nn.Module, ABC):
     def forward(
         self, x: Float[Tensor, "b i h w"], size: tuple[int, int], indices: Int64[Tensor, "b j h w"] | None = None
     ) -> Float[Tensor, "b o h2 w2"]:
-        """`size` is the `(height, width)` wanted, `indices` those of the pooling that is undone, if it kept them."""
+        """The map at `size` `(height, width)`; `indices` are those of the pooling that is undone, if it kept them."""
 
 
 class FixedUpsampler(Upsampler):
@@ -46,7 +47,7 @@ class FixedUpsampler(Upsampler):
     def forward(
         self, x: Float[Tensor, "b i h w"], size: tuple[int, int], indices: Int64[Tensor, "b j h w"] | None = None
     ) -> Float[Tensor, "b o h2 w2"]:
-        return _crop(self.enlarge(self.channels(x), self.factor), size)
+        return cropped(self.enlarge(self.channels(x), self.factor), size)
 
 
 class MaxUnpool(Upsampler):
@@ -80,7 +81,7 @@ class Transposed(Upsampler):
     def forward(
         self, x: Float[Tensor, "b i h w"], size: tuple[int, int], indices: Int64[Tensor, "b j h w"] | None = None
     ) -> Float[Tensor, "b o h2 w2"]:
-        return _crop(self.conv(x), size)
+        return cropped(self.conv(x), size)
 
 
 def make_upsampler(
@@ -95,7 +96,7 @@ def make_upsampler(
 ) -> Upsampler:
     """The upsampler from `stride` to `stride / factor`.
 
-    `index_channels` are the encoder's (parts/backbones.py); `kernel_size` is that of `transposed`. Raises `InputError`
+    `index_channels` are the encoder's (`nn.backbones`); `kernel_size` is that of `transposed`. Raises `InputError`
     for `max_unpool` where the encoder keeps no indices.
     """
     if kind == "transposed":
@@ -112,7 +113,3 @@ def make_upsampler(
 
 def _project(in_channels: int, out_channels: int) -> nn.Module:
     return nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1, bias=False)
-
-
-def _crop(x: Tensor, size: tuple[int, int]) -> Tensor:
-    return x[..., : size[0], : size[1]]

@@ -25,11 +25,11 @@ from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from delineate.models.contract import Batches, Say
+from delineate.models.contract import Batches, Inputs, Say
 from delineate.models.two_stage.heads.box import WEIGHTS, BoxHead
-from delineate.nn.matching import IGNORED_COVER, objects_of
+from delineate.nn.matching import IGNORED_COVER
 from delineate.ops.boxes import coverage, encode_boxes
-from delineate.values import Target
+from delineate.values import Truth
 
 NEGATIVE_IOU = 0.3  # below it a proposal is a negative (section 2.3)
 REGRESSION_IOU = 0.6  # from it on a proposal is regressed to its object (appendix C)
@@ -98,7 +98,7 @@ class Scale(NamedTuple):
 @torch.no_grad()
 def fit_box_head(
     head: BoxHead,
-    describe: Callable[[Tensor, Sequence[Target]], list[Described]],
+    describe: Callable[[Inputs, Sequence[Truth]], list[Described]],
     batches: Batches,
     folder: Path,
     say: Say,
@@ -123,7 +123,7 @@ def fit_box_head(
 
 def collect(
     head: BoxHead,
-    describe: Callable[[Tensor, Sequence[Target]], list[Described]],
+    describe: Callable[[Inputs, Sequence[Truth]], list[Described]],
     batches: Batches,
     file: IO[bytes],
     say: Say,
@@ -137,19 +137,19 @@ def collect(
     """
     room = limit // (2 * head.num_features + head.num_classes)
     roles, moves, stored, seen = [torch.zeros(0, head.num_classes, dtype=torch.int8)], [_no_moves()], 0, 0
-    for turn, (images, targets) in enumerate(batches):
-        for number, (its, target) in enumerate(zip(describe(images, targets), targets, strict=True)):
+    for turn, (inputs, truths) in enumerate(batches):
+        for number, (described, truth) in enumerate(zip(describe(inputs, truths), truths, strict=True)):
             # what earlier pictures left is for those to come
-            share = (room - stored) // ((len(batches) - turn) * len(targets) - number)
-            kept = _likeliest(head, its, share)
-            proposals = its.proposals[kept].cpu()
-            features = torch.cat([its.features[kept], its.features[len(its.proposals) :]])
+            share = (room - stored) // ((len(batches) - turn) * len(truths) - number)
+            kept = _likeliest(head, described, share)
+            proposals, on_cpu = described.proposals[kept].cpu(), truth.to("cpu")
+            features = torch.cat([described.features[kept], described.features[len(described.proposals) :]])
             largest = torch.finfo(torch.float16).max
             file.write(features.clamp(-largest, largest).half().cpu().numpy().tobytes())
-            roles.append(svm_roles(proposals, target, head.num_classes))
-            found = box_moves(proposals, target)
-            moves.append(found._replace(rows=found.rows + stored))
-            stored, seen = stored + len(features), seen + len(its.features)
+            roles.append(svm_roles(proposals, on_cpu, head.num_classes))
+            new_moves = box_moves(proposals, on_cpu)
+            moves.append(new_moves._replace(rows=new_moves.rows + stored))
+            stored, seen = stored + len(features), seen + len(described.features)
     file.flush()
     dropped = f", the likeliest of {seen}: all would take more than {limit / 2**30:.1f} GiB" if stored < seen else ""
     say(f"features of {stored} boxes{dropped}")
@@ -160,13 +160,13 @@ def collect(
     )
 
 
-def _likeliest(head: BoxHead, its: Described, share: int) -> Int64[Tensor, " k"]:
+def _likeliest(head: BoxHead, described: Described, share: int) -> Int64[Tensor, " k"]:
     """The rows of the proposals to keep, so that they and the objects are no more than `share`."""
-    num_proposals = len(its.proposals)
-    count = max(0, share - (len(its.features) - num_proposals))
+    num_proposals = len(described.proposals)
+    count = max(0, share - (len(described.features) - num_proposals))
     if count >= num_proposals:
-        return torch.arange(num_proposals, device=its.features.device)
-    scores = head.probabilities(head.classify(its.features[:num_proposals]).float()).amax(1)
+        return torch.arange(num_proposals, device=described.features.device)
+    scores = head.probabilities(head.classify(described.features[:num_proposals]).float()).amax(1)
     return scores.topk(count).indices.sort().values
 
 
@@ -176,34 +176,33 @@ def _mapped(file: IO[bytes], rows: int, columns: int) -> Float[Tensor, "n d"]:
     return torch.from_numpy(np.memmap(file, np.float16, mode="r+", shape=(rows, columns)))
 
 
-def svm_roles(proposals: Float[Tensor, "p 4"], target: Target, num_classes: int) -> Int8[Tensor, "p_and_g c"]:
+def svm_roles(proposals: Float[Tensor, "p 4"], truth: Truth, num_classes: int) -> Int8[Tensor, "p_and_g c"]:
     """What the proposals, and after them the objects, are to each class's SVM: its positive, its negative or neither.
 
     An object is its class's positive, and what overlaps none of the class's by `NEGATIVE_IOU` its negative, but not
     where a crowd or a difficult object is (section 2.3, appendix B).
     """
-    objects = objects_of(target)
-    boxes = torch.cat([proposals, objects.boxes])
+    boxes = torch.cat([proposals, truth.boxes])
     overlaps = boxes.new_zeros(len(boxes), num_classes)
-    labels = objects.labels.expand(len(boxes), -1)
-    overlaps.scatter_reduce_(1, labels, box_iou(boxes, objects.boxes), "amax")
+    labels = truth.labels.expand(len(boxes), -1)
+    overlaps.scatter_reduce_(1, labels, box_iou(boxes, truth.boxes), "amax")
     negative = overlaps < NEGATIVE_IOU
-    negative &= (coverage(boxes, target.boxes[target.ignored]) <= IGNORED_COVER)[:, None]
+    negative &= (coverage(boxes, truth.ignored) <= IGNORED_COVER)[:, None]
     roles = torch.where(negative, NEGATIVE, NEITHER).to(torch.int8)
-    roles[len(proposals) + torch.arange(len(objects)), objects.labels] = POSITIVE
+    roles[len(proposals) + torch.arange(len(truth.boxes)), truth.labels] = POSITIVE
     return roles
 
 
-def box_moves(proposals: Float[Tensor, "p 4"], target: Target) -> Moves:
+def box_moves(proposals: Float[Tensor, "p 4"], truth: Truth) -> Moves:
     """How each proposal gets to the best object of a class that it overlaps by `REGRESSION_IOU` (appendix C)."""
-    objects, found = objects_of(target), [_no_moves()]
-    for label in torch.unique(objects.labels).tolist():
-        boxes = objects.boxes[objects.labels == label]
-        best, its = box_iou(proposals, boxes).max(1)
+    moves = [_no_moves()]
+    for label in torch.unique(truth.labels).tolist():
+        boxes = truth.boxes[truth.labels == label]
+        best, nearest = box_iou(proposals, boxes).max(1)
         rows = (best >= REGRESSION_IOU).nonzero()[:, 0]
-        deltas = encode_boxes(boxes[its[rows]], proposals[rows], WEIGHTS)
-        found.append(Moves(rows, torch.full_like(rows, label), deltas))
-    return Moves(*map(torch.cat, zip(*found, strict=True)))
+        deltas = encode_boxes(boxes[nearest[rows]], proposals[rows], WEIGHTS)
+        moves.append(Moves(rows, torch.full_like(rows, label), deltas))
+    return Moves(*map(torch.cat, zip(*moves, strict=True)))
 
 
 def _no_moves() -> Moves:

@@ -19,9 +19,17 @@ __all__ = [
 
 
 def timm_backbone(
-    name: str, *, tap: Tap = "pool", classifier: bool = False, deepest_stride: int | None = None
+    name: str,
+    *,
+    tap: Tap = "pool",
+    classifier: bool = False,
+    deepest_stride: int | None = None,
+    output_stride: int | None = None,
 ) -> Backbone:
-    """The backbone of that `timm` name; a VGG keeps its pooling indices, and with tap `conv` ends at stride 16."""
-    if name.startswith("vgg"):
+    """The backbone of that `timm` name; a VGG keeps its pooling indices, and with tap `conv` ends at stride 16.
+
+    Raises `InputError` for an unknown name, and for a stride that the model cannot have.
+    """
+    if name.startswith("vgg") and output_stride is None:
         return VGGBackbone(name, tap="conv" if deepest_stride == 16 else tap, classifier=classifier)
-    return TimmBackbone(name, deepest_stride=deepest_stride)
+    return TimmBackbone(name, deepest_stride=deepest_stride, output_stride=output_stride)

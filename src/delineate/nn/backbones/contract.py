@@ -49,6 +49,10 @@ class Backbone(nn.Module, ABC):
         Raises `InputError` when there are none or they cannot be fetched.
         """
 
+    def from_published(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A published state dict under the names of this module; weights that it has no place for may be left out."""
+        return weights
+
     def imagenet_statistics(self) -> dict[str, Any]:
         """The `mean` and `std` that pictures were normalised by for those weights, as `Preprocess` takes them."""
         published = timm.get_pretrained_cfg(self.name)

@@ -12,28 +12,33 @@ from torch.nn import functional as F
 
 from delineate.nn.backbones.contract import Backbone, Features
 from delineate.nn.backbones.weights import download
+from delineate.nn.blocks import cropped, num_cells
 from delineate.values import InputError
+
+OUTPUT_STRIDES = (8, 16, 32)
 
 
 class TimmBackbone(Backbone):
     """Any `timm` model that gives feature maps of pictures of any size.
 
     One that rounds sizes down would lose the last pixels: its pictures are padded to a multiple of the coarsest stride.
-    With `deepest_stride` the model ends at the last level of at most that stride. Raises `InputError` for an unknown
-    name (with the nearest ones), and for a model without such feature maps.
+    With `deepest_stride` the model ends at the last level of at most that stride; with `output_stride` all levels stay,
+    and those that would be coarser are dilated instead (Chen et al. 2017, DeepLabv3, section 3.1). Raises `InputError`
+    for an unknown name (with the nearest ones), and for a model without such feature maps.
     """
 
-    def __init__(self, name: str, *, deepest_stride: int | None = None) -> None:
+    def __init__(self, name: str, *, deepest_stride: int | None = None, output_stride: int | None = None) -> None:
         super().__init__()
         self.name = name
-        self.body: Any = create(name, features_only=True)
+        options = {"features_only": True} if output_stride is None else _dilated(name, output_stride)
+        self.body: Any = create(name, **options)
         if deepest_stride is not None:
             info = self.body.feature_info
             levels = zip(info.out_indices, info.reduction(), strict=True)
             kept = [index for index, stride in levels if stride <= deepest_stride]
             if not kept:
                 raise InputError(f"backbone: timm's {name} has no map of stride {deepest_stride} or finer")
-            self.body = create(name, features_only=True, out_indices=kept)
+            self.body = create(name, out_indices=kept, **options)
             _end_at(self.body, self.body.feature_info.module_name()[-1])
         self.channels = tuple(self.body.feature_info.channels())
         self.strides = tuple(self.body.feature_info.reduction())
@@ -43,12 +48,13 @@ class TimmBackbone(Backbone):
         self.rounds_up = self._find_rounding()
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Features:
+        if self.rounds_up:
+            return Features(tuple(self.body(images)), {})
         height, width = images.shape[-2:]
-        if not self.rounds_up:
-            coarsest = self.strides[-1]
-            images = F.pad(images, (0, -width % coarsest, 0, -height % coarsest))
-        sizes = [(-(-height // stride), -(-width // stride)) for stride in self.strides]
-        return Features(tuple(level[..., :h, :w] for level, (h, w) in zip(self.body(images), sizes, strict=True)), {})
+        coarsest = self.strides[-1]
+        levels = self.body(F.pad(images, (0, -width % coarsest, 0, -height % coarsest)))
+        sizes = [(num_cells(height, stride), num_cells(width, stride)) for stride in self.strides]
+        return Features(tuple(cropped(level, size) for level, size in zip(levels, sizes, strict=True)), {})
 
     def stages(self) -> list[nn.Module]:
         names = list(self.body.feature_info.module_name())
@@ -70,7 +76,7 @@ class TimmBackbone(Backbone):
         coarsest = self.strides[-1]
         try:
             sizes = self._sizes(coarsest + 1)
-            return sizes == [-(-(coarsest + 1) // stride) for stride in self.strides]
+            return sizes == [num_cells(coarsest + 1, stride) for stride in self.strides]
         except (RuntimeError, AssertionError):
             pass
         try:
@@ -109,12 +115,32 @@ def _end_at(body: nn.Module, level: str) -> None:
         del blocks[int(index) + 1 :]
 
 
+def _dilated(name: str, output_stride: int) -> dict[str, Any]:
+    """The options of `timm` for a model whose maps are no coarser than `output_stride`."""
+    if output_stride not in OUTPUT_STRIDES:  # some models would take another one, and round it
+        raise _no_stride(name, output_stride)
+    return {"features_only": True, "output_stride": output_stride}
+
+
+def _no_stride(name: str, output_stride: int) -> InputError:
+    return InputError(
+        f"output_stride: timm's {name} cannot have {output_stride}; choose 8, 16 or 32 with a ResNet, ConvNeXt, "
+        "EfficientNet or RegNet, or leave it out"
+    )
+
+
 def create(name: str, **options: Any) -> Any:
+    """Make a `timm` model with these options, without published weights.
+
+    Raises `InputError` for an unknown name (with the nearest ones), and for a model that lacks what the options ask.
+    """
     if name not in timm.list_models():
         near = difflib.get_close_matches(name, timm.list_models(), n=4)
         hint = f"; near: {', '.join(near)}" if near else "; `timm.list_models()` lists them"
         raise InputError(f"backbone: '{name}' is no timm model{hint}")
     try:
         return timm.create_model(name, pretrained=False, **options)
-    except (RuntimeError, AssertionError, AttributeError) as error:
+    except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
+        if "output_stride" in options:
+            raise _no_stride(name, options["output_stride"]) from error
         raise InputError(f"backbone: timm's {name} gives no feature maps ({error}); choose another") from error

@@ -18,24 +18,23 @@ def load_backbone_weights(backbone: Backbone, weights: dict[str, Tensor], source
     Raises `InputError` naming `source` when a weight of the backbone is missing or has another shape.
     """
     own = backbone.state_dict()
-    if isinstance(backbone, VGGBackbone):
-        weights = {**weights, **backbone.from_published(weights)}
+    weights = {**weights, **backbone.from_published(weights)}
     # timm's feature extractor writes a child `stages.0` as `stages_0`
     flat = {key.replace(".", "_"): value for key, value in weights.items()}
-    found = {}
+    taken = {}
     for key, value in own.items():
         published = weights.get(key, flat.get(key.removeprefix("body.").replace(".", "_")))
         if published is None:
             if key.endswith("num_batches_tracked"):
-                found[key] = value
+                taken[key] = value
                 continue
             raise InputError(f"{source}: no weight '{key.removeprefix('body.')}'; is the file of this backbone?")
         if published.shape != value.shape:
             raise InputError(
                 f"{source}: weight '{key}' is {tuple(published.shape)}, the backbone's {tuple(value.shape)}"
             )
-        found[key] = published
-    backbone.load_state_dict(found)
+        taken[key] = published
+    backbone.load_state_dict(taken)
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -58,6 +57,10 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def download(name: str, **options: Any) -> dict[str, Tensor]:
+    """Fetch the ImageNet weights of a `timm` model made with these options, under timm's names.
+
+    Raises `InputError` where they cannot be fetched.
+    """
     try:
         model = timm.create_model(name, pretrained=True, **options)
     except Exception as error:

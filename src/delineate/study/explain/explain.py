@@ -7,61 +7,66 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from delineate.deploy import Predictor
 from delineate.io.files import written_beside
 from delineate.metrics.detection import LIKELY
 from delineate.models.one_stage import SSD, YOLOv1, YOLOv2
 from delineate.models.queries import DETR
 from delineate.models.regression import Localizer, PoseRegressor
 from delineate.models.segmentation import Segmenter
-from delineate.models.two_stage import RegionDetector
-from delineate.study.explain.dense import explain_dense
-from delineate.study.explain.grid import explain_grid
-from delineate.study.explain.region import explain_region
-from delineate.study.explain.sets import explain_sets
+from delineate.models.two_stage import TwoStageDetector
+from delineate.study.explain.one_stage import explain_one_stage
+from delineate.study.explain.queries import explain_queries
+from delineate.study.explain.regression import explain_regression
+from delineate.study.explain.segmentation import explain_segmentation
 from delineate.study.explain.stages import LARGEST, Seen, Stage, nothing
-from delineate.study.explain.whole import explain_whole
+from delineate.study.explain.two_stage import explain_two_stage
+from delineate.system.system import System, evaluating
 from delineate.viz.report import data_uri, page_environment
 from delineate.viz.scaling import READABLE, fitted
 
 
 @torch.inference_mode()
 def explain(
-    predictor: Predictor, image: UInt8[Tensor, "3 h w"], *, score: float = LIKELY, regression: Path | None = None
+    system: System, image: UInt8[Tensor, "3 h w"], *, score: float = LIKELY, regression: Path | None = None
 ) -> list[Stage]:
-    """What the system did with a picture, first the picture itself; `score` is what counts as likely.
+    """Show what a system does with a picture, first the picture itself; `score` is what counts as likely.
 
     `regression` is the folder in which a run kept how its answers moved in training, where it did.
     """
-    model, device = predictor.model, next(predictor.model.parameters()).device
-    resized = predictor.preprocess.resize(image)
-    batch = predictor.preprocess.normalise(resized[None].to(device)).contiguous(memory_format=torch.channels_last)
-    seen = Seen(predictor=predictor, image=image, batch=batch)
-    shown, _ = fitted(image, nothing(seen.size), smallest=READABLE, largest=LARGEST)
+    (prepared,) = system.prepare([image])
+    seen = Seen(system=system, image=image, inputs=prepared.inputs)
+    with evaluating(system.model):
+        return [_picture(seen), *_family(seen, score, regression)]
+
+
+def _picture(seen: Seen) -> Stage:
+    shown, _ = fitted(seen.image, nothing(seen.size), smallest=READABLE, largest=LARGEST)
     (height, width), (rows, columns) = seen.size, seen.input_size
     before = f" It is given to the network in {rows} x {columns} pixels." if (rows, columns) != (height, width) else ""
-    first = Stage(title="The picture", line=f"{height} x {width} pixels.{before}", pictures=[("as it is", shown)])
-    match model:
-        case Segmenter():
-            stages = explain_dense(seen, model)
-        case RegionDetector():
-            stages = explain_region(seen, model, score)
-        case SSD() | YOLOv1() | YOLOv2():
-            stages = explain_grid(seen, model, score)
-        case DETR():
-            stages = explain_sets(seen, model, score)
-        case Localizer() | PoseRegressor():
-            stages = explain_whole(seen, model, regression)
-        case _:
+    return Stage(title="The picture", line=f"{height} x {width} pixels.{before}", pictures=[("as it is", shown)])
+
+
+def _family(seen: Seen, score: float, regression: Path | None) -> list[Stage]:
+    match seen.system.model:
+        case Segmenter() as model:
+            return explain_segmentation(seen, model)
+        case TwoStageDetector() as model:
+            return explain_two_stage(seen, model, score)
+        case SSD() | YOLOv1() | YOLOv2() as model:
+            return explain_one_stage(seen, model, score)
+        case DETR() as model:
+            return explain_queries(seen, model, score)
+        case Localizer() | PoseRegressor() as model:
+            return explain_regression(seen, model, regression)
+        case model:
             raise AssertionError(f"{type(model).__name__} is of no family")
-    return [first, *stages]
 
 
 def write_explanation(path: Path, stages: Sequence[Stage], *, title: str, facts: str = "") -> None:
     """Write the stages as one HTML file that needs no script, no network and no other file."""
     shown = [
-        {"title": its.title, "line": its.line, "pictures": [(caption, data_uri(p)) for caption, p in its.pictures]}
-        for its in stages
+        {**vars(stage), "pictures": [(caption, data_uri(picture)) for caption, picture in stage.pictures]}
+        for stage in stages
     ]
     page = page_environment().get_template("study/explain/page.html.j2").render(title=title, facts=facts, stages=shown)
     with written_beside(path) as beside:

@@ -1,8 +1,8 @@
-"""A stage of an explanation, and how what is inside a network is drawn on its picture."""
+"""A stage of an explanation, and how what is inside a network is drawn on a picture."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,9 +10,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from delineate.deploy import Predictor
+from delineate.models.contract import Inputs
 from delineate.ops.boxes import scale_boxes
-from delineate.values import Detections, on_cpu
+from delineate.system.system import System, trimmed
+from delineate.values import Detections, Thresholds, on_cpu
 from delineate.viz import draw_target, fitted
 from delineate.viz.scaling import READABLE
 
@@ -23,7 +24,7 @@ SHADES = torch.tensor([[13, 8, 60], [110, 20, 130], [220, 70, 90], [250, 170, 60
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage:
-    """What happens, in a line, and the pictures that show it with their captions."""
+    """A stage says in a line what happens, and shows it in pictures with captions."""
 
     title: str
     line: str
@@ -32,41 +33,57 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """A picture on its way: as it is, as the network's batch of one, and the system that looks at it."""
+    """A system looks at a picture, which is held as it is and as the network takes it."""
 
-    predictor: Predictor
+    system: System
     image: UInt8[Tensor, "3 h w"]
-    batch: Float[Tensor, "1 3 h2 w2"]
+    inputs: Inputs
 
     @property
     def size(self) -> tuple[int, int]:
-        """Of the picture."""
+        """Give the size of the picture."""
         return self.image.shape[-2], self.image.shape[-1]
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Of the batch."""
-        return self.batch.shape[-2], self.batch.shape[-1]
+        """Give the size of the network's input."""
+        return self.inputs.images.shape[-2], self.inputs.images.shape[-1]
 
-    def result(self, outputs: Any) -> Any:
-        """What the system makes of outputs of its network, on the CPU."""
-        (found,) = self.predictor.model.postprocess(outputs, [self.size])
-        return on_cpu(found)
+    @property
+    def thresholds(self) -> Thresholds:
+        """Give the thresholds of a system that has any."""
+        thresholds = self.system.reader.thresholds
+        assert thresholds is not None
+        return thresholds
+
+    def rows(self, raw: Any, **thresholds: Any) -> Any:
+        """Find what is in a network's outputs, in pixels of its input, with other thresholds where they are given."""
+        reader = self.system.with_thresholds(**thresholds).reader
+        return self.system.model.extend(raw, trimmed(reader.find(raw, self.input_size)))
+
+    def result(self, raw: Any, **thresholds: Any) -> Any:
+        """Read the result from a network's outputs, in the coordinates of the picture and on the CPU."""
+        return self.read(self.rows(raw, **thresholds))
+
+    def read(self, rows: Any) -> Any:
+        """Read the result from `rows`, in the coordinates of the picture and on the CPU."""
+        (prediction,) = self.system.reader.results(rows, self.input_size, [self.size])
+        return on_cpu(prediction)
 
     def boxes(self, boxes: Float[Tensor, "n 4"]) -> Float[Tensor, "_m 4"]:
-        """Boxes of the batch in the picture, those that lie in it."""
+        """Move boxes of the network's input to the picture, those that lie in it."""
         limit = boxes.new_tensor([self.input_size[1], self.input_size[0]]).repeat(2)
         inside = scale_boxes(boxes.clamp(min=0).minimum(limit), self.input_size, self.size).cpu()
         kept: Tensor = inside[(inside[:, 2:] > inside[:, :2]).all(1)]
         return kept
 
-    def drawn(self, found: Detections) -> UInt8[Tensor, "3 _h _w"]:
-        """The picture with what was found."""
-        image, found = fitted(self.image, found, smallest=READABLE, largest=LARGEST)
-        return draw_target(image, found, self.predictor.categories)
+    def drawn(self, detections: Detections) -> UInt8[Tensor, "3 _h _w"]:
+        """Draw detections on the picture."""
+        image, detections = fitted(self.image, detections, smallest=READABLE, largest=LARGEST)
+        return draw_target(image, detections, self.system.categories)
 
     def heat(self, values: Float[Tensor, "h w"], *, low: float = 0.0, high: float | None = None) -> Tensor:
-        """The picture in gray under the values of a map, each of which is a square of one colour.
+        """Draw the picture in gray under the values of a map, each of which is a square of one colour.
 
         Colours go from `low` to `high`, the largest value if not given.
         """
@@ -84,7 +101,7 @@ class Seen:
 
 
 def nothing(size: tuple[int, int]) -> Detections:
-    """Detections of a picture in which nothing was found."""
+    """Make detections of a picture in which nothing is."""
     return Detections(
         image_size=size,
         boxes=torch.zeros(0, 4),
@@ -93,30 +110,17 @@ def nothing(size: tuple[int, int]) -> Detections:
     )
 
 
-def boxes_of(found: Detections) -> Detections:
-    """The same without masks and keypoints."""
-    return Detections(image_size=found.image_size, boxes=found.boxes, labels=found.labels, scores=found.scores)
-
-
-@contextmanager
-def changed(value: Any, **attributes: Any) -> Iterator[None]:
-    """The object with other values of some attributes, for a while."""
-    before = {name: getattr(value, name) for name in attributes}
-    for name, other in attributes.items():
-        setattr(value, name, other)
-    try:
-        yield
-    finally:
-        for name, other in before.items():
-            setattr(value, name, other)
+def boxes_of(detections: Detections) -> Detections:
+    """Leave masks and keypoints out."""
+    return replace(detections, rles=None, keypoints=None, visibility=None)
 
 
 @contextmanager
 def watched(modules: Sequence[nn.Module]) -> Iterator[list[tuple[nn.Module, tuple[Any, ...], Any]]]:
-    """What goes into some modules and what comes out, call by call."""
+    """Record what goes into some modules and what comes out, call by call."""
     calls: list[tuple[nn.Module, tuple[Any, ...], Any]] = []
     hooks = [
-        module.register_forward_hook(lambda its, inputs, outputs: calls.append((its, inputs, outputs)))
+        module.register_forward_hook(lambda called, inputs, outputs: calls.append((called, inputs, outputs)))
         for module in modules
     ]
     try:
@@ -127,5 +131,5 @@ def watched(modules: Sequence[nn.Module]) -> Iterator[list[tuple[nn.Module, tupl
 
 
 def strength(values: Float[Tensor, "1 c h w"]) -> Float[Tensor, "h w"]:
-    """How strongly a feature map answers at each place: the mean size of its channels."""
+    """Measure how strongly a feature map answers at each place, as the mean size of its channels."""
     return values[0].float().abs().mean(0)

@@ -9,7 +9,7 @@ NO_CLASS = "N/A"
 
 
 def class_names(count: int, published: Sequence[str], given: Sequence[str] | None) -> list[str]:
-    """Those of all `count` classes of a file but background: the given ones, or those published where they are as many.
+    """Name all `count` classes of a file but background: as given, or as published where those are as many.
 
     Else they are called `class_1`, `class_2` and so on. Raises `InputError` where there are not as many given.
     """

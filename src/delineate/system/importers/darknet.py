@@ -20,29 +20,29 @@ from delineate.data.voc_files import VOC_NAMES
 from delineate.models.one_stage import YOLOv1, YOLOv2
 from delineate.models.one_stage.yolov1 import LocallyConnected
 from delineate.system.catalog import build
-from delineate.system.checkpoint import Checkpoint
 from delineate.system.importers.class_names import NO_CLASS
 from delineate.system.importers.class_names import class_names as names_of_classes
+from delineate.system.system import System
 from delineate.values import Categories, InputError
 
 COCO = [name for name in FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"][1:] if name != NO_CLASS]
 PUBLISHED = {len(VOC_NAMES): VOC_NAMES, len(COCO): COCO}
 BACKBONES = {(7, 64): ("darknet24", "darknet24"), (3, 16): ("tiny_darknet", "tiny_darknet"), (3, 32): ("", "darknet19")}
-"""By kernel size and channels of the first convolution: of YOLOv1, and of YOLOv2."""
+"""Kernel size and channels of the first convolution tell the backbone of YOLOv1, and that of YOLOv2."""
 UNLEARNED = ("maxpool", "route", "reorg", "dropout", "region", "detection")
 LEARNED = ("convolutional", "local", "connected")
 
 
 @dataclass(frozen=True)
 class Section:
-    """A `[kind]` of a .cfg with its options, and its line."""
+    """A .cfg has a `[kind]` with options on a line."""
 
     kind: str
     options: Mapping[str, str]
     line: int
 
     def number(self, option: str, default: int = 0) -> int:
-        """A whole number; raises `InputError` naming line and option where it is none."""
+        """Read a whole number; raises `InputError` naming line and option where it is none."""
         value = self.options.get(option, str(default))
         try:
             return int(value)
@@ -50,8 +50,8 @@ class Section:
             raise InputError(f"line {self.line}: [{self.kind}] has {option}={value}, which is no number") from None
 
 
-def import_darknet(cfg: Path, weights: Path, *, class_names: Sequence[str] | None = None) -> Checkpoint:
-    """Our `yolov1` or `yolov2` with Darknet's weights.
+def import_darknet(cfg: Path, weights: Path, *, class_names: Sequence[str] | None = None) -> System:
+    """Read Darknet's weights into our `yolov1` or `yolov2`.
 
     `class_names` are those of the file; if not given, VOC's where there are 20, COCO's where there are 80, else
     `class_1`, `class_2` and so on. Pictures are resized as a whole, which Darknet's later versions pad to a square.
@@ -67,7 +67,7 @@ def import_darknet(cfg: Path, weights: Path, *, class_names: Sequence[str] | Non
 
 
 def read_cfg(file: Path) -> list[Section]:
-    """The sections of a .cfg; the first one is `[net]`."""
+    """Read the sections of a .cfg; the first one is `[net]`."""
     sections: list[Section] = []
     for number, text in enumerate(read_text(file).splitlines(), 1):
         line = text.partition("#")[0].partition(";")[0].strip()
@@ -84,7 +84,7 @@ def read_cfg(file: Path) -> list[Section]:
     return sections
 
 
-def _import(sections: Sequence[Section], weights: Path, class_names: Sequence[str] | None) -> Checkpoint:
+def _import(sections: Sequence[Section], weights: Path, class_names: Sequence[str] | None) -> System:
     net, layers, last = sections[0], sections[1:-1], sections[-1]
     if last.kind not in ("region", "detection"):
         raise InputError(
@@ -95,17 +95,17 @@ def _import(sections: Sequence[Section], weights: Path, class_names: Sequence[st
             raise InputError(f"line {section.line}: [{section.kind}] is no layer of YOLOv1 or YOLOv2")
     num_classes = last.number("classes", 20)
     names = names_of_classes(num_classes, PUBLISHED.get(num_classes, []), class_names)
-    system, arguments = _arguments(net, layers, last)
+    name, arguments = _arguments(net, layers, last)
     categories = Categories(class_names=tuple(names))
-    model = build(system, categories, **arguments)
+    model = build(name, categories, **arguments)
     _check_layers(model, [section for section in layers if section.kind in LEARNED])
     if isinstance(model, YOLOv2):
         model.anchors.copy_(_anchors(last, len(model.anchors)))
     _fill(model, weights)
     size = (net.number("height", 416), net.number("width", 416))
-    return Checkpoint(
+    return System(
+        name=name,
         model=model.eval(),
-        system=system,
         arguments=arguments,
         categories=categories,
         preprocess=Preprocess(size=size, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
@@ -113,7 +113,7 @@ def _import(sections: Sequence[Section], weights: Path, class_names: Sequence[st
 
 
 def _arguments(net: Section, layers: Sequence[Section], last: Section) -> tuple[str, dict[str, Any]]:
-    """The system, and the options of its preset that have the .cfg's layers."""
+    """Choose the system, and the options of the preset that give the .cfg's layers."""
     learned = [section for section in layers if section.kind in LEARNED]
     if len(learned) < 2 or learned[0].kind != "convolutional":
         raise InputError(f"line {last.line}: [{last.kind}] follows no convolutions")
@@ -151,7 +151,7 @@ def _anchors(region: Section, count: int) -> Tensor:
 
 
 def _learned(model: nn.Module) -> Iterator[tuple[nn.Module, nn.BatchNorm2d | None]]:
-    """The layers with weights in Darknet's order, each with its batch normalisation."""
+    """List the layers with weights in Darknet's order, each with the batch normalisation behind it."""
     assert isinstance(model, YOLOv1 | YOLOv2)
     parts = [model.backbone, model.reduce, model.head] if isinstance(model, YOLOv1) else [model.backbone, model.deep]
     if isinstance(model, YOLOv2):
@@ -171,8 +171,8 @@ def _check_layers(model: nn.Module, sections: Sequence[Section]) -> None:
         activation = section.options.get("activation", "logistic")
         linear = section is sections[-1]
         if activation != ("linear" if linear else "leaky"):
-            wanted = "linear" if linear else "leaky"
-            raise InputError(f"line {section.line}: [{section.kind}] is {activation}, where this network is {wanted}")
+            ours_is = "linear" if linear else "leaky"
+            raise InputError(f"line {section.line}: [{section.kind}] is {activation}, where this network is {ours_is}")
         theirs = f"[{section.kind}] of {section.number('output' if section.kind == 'connected' else 'filters', 1)}"
         if section.kind == "convolutional":
             theirs += f", size {section.number('size', 1)}, stride {section.number('stride', 1)}{normalised}"
@@ -224,7 +224,7 @@ def _fill(model: nn.Module, file: Path) -> None:
 
 
 def _tensors(module: nn.Module, norm: nn.BatchNorm2d | None) -> list[Tensor]:
-    """What Darknet keeps of a layer, in its order."""
+    """List what Darknet keeps of a layer, in the order of the file."""
     assert isinstance(module.weight, Tensor)
     if norm is None:
         assert isinstance(module.bias, Tensor)

@@ -18,11 +18,11 @@ from torchvision.models import detection
 from delineate.data.preprocess import Preprocess
 from delineate.nn.backbones import read_weights
 from delineate.system.catalog import build
-from delineate.system.checkpoint import Checkpoint
 from delineate.system.importers.class_names import NO_CLASS
 from delineate.system.importers.class_names import class_names as names_of_classes
-from delineate.system.importers.torchvision_region import translate_region
 from delineate.system.importers.torchvision_ssd import translate_ssd300
+from delineate.system.importers.torchvision_two_stage import translate_two_stage
+from delineate.system.system import System
 from delineate.values import Categories, InputError
 
 BACKBONE = {"backbone": "resnet50", "frozen_norm": True}
@@ -30,12 +30,12 @@ SKELETON = (
     *((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8)),
     *((7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
 )
-"""The limbs of COCO's 17 keypoints."""
+"""COCO's 17 keypoints have these limbs."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One of torchvision's detectors: what makes it, its published weights, and our system in its place.
+    """A detector of torchvision has a function that makes it, published weights, and our system in its place.
 
     `scores` is the bias of its class scores, of which there is one for background and each class at `places` boxes;
     `translate(weights, rows of the classes that are kept, published=)` names its weights as ours are.
@@ -48,10 +48,10 @@ class Architecture:
     preprocess: Preprocess = field(default_factory=lambda: Preprocess(short_side=800, long_side=1333))
     scores: str = "roi_heads.box_predictor.cls_score.bias"
     places: int = 1
-    translate: Callable[..., dict[str, Tensor]] = translate_region
+    translate: Callable[..., dict[str, Tensor]] = translate_two_stage
 
     def num_classes(self, weights: Mapping[str, Tensor]) -> int:
-        """That of the file, background included."""
+        """Count those of the file, background included."""
         return len(weights[self.scores]) // self.places
 
 
@@ -80,8 +80,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 
 def import_torchvision(
     architecture: str, file: Path | None = None, *, class_names: Sequence[str] | None = None
-) -> Checkpoint:
-    """Our system with the weights of a torchvision detector: of its state dict in `file`, or its published ones.
+) -> System:
+    """Read the weights of a torchvision detector into our system: of a state dict in `file`, or the published ones.
 
     Without `file` torchvision downloads them. `class_names` are those of the file without background; if not given,
     COCO's where their number is that of the published weights, else `class_1`, `class_2` and so on. Raises
@@ -92,67 +92,67 @@ def import_torchvision(
         near = get_close_matches(architecture, ARCHITECTURES, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"architecture: '{architecture}' is unknown; {hint}there are {', '.join(ARCHITECTURES)}")
-    its = ARCHITECTURES[architecture]
-    theirs = _download(its) if file is None else read_weights(file)
-    published = file is None or _is_published(its, file)
-    theirs = _current_names(its, theirs, file or Path(architecture))
-    names = names_of_classes(its.num_classes(theirs) - 1, its.published.meta["categories"][1:], class_names)
+    chosen = ARCHITECTURES[architecture]
+    theirs = _download(chosen) if file is None else read_weights(file)
+    published = file is None or _is_published(chosen, file)
+    theirs = _current_names(chosen, theirs, file or Path(architecture))
+    names = names_of_classes(chosen.num_classes(theirs) - 1, chosen.published.meta["categories"][1:], class_names)
     kept = [row for row, name in enumerate(names) if name != NO_CLASS]
-    categories = Categories(class_names=tuple(names[row] for row in kept), **_keypoints(its, theirs))
-    model = build(its.system, categories, **its.arguments)
-    model.load_state_dict(its.translate(theirs, kept, published=published))
-    return Checkpoint(
+    categories = Categories(class_names=tuple(names[row] for row in kept), **_keypoints(chosen, theirs))
+    model = build(chosen.system, categories, **chosen.arguments)
+    model.load_state_dict(chosen.translate(theirs, kept, published=published))
+    return System(
+        name=chosen.system,
         model=model.eval(),
-        system=its.system,
-        arguments=dict(its.arguments),
+        arguments=dict(chosen.arguments),
         categories=categories,
-        preprocess=its.preprocess,
+        preprocess=chosen.preprocess,
     )
 
 
-def _download(its: Architecture) -> dict[str, Tensor]:
+def _download(architecture: Architecture) -> dict[str, Tensor]:
     try:
-        weights: dict[str, Tensor] = its.published.get_state_dict(progress=True, check_hash=True)
+        weights: dict[str, Tensor] = architecture.published.get_state_dict(progress=True, check_hash=True)
     except Exception as error:
         raise InputError(
-            f"{its.published.url} could not be fetched ({error}); connect, or give the downloaded file"
+            f"{architecture.published.url} could not be fetched ({error}); connect, or give the downloaded file"
         ) from error
     return weights
 
 
-def _is_published(its: Architecture, file: Path) -> bool:
-    """Whether the file is the published one, whose name ends with the beginning of its hash."""
-    beginning = Path(its.published.url).stem.rpartition("-")[2]
+def _is_published(architecture: Architecture, file: Path) -> bool:
+    """Tell whether the file is the published one, whose name ends with the beginning of the hash."""
+    beginning = Path(architecture.published.url).stem.rpartition("-")[2]
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest().startswith(beginning)
 
 
-def _current_names(its: Architecture, weights: dict[str, Tensor], source: Path) -> dict[str, Tensor]:
-    """The weights as the installed torchvision names them: older files have other names, which it translates."""
-    if its.scores not in weights:
-        raise InputError(f"{source}: no weight '{its.scores}'; not a detector of torchvision")
-    options: dict[str, Any] = {"num_classes": its.num_classes(weights)}
+def _current_names(architecture: Architecture, weights: dict[str, Tensor], source: Path) -> dict[str, Tensor]:
+    """Name the weights as the installed torchvision does: older files have other names, which it translates."""
+    if architecture.scores not in weights:
+        raise InputError(f"{source}: no weight '{architecture.scores}'; not a detector of torchvision")
+    options: dict[str, Any] = {"num_classes": architecture.num_classes(weights)}
     heatmaps = weights.get("roi_heads.keypoint_predictor.kps_score_lowres.bias")
     if heatmaps is not None:
         options["num_keypoints"] = len(heatmaps)
-    model = its.make(weights=None, weights_backbone=None, **options)
+    model = architecture.make(weights=None, weights_backbone=None, **options)
     counted = {key: value for key, value in weights.items() if not key.endswith("num_batches_tracked")}
     missing = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}
     try:
         model.load_state_dict({**missing, **counted})
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
-        raise InputError(f"{source}: does not fit {its.system} ({reason})") from error
+        raise InputError(f"{source}: does not fit {architecture.system} ({reason})") from error
     state: dict[str, Tensor] = model.state_dict()
     return state
 
 
-def _keypoints(its: Architecture, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The names and limbs of the file's keypoints, as `Categories` takes them."""
+def _keypoints(architecture: Architecture, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Name the file's keypoints and limbs, as `Categories` takes them."""
     heatmaps = theirs.get("roi_heads.keypoint_predictor.kps_score_lowres.bias")
     if heatmaps is None:
         return {}
-    published: list[str] = its.published.meta["keypoint_names"]
+    published: list[str] = architecture.published.meta["keypoint_names"]
     if len(heatmaps) == len(published):
         return {"keypoint_names": tuple(published), "skeleton": SKELETON}
     return {"keypoint_names": tuple(f"keypoint_{number}" for number in range(1, len(heatmaps) + 1))}

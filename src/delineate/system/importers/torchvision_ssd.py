@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 CONVS = (2, 2, 3, 3, 3)
-"""The convolutions of VGG-16's five stages; theirs are numbered through, ReLUs and poolings included."""
+"""VGG-16's five stages have so many convolutions; theirs are numbered through, ReLUs and poolings included."""
 NUM_LEVELS, NUM_EXTRAS = 6, 4
 
 
 def translate_ssd300(theirs: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
-    """Their weights under our names, of the classes that are kept; background moves from the first to the last.
+    """Put their weights of the classes that are kept under our names; background moves from the first to the last.
 
     Without batch norms, the published ones are as any others.
     """
@@ -31,7 +31,7 @@ def translate_ssd300(theirs: Mapping[str, Tensor], kept: Sequence[int], *, publi
 
 
 def _layers() -> dict[str, str]:
-    """Their name of each convolution, and ours."""
+    """Pair their name of each convolution with ours."""
     names, position = {}, 0
     for stage, count in enumerate(CONVS):
         for conv in range(count):

@@ -15,13 +15,13 @@ from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 from delineate.data.preprocess import Preprocess
 from delineate.nn.backbones import read_weights
 from delineate.system.catalog import build
-from delineate.system.checkpoint import Checkpoint
 from delineate.system.importers.class_names import NO_CLASS
 from delineate.system.importers.class_names import class_names as names_of_classes
+from delineate.system.system import System
 from delineate.values import Categories, InputError
 
 COCO = [NO_CLASS, *FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"][1:]]
-"""By id; the ids of COCO begin at 1."""
+"""The ids are the rows; COCO's begin at 1."""
 BLOCKS = {6: "resnet50", 23: "resnet101"}
 """The blocks of the third stage tell which ResNet it is."""
 BODY = "model.backbone.conv_encoder.model."
@@ -45,8 +45,8 @@ RENAMED = {
 QUERIES = "model.query_position_embeddings.weight"
 
 
-def import_transformers(file: Path, *, class_names: Sequence[str] | None = None) -> Checkpoint:
-    """Our DETR with the weights of Transformers' `DetrForObjectDetection` in `file` (.safetensors or .bin).
+def import_transformers(file: Path, *, class_names: Sequence[str] | None = None) -> System:
+    """Read the weights of Transformers' `DetrForObjectDetection` in `file` (.safetensors or .bin) into our DETR.
 
     `class_names` are those of the file without "no object"; if not given, COCO's where there are 91 of them, else
     `class_1`, `class_2` and so on. Raises `InputError` for a file or names that do not fit.
@@ -65,9 +65,9 @@ def import_transformers(file: Path, *, class_names: Sequence[str] | None = None)
         model.load_state_dict({**_counters(model), **_translated(theirs, kept)})
     except RuntimeError as error:
         raise InputError(f"{file}: does not fit DETR ({str(error).splitlines()[1].strip()})") from error
-    return Checkpoint(
+    return System(
+        name="detr",
         model=model.eval(),
-        system="detr",
         arguments=arguments,
         categories=categories,
         preprocess=Preprocess(short_side=800, long_side=1333),
@@ -75,14 +75,14 @@ def import_transformers(file: Path, *, class_names: Sequence[str] | None = None)
 
 
 def _published_name(key: str) -> str:
-    """What the published files call a weight, which Transformers has renamed since its version 5."""
+    """Find what the published files call a weight, which Transformers has renamed since version 5."""
     if key.startswith("model.backbone.model."):
         return BODY + key.removeprefix("model.backbone.model.")
     return key.replace(".o_proj.", ".out_proj.").replace(".mlp.fc", ".fc")
 
 
 def _arguments(file: Path, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the sizes of the weights say of the network."""
+    """Read the options of the network from the sizes of the weights."""
     blocks = {key.removeprefix(f"{BODY}layer3.").split(".")[0] for key in theirs if key.startswith(f"{BODY}layer3.")}
     if len(blocks) not in BLOCKS:
         raise InputError(f"{file}: a backbone of {len(blocks)} blocks in its third stage is neither ResNet-50 nor -101")
@@ -98,7 +98,7 @@ def _arguments(file: Path, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _translated(theirs: Mapping[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:
-    """Their weights under our names, of the classes that are kept."""
+    """Put their weights under our names, of the classes that are kept."""
     weights = {"queries.weight": theirs[QUERIES].clone()}
     for key, value in theirs.items():
         name = _our_name(key)
@@ -124,5 +124,5 @@ def _our_name(key: str) -> str | None:
 
 
 def _counters(model: torch.nn.Module) -> dict[str, Tensor]:
-    """The batch norms' counts of steps, which frozen norms have not."""
+    """Take the batch norms' counts of steps, which frozen norms have not."""
     return {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}

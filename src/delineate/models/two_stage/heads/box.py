@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.nn.backbones import Backbone
-from delineate.ops.boxes import decode_boxes, encode_boxes
-from delineate.ops.nms import Found, select
+from delineate.ops.boxes import encode_boxes
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 SMOOTHNESS = 1 / 9
@@ -62,7 +61,7 @@ class BoxHead(nn.Module, ABC):
 
     def probabilities(self, logits: Float[Tensor, "r c1"]) -> Float[Tensor, "r c"]:
         """The score of each class, 0..1; an SVM's margin through a sigmoid, which keeps the order."""
-        return logits[:, :-1].sigmoid() if self.one_vs_rest else logits.softmax(1)[:, :-1]
+        return logits[:, :-1].sigmoid().where(self.one_vs_rest, logits.softmax(1)[:, :-1])
 
 
 class FeatureHead(BoxHead):
@@ -96,9 +95,9 @@ class CropHead(BoxHead):
             # join them, for a variance and so that every parameter has a gradient
             blank = rois.new_zeros(max(0, 2 - len(rois)), *rois.shape[1:])
             return self._means(torch.cat([rois, blank]))[: len(rois)]
-        if not len(rois):
-            return rois.new_zeros(0, self.num_features)
-        return torch.cat([self._means(part) for part in torch.split(rois, self.chunk)])
+        # a graph has no loops; where it runs, memory is its runtime's affair
+        parts = [rois] if torch.compiler.is_exporting() else torch.split(rois, self.chunk)
+        return torch.cat([self._means(part) for part in parts])
 
     def _means(self, crops: Tensor) -> Tensor:
         means: Tensor = self.backbone(crops).levels[-1].mean((2, 3))
@@ -118,30 +117,9 @@ def box_losses(
     background = outputs.logits.shape[1] - 1
     count = max(1, len(labels))
     positive = (labels != background).nonzero()[:, 0]
-    moved = outputs.deltas[positive, labels[positive]]
-    wanted = encode_boxes(objects[positive], rois[positive], WEIGHTS)
+    predicted = outputs.deltas[positive, labels[positive]]
+    targets = encode_boxes(objects[positive], rois[positive], WEIGHTS)
     return {
         "class": F.cross_entropy(outputs.logits, labels, reduction="sum") / count,
-        "box": F.smooth_l1_loss(moved, wanted, beta=SMOOTHNESS, reduction="sum") / count,
+        "box": F.smooth_l1_loss(predicted, targets, beta=SMOOTHNESS, reduction="sum") / count,
     }
-
-
-def select_detections(
-    scores: Float[Tensor, "r c"],
-    deltas: Float[Tensor, "r c 4"],
-    rois: Float[Tensor, "r 4"],
-    image_size: tuple[int, int],
-    *,
-    score_threshold: float,
-    nms_threshold: float,
-    max_detections: int,
-) -> Found:
-    """Every class of every RoI that scores above the threshold, moved, and thinned out by NMS class by class."""
-    return select(
-        scores,
-        lambda rows, labels: decode_boxes(deltas[rows, labels], rois[rows], WEIGHTS),
-        image_size,
-        score_threshold=score_threshold,
-        nms_threshold=nms_threshold,
-        max_detections=max_detections,
-    )

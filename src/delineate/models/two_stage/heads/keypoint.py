@@ -5,9 +5,22 @@
 N  RoIs of objects    K  keypoints
 """
 
+from typing import NamedTuple
+
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from delineate.ops.keypoints import keypoint_cells
+from delineate.values import Truth
+
+
+class KeypointTargets(NamedTuple):
+    """The RoIs of objects with keypoints, the cell of each keypoint in its heatmap, and whether it counts."""
+
+    rois: Float[Tensor, "n 4"]
+    cells: Int64[Tensor, "n k"]
+    counted: Bool[Tensor, "n k"]
 
 
 class KeypointHead(nn.Module):
@@ -28,6 +41,23 @@ class KeypointHead(nn.Module):
         for conv in self.convs:
             x = F.relu(conv(x))
         return F.interpolate(self.enlarge(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+
+    def targets(
+        self,
+        boxes: Float[Tensor, "r 4"],
+        labels: Int64[Tensor, " r"],
+        rows: Int64[Tensor, " r"],
+        truth: Truth,
+        side: int,
+    ) -> KeypointTargets:
+        """What RoIs that answer for the objects in `rows` learn in heatmaps of `side`; those without keypoints go."""
+        if truth.keypoints is None or truth.visibility is None:
+            assert not len(truth.boxes), "a system with a keypoint head trains on keypoints"
+            none = rows.new_zeros(0, self.enlarge.out_channels)
+            return KeypointTargets(boxes[:0], none, none.bool())
+        posed = (truth.visibility > 0).any(1)[rows]
+        rois, rows = boxes[posed], rows[posed]
+        return KeypointTargets(rois, *keypoint_cells(truth.keypoints[rows], truth.visibility[rows], rois, side))
 
 
 def keypoint_loss(

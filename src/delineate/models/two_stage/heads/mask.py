@@ -38,8 +38,7 @@ class MaskHead(nn.Module):
     def masks(self, rois: Float[Tensor, "n i s s2"], labels: Int64[Tensor, " n"]) -> Float[Tensor, "n m m2"]:
         """The probabilities of the mask of each RoI's class."""
         logits = self(rois).float()
-        masks: Tensor = logits[torch.arange(len(labels), device=labels.device), labels].sigmoid()
-        return masks
+        return _of_class(logits, labels).sigmoid()
 
 
 def mask_loss(
@@ -57,9 +56,13 @@ def mask_loss(
     if not len(labels):
         return logits.float().sum() * 0
     targets = []
-    for boxes, its_rows, its in zip(rois, rows, masks, strict=True):
+    for boxes, objects, masks_of_picture in zip(rois, rows, masks, strict=True):
         if len(boxes):
-            numbered = torch.cat([its_rows[:, None].to(boxes), boxes], 1)
-            targets.append(roi_align(its[:, None].to(boxes), numbered, logits.shape[-1])[:, 0])
-    found = logits[torch.arange(len(labels), device=labels.device), labels].float()
-    return F.binary_cross_entropy_with_logits(found, torch.cat(targets))
+            numbered = torch.cat([objects[:, None].to(boxes), boxes], 1)
+            targets.append(roi_align(masks_of_picture[:, None].to(boxes), numbered, logits.shape[-1])[:, 0])
+    return F.binary_cross_entropy_with_logits(_of_class(logits, labels).float(), torch.cat(targets))
+
+
+def _of_class(logits: Float[Tensor, "n c m m2"], labels: Int64[Tensor, " n"]) -> Float[Tensor, "n m m2"]:
+    """The mask of each RoI's class."""
+    return logits.gather(1, labels[:, None, None, None].expand(-1, 1, *logits.shape[2:]))[:, 0]

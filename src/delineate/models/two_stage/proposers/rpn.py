@@ -3,7 +3,7 @@
     level ─► 3x3 conv ─┬─► 1x1 ─► objectness (A a place)
                        └─► 1x1 ─► deltas (4 A a place) ─► anchors moved ─► NMS ─► proposals
 
-B  pictures    A  anchors a place    N  anchors of all levels of one picture, level by level, row by row
+B  pictures    A  anchors a place    N  anchors of a level, row by row    L  levels    P  proposals of a picture
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from delineate.models.two_stage.proposers.contract import Levels, Proposer
-from delineate.nn.matching import match, objects_of
+from delineate.nn.matching import match
 from delineate.nn.sampling import sample_balanced
 from delineate.ops.anchors import base_anchors, grid_anchors
 from delineate.ops.boxes import decode_boxes, encode_boxes
-from delineate.values import Proposals, Target
+from delineate.ops.nms import NONE, best, clip, keep_best
+from delineate.values import Truth
 
 WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 SMOOTHNESS = 1 / 9
@@ -37,7 +36,7 @@ class Selection(NamedTuple):
 TRAINING, TESTING = Selection(2000, 2000), Selection(1000, 1000)
 
 
-class RPN(Proposer):
+class RPN(nn.Module):
     """Anchors of `sizes[i]` (pixels) at level `i` in all `aspect_ratios`, scored, moved, and thinned out by NMS."""
 
     def __init__(
@@ -67,22 +66,19 @@ class RPN(Proposer):
             nn.init.normal_(conv.weight, std=0.01)
             nn.init.zeros_(conv.bias)
 
-    def forward(self, images: Float[Tensor, "b 3 h w"], levels: Levels) -> list[Proposals]:
+    def forward(self, levels: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "b p 4"]:
+        """The proposals of pictures of `size`, the likeliest first, and boxes of zeros where there are fewer."""
         objectness, deltas = self.scores(levels)
-        anchors = self.anchors(levels)
-        return self.select(objectness, deltas, anchors, (images.shape[-2], images.shape[-1]), self.when_testing)
+        return self.select(objectness, deltas, self.anchors(levels), size, self.when_testing)
 
-    def scores(self, levels: Levels) -> tuple[list[Float[Tensor, "b _n"]], list[Float[Tensor, "b _n 4"]]]:
+    def scores(self, levels: Sequence[Tensor]) -> tuple[list[Float[Tensor, "b _n"]], list[Float[Tensor, "b _n 4"]]]:
         """Objectness and deltas of every anchor, a level an entry."""
-        objectness, deltas = [], []
-        for level in levels:
-            hidden = F.relu(self.conv(level))
-            batch = len(level)
-            objectness.append(self.objectness(hidden).permute(0, 2, 3, 1).reshape(batch, -1))
-            deltas.append(self.deltas(hidden).permute(0, 2, 3, 1).reshape(batch, -1, 4))
+        hidden = [F.relu(self.conv(level)) for level in levels]
+        objectness = [self.objectness(x).permute(0, 2, 3, 1).flatten(1) for x in hidden]
+        deltas = [self.deltas(x).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)) for x in hidden]
         return objectness, deltas
 
-    def anchors(self, levels: Levels) -> list[Float[Tensor, "_n 4"]]:
+    def anchors(self, levels: Sequence[Tensor]) -> list[Float[Tensor, "_n 4"]]:
         """The anchors of each level; its stride is what its grid makes of the padded picture (`Pyramid`)."""
         # the finest level's strides are exact, and so tell the padded picture's size
         height, width = (side * self.finest_stride for side in levels[0].shape[-2:])
@@ -90,58 +86,63 @@ class RPN(Proposer):
         for level, sizes in zip(levels, self.sizes, strict=True):
             rows, columns = level.shape[-2:]
             base = base_anchors(sizes, self.aspect_ratios).to(level.device)
-            anchors.append(grid_anchors(base, (rows, columns), (float(height // rows), float(width // columns))))
+            anchors.append(grid_anchors(base, (rows, columns), (height // rows, width // columns)))
         return anchors
 
-    @torch.no_grad()
     def select(
         self,
         objectness: Sequence[Float[Tensor, "b _n"]],
         deltas: Sequence[Float[Tensor, "b _n 4"]],
         anchors: Sequence[Float[Tensor, "_n 4"]],
-        image_size: tuple[int, int],
+        size: tuple[int, int],
         selection: Selection,
-    ) -> list[Proposals]:
+    ) -> Float[Tensor, "b p 4"]:
         """The best anchors of each level moved, cut at the picture's borders, and thinned out level by level."""
-        results = []
-        for picture in range(len(objectness[0])):
-            boxes, scores, places = [], [], []
-            for number, (logits, moves, level) in enumerate(zip(objectness, deltas, anchors, strict=True)):
-                best, rows = logits[picture].float().topk(min(selection.before_nms, len(level)))
-                boxes.append(decode_boxes(moves[picture][rows], level[rows], WEIGHTS))
-                scores.append(best.sigmoid())
-                places.append(torch.full_like(rows, number))
-            found = clip_boxes_to_image(torch.cat(boxes), image_size)
-            score, place = torch.cat(scores), torch.cat(places)
-            large = ((found[:, 2:] - found[:, :2]) >= SMALLEST_SIDE).all(1)
-            found, score, place = found[large], score[large], place[large]
-            kept = batched_nms(found, score, place, self.nms_threshold)[: selection.after_nms]
-            results.append(Proposals(image_size=image_size, boxes=found[kept], scores=score[kept]))
-        return results
+        candidates = [
+            _candidates(logits.detach().float(), moves.detach(), level, selection.before_nms)
+            for logits, moves, level in zip(objectness, deltas, anchors, strict=True)
+        ]
+        scores, boxes = (torch.stack(values, 1) for values in zip(*candidates, strict=True))
+        boxes = clip(boxes, size)
+        scores = scores.where(((boxes[..., 2:] - boxes[..., :2]) >= SMALLEST_SIDE).all(-1), NONE)
+        kept = keep_best(boxes.flatten(0, 1), scores.flatten(0, 1), self.nms_threshold).view_as(scores)
+        scores, boxes = best(scores.where(kept, NONE).flatten(1), boxes.flatten(1, 2), selection.after_nms)
+        return boxes.where((scores >= 0)[..., None], 0.0)
 
     def loss(
-        self, images: Float[Tensor, "b 3 h w"], levels: Levels, targets: Sequence[Target]
-    ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Faster R-CNN, equation 1: log loss of objectness, smooth L1 of the deltas of positive anchors."""
+        self, levels: Sequence[Tensor], size: tuple[int, int], truths: Sequence[Truth]
+    ) -> tuple[Float[Tensor, "b p 4"], dict[str, Tensor]]:
+        """The boxes to train the detector on, and the losses (Faster R-CNN, equation 1).
+
+        These are the log loss of objectness and smooth L1 of the deltas of positive anchors.
+        """
         objectness, deltas = self.scores(levels)
         anchors = self.anchors(levels)
-        size = (images.shape[-2], images.shape[-1])
         proposals = self.select(objectness, deltas, anchors, size, self.when_training)
         logits, moves, boxes = torch.cat(objectness, 1).float(), torch.cat(deltas, 1).float(), torch.cat(anchors)
-        sampled_logits, sampled_labels, moved, wanted = [], [], [], []
-        for picture, target in enumerate(targets):
-            matches = match(boxes, target, positive_iou=0.7, negative_iou=(0.0, 0.3), best_for_each=True)
+        sampled_logits, sampled_labels, predicted, targets = [], [], [], []
+        for picture, truth in enumerate(truths):
+            matches = match(boxes, truth, positive_iou=0.7, negative_iou=(0.0, 0.3), best_for_each=True)
             positives, negatives = sample_balanced(
                 matches.positive, matches.negative, count=self.num_sampled, positive_share=0.5
             )
             sampled_logits += [logits[picture, positives], logits[picture, negatives]]
             sampled_labels += [torch.ones_like(sampled_logits[-2]), torch.zeros_like(sampled_logits[-1])]
-            objects = objects_of(target).boxes.to(boxes.device)
-            moved.append(moves[picture, positives])
-            wanted.append(encode_boxes(objects[matches.rows[positives]], boxes[positives], WEIGHTS))
-        count = max(1, sum(len(sample) for sample in sampled_labels))
+            predicted.append(moves[picture, positives])
+            targets.append(encode_boxes(truth.boxes[matches.rows[positives]], boxes[positives], WEIGHTS))
         labels = torch.cat(sampled_labels)
+        count = max(1, len(labels))
         cross_entropy = F.binary_cross_entropy_with_logits(torch.cat(sampled_logits), labels, reduction="sum")
-        smooth = F.smooth_l1_loss(torch.cat(moved), torch.cat(wanted), beta=SMOOTHNESS, reduction="sum")
-        losses = {"objectness": cross_entropy / count, "rpn_box": smooth / count}
-        return [found.boxes for found in proposals], losses
+        smooth = F.smooth_l1_loss(torch.cat(predicted), torch.cat(targets), beta=SMOOTHNESS, reduction="sum")
+        return proposals, {"objectness": cross_entropy / count, "rpn_box": smooth / count}
+
+
+def _candidates(
+    logits: Float[Tensor, "b n"], deltas: Float[Tensor, "b n 4"], anchors: Float[Tensor, "n 4"], count: int
+) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m 4"]]:
+    """The scores and the boxes of a level's best anchors; `NONE` where there are not so many."""
+    highest, rows = F.pad(logits, (0, count), value=-torch.inf).topk(count)
+    moves = F.pad(deltas, (0, 0, 0, count)).gather(1, rows[..., None].expand(-1, -1, 4))
+    references = F.pad(anchors, (0, 0, 0, count))[rows]
+    boxes = decode_boxes(moves.flatten(0, 1), references.flatten(0, 1), WEIGHTS).view_as(references)
+    return highest.sigmoid().where(highest > -torch.inf, NONE), boxes

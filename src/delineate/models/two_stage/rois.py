@@ -4,7 +4,7 @@
     RoIPool    Fast R-CNN    the maximum in each of S x S bins of the map, whose borders are rounded to its cells
     RoIAlign   Mask R-CNN    the mean of bilinear samples in each bin; nothing is rounded
 
-R  RoIs of all pictures, picture by picture    S  side of the result
+R  RoIs of all pictures: the picture's number, then `x1 y1 x2 y2`    S  side of the result
 """
 
 from abc import ABC, abstractmethod
@@ -16,20 +16,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import roi_align, roi_pool
 
-from delineate.models.two_stage.proposers.contract import Levels
-
 MOST_SAMPLES = 4
 """The most samples a side that are averaged for a pixel of a warped crop."""
 
 
+def numbered(boxes: Float[Tensor, "b p 4"]) -> Float[Tensor, "r 5"]:
+    """The boxes of each picture as RoIs."""
+    pictures = torch.arange(boxes.shape[0], device=boxes.device)[:, None, None]
+    return torch.cat([pictures.expand(-1, boxes.shape[1], 1).to(boxes), boxes], 2).flatten(0, 1)
+
+
+def numbered_list(boxes: Sequence[Float[Tensor, "_n 4"]]) -> Float[Tensor, "r 5"]:
+    """The same for pictures of which each has its own number of boxes."""
+    return torch.cat([F.pad(some, (1, 0), value=float(picture)) for picture, some in enumerate(boxes)])
+
+
 class RoIFeatures(nn.Module, ABC):
-    """Pictures, their feature maps and the boxes of each picture to `(R, C, S, S)`."""
+    """Pictures, their feature maps and RoIs to `(R, C, S, S)`."""
 
     size: int
 
     @abstractmethod
     def forward(
-        self, images: Float[Tensor, "b 3 h w"], levels: Levels, boxes: Sequence[Float[Tensor, "_n 4"]]
+        self, images: Float[Tensor, "b 3 h w"], levels: Sequence[Tensor], rois: Float[Tensor, "r 5"]
     ) -> Float[Tensor, "r c s s"]: ...
 
 
@@ -44,39 +53,25 @@ class RoIWarp(RoIFeatures):
         self.size, self.context = size, context
 
     def forward(
-        self, images: Float[Tensor, "b 3 h w"], levels: Levels, boxes: Sequence[Float[Tensor, "_n 4"]]
+        self, images: Float[Tensor, "b 3 h w"], levels: Sequence[Tensor], rois: Float[Tensor, "r 5"]
     ) -> Float[Tensor, "r 3 s s"]:
-        crops = [self._crops(image, its) for image, its in zip(images, boxes, strict=True)]
-        return torch.cat(crops).contiguous(memory_format=torch.channels_last)
-
-    def _crops(self, image: Tensor, boxes: Tensor) -> Tensor:
         inner = self.size - 2 * self.context
+        boxes = rois[:, 1:]
         centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * self.size / inner
-        window = torch.cat([centre - half, centre + half], 1)
-        padded, offset = _surround(image, window)
-        crops = image.new_empty(len(boxes), len(image), self.size, self.size)
+        # sampling goes on with zeros beyond a border of zeros
+        padded, border = F.pad(images, (1, 1, 1, 1)), 1
+        windows = torch.cat([rois[:, :1], centre - half + border, centre + half + border], 1)
         # a warped pixel is the mean of samples in it, as many a side as the box needs not to alias
         per_pixel = (2 * half.amax(1) / self.size).round().clamp(1, MOST_SAMPLES).long()
+        crops = images.new_empty(rois.shape[0], images.shape[1], self.size, self.size)
         for count in range(1, MOST_SAMPLES + 1):
-            here = per_pixel == count
-            if not here.any():
-                continue
-            rois = [(window + offset)[here]]
-            crops[here] = roi_align(padded[None], rois, self.size, sampling_ratio=count, aligned=True).to(crops)
-        return crops
+            rows = (per_pixel == count).nonzero()[:, 0]
+            sampled = roi_align(padded, windows[rows], self.size, sampling_ratio=count, aligned=True)
+            crops[rows] = sampled.to(crops)
+        return crops.contiguous(memory_format=torch.channels_last)
 
 
-def _surround(image: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
-    """The picture in as many zeros as the windows reach beyond it, and where it lies in them."""
-    height, width = image.shape[-2:]
-    reach = torch.tensor([width, height], device=window.device)
-    before = (-window[:, :2]).clamp(min=0).amax(0) if len(window) else window.new_zeros(2)
-    after = (window[:, 2:] - reach).clamp(min=0).amax(0) if len(window) else window.new_zeros(2)
-    (left, top), (right, bottom) = before.ceil().int().tolist(), after.ceil().int().tolist()
-    return F.pad(image, (left, right, top, bottom)), torch.tensor([left, top, left, top], device=window.device)
-
-
-class _Pooled(RoIFeatures):
+class PooledFeatures(RoIFeatures):
     """Each RoI from the level that its size belongs to.
 
     Lin et al. 2017, FPN, equation 1: a box of 224 x 224 pixels is looked up at stride 16, one of half the size at half
@@ -91,19 +86,21 @@ class _Pooled(RoIFeatures):
     def pool(self, level: Tensor, rois: Float[Tensor, "r 5"], scale: float) -> Float[Tensor, "r c s s"]: ...
 
     def forward(
-        self, images: Float[Tensor, "b 3 h w"], levels: Levels, boxes: Sequence[Float[Tensor, "_n 4"]]
+        self, images: Float[Tensor, "b 3 h w"], levels: Sequence[Tensor], rois: Float[Tensor, "r 5"]
     ) -> Float[Tensor, "r c s s"]:
-        pictures = [torch.full_like(its[:, :1], number) for number, its in enumerate(boxes)]
-        rois = torch.cat([torch.cat(pictures), torch.cat(list(boxes))], 1)
+        return self.pooled(levels, rois)
+
+    def pooled(self, levels: Sequence[Tensor], rois: Float[Tensor, "r 5"]) -> Float[Tensor, "r c s s"]:
+        """The features alone: no pixel is looked at."""
         used = levels[: len(self.strides)]
         if len(used) == 1:
             return self.pool(used[0], rois, 1 / self.strides[0])
         places = self.places(rois[:, 1:])
-        result = used[0].new_zeros(len(rois), used[0].shape[1], self.size, self.size, dtype=torch.float32)
+        pooled = used[0].new_zeros(rois.shape[0], used[0].shape[1], self.size, self.size, dtype=torch.float32)
         for number, (level, stride) in enumerate(zip(used, self.strides, strict=True)):
-            here = (places == number).nonzero()[:, 0]
-            result[here] = self.pool(level, rois[here], 1 / stride).float()
-        return result
+            rows = (places == number).nonzero()[:, 0]
+            pooled[rows] = self.pool(level, rois[rows], 1 / stride).float()
+        return pooled
 
     def places(self, boxes: Float[Tensor, "r 4"]) -> Int64[Tensor, " r"]:
         """The index of each box's level."""
@@ -113,7 +110,7 @@ class _Pooled(RoIFeatures):
         return level.clamp(finest, finest + len(self.strides) - 1).long() - finest
 
 
-class RoIPool(_Pooled):
+class RoIPool(PooledFeatures):
     """Girshick 2015, "Fast R-CNN", section 2.1."""
 
     def pool(self, level: Tensor, rois: Float[Tensor, "r 5"], scale: float) -> Float[Tensor, "r c s s"]:
@@ -121,7 +118,7 @@ class RoIPool(_Pooled):
         return pooled
 
 
-class RoIAlign(_Pooled):
+class RoIAlign(PooledFeatures):
     """He et al. 2017, "Mask R-CNN", section 3; two by two samples a bin."""
 
     def pool(self, level: Tensor, rois: Float[Tensor, "r 5"], scale: float) -> Float[Tensor, "r c s s"]:

@@ -1,4 +1,4 @@
-"""Set prediction: what the winning queries look at."""
+"""Set prediction is explained by what the winning queries look at."""
 
 import torch
 from torch import Tensor
@@ -10,26 +10,25 @@ from delineate.study.explain.stages import Seen, Stage, watched
 NUM_QUERIES = 6
 
 
-def explain_sets(seen: Seen, model: DETR, score: float) -> list[Stage]:
-    """The attention of the queries that found something, and what they say."""
+def explain_queries(seen: Seen, model: DETR, score: float) -> list[Stage]:
+    """Show the attention of the likeliest queries, and what they say."""
     layer = model.transformer.decoder[-1]
     attention = layer.cross_attention
     assert isinstance(attention, Attention)
     with watched([attention]) as calls:
-        outputs = model(seen.batch)
+        raw = model(*seen.inputs)
     ((_, (query, key, _), _),) = calls
     weights = attention_weights(attention, query, key)[0]
-    features = model.backbone(seen.batch).levels[-1]
-    found = seen.result(outputs)
-    best = outputs.logits[-1, 0].softmax(-1)[:, :-1].amax(1)
+    features = model.backbone(seen.inputs.images).levels[-1]
+    best = raw.logits[-1, 0].softmax(-1)[:, :-1].amax(1)
     winners = best.argsort(descending=True)[:NUM_QUERIES].tolist()
-    names = seen.predictor.categories.class_names
-    labels = outputs.logits[-1, 0, :, :-1].argmax(1).tolist()
+    names = seen.system.categories.class_names
+    labels = raw.logits[-1, 0, :, :-1].argmax(1).tolist()
     maps = [
         (f"query {row}: {names[labels[row]]} {float(best[row]):.2f}", seen.heat(weights[row].view(features.shape[-2:])))
         for row in winners
     ]
-    likely = found.above(score)
+    likely = seen.result(raw).above(score)
     return [
         Stage(
             title="What the queries look at",
@@ -41,13 +40,13 @@ def explain_sets(seen: Seen, model: DETR, score: float) -> list[Stage]:
             title="What they say",
             line=f"Each query answers for one object or for none: {len(likely)} score {score:.2f} or more, and no NMS "
             "is needed.",
-            pictures=[("found", seen.drawn(likely))],
+            pictures=[("detections", seen.drawn(likely))],
         ),
     ]
 
 
 def attention_weights(attention: Attention, query: Tensor, key: Tensor) -> Tensor:
-    """How much each query `(B, Q)` takes from each place `(S)`, the mean over the heads; each query's sum to 1."""
+    """Compute how much each query `(B, Q)` takes from each place `(S)`, over all heads; each query's sum to 1."""
     q, k = attention._split(attention.query(query)), attention._split(attention.key(key))
     scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
     return torch.softmax(scores.float(), -1).mean(1)

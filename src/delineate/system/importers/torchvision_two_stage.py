@@ -1,4 +1,4 @@
-"""The weights of torchvision's region-based detectors under our names."""
+"""The weights of torchvision's two-stage detectors under our names."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,8 +26,8 @@ RENAMED = {
 }
 
 
-def translate_region(theirs: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
-    """Their weights under our names, of the classes that are kept; background moves from the first to the last."""
+def translate_two_stage(theirs: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
+    """Put their weights of the classes that are kept under our names; background moves from the first to the last."""
     weights = {}
     for key, value in theirs.items():
         old = next(name for name in RENAMED if key.startswith(name))

@@ -1,32 +1,26 @@
-"""Region systems: proposals, what the head sees of them, scores before NMS and after, masks and heatmaps."""
+"""Two-stage detectors are explained by proposals, what the head sees of them, scores around NMS, masks and heatmaps."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from delineate.models.two_stage import RegionDetector
-from delineate.models.two_stage.roi_features import RoIWarp
-from delineate.ops.boxes import scale_boxes
-from delineate.study.explain.stages import Seen, Stage, boxes_of, changed, strength
+from delineate.models.two_stage import TwoStageDetector
+from delineate.models.two_stage.rois import RoIWarp, numbered
+from delineate.study.explain.stages import Seen, Stage, boxes_of, strength
 from delineate.viz import draw_proposals
 
 NUM_CROPS, NUM_POSES = 24, 4
 
 
-def explain_region(seen: Seen, model: RegionDetector, score: float) -> list[Stage]:
-    """The stages of the pipeline, as it has them."""
-    levels = model.levels(seen.batch)
-    if model.search is None:
-        boxes = model.proposer(seen.batch, levels)[0].boxes
-    else:
-        boxes = scale_boxes(model.search.boxes(seen.image), seen.size, seen.input_size).to(seen.batch.device)
-    with changed(model, nms_threshold=1.0):
-        before = seen.result(model(seen.batch, [boxes]))
-    outputs = model(seen.batch, [boxes])
-    after = seen.result(outputs)
-    likely = after.above(score)
-    name = type(model.proposer).__name__
+def explain_two_stage(seen: Seen, model: TwoStageDetector, score: float) -> list[Stage]:
+    """Show the stages of the pipeline, as many as it has."""
+    raw, thresholds = model(*seen.inputs), seen.thresholds
+    boxes = raw.proposals[0][raw.proposals[0, :, 2] > raw.proposals[0, :, 0]]
+    before = seen.result(raw, nms_iou=1.0)
+    rows = seen.rows(raw)
+    likely = seen.read(rows).above(score)
+    name = type(model.search or model.proposer).__name__
     stages = [
         Stage(
             title="Where to look",
@@ -34,16 +28,16 @@ def explain_region(seen: Seen, model: RegionDetector, score: float) -> list[Stag
             "the likeliest hundred are drawn, the likelier the brighter.",
             pictures=[("proposals", draw_proposals(seen.image, seen.boxes(boxes)))],
         ),
-        _looked_at(seen, model, levels, boxes),
+        _looked_at(seen, model, raw.levels, boxes),
         Stage(
-            title="What is there, before NMS",
+            title="What the boxes hold, before NMS",
             line=f"The head scores every proposal for every class and corrects its box: {len(before.above(score))} of "
             f"the best hundred score {score:.2f} or more, many of them for the same object.",
             pictures=[("before NMS", seen.drawn(boxes_of(before.above(score))))],
         ),
         Stage(
             title="After NMS",
-            line=f"Of boxes that overlap by more than {model.nms_threshold:.2f}, the best of its class stays: "
+            line=f"Of boxes that overlap by more than {thresholds.nms_iou:.2f}, the best of its class stays: "
             f"{len(likely)} are left.",
             pictures=[("after NMS", seen.drawn(boxes_of(likely)))],
         ),
@@ -51,8 +45,8 @@ def explain_region(seen: Seen, model: RegionDetector, score: float) -> list[Stag
     if likely.rles is not None:
         line = "In each box that is left, the mask head says for every place whether it belongs to the object."
         stages.append(Stage(title="Masks", line=line, pictures=[("masks", seen.drawn(likely))]))
-    if likely.keypoints is not None and outputs[0].heatmaps is not None:
-        stages.append(_poses(seen, outputs[0].heatmaps, outputs[0].boxes, len(likely)))
+    if rows.heatmaps is not None:
+        stages.append(_poses(seen, rows.heatmaps[0], rows.boxes[0], len(likely)))
         stages.append(
             Stage(
                 title="Poses",
@@ -63,11 +57,11 @@ def explain_region(seen: Seen, model: RegionDetector, score: float) -> list[Stag
     return stages
 
 
-def _looked_at(seen: Seen, model: RegionDetector, levels: Sequence[Tensor], boxes: Tensor) -> Stage:
-    """Warped pixels, or the feature maps that RoIs are pooled from."""
+def _looked_at(seen: Seen, model: TwoStageDetector, levels: Sequence[Tensor], boxes: Tensor) -> Stage:
+    """Show warped pixels, or the feature maps that RoIs are pooled from."""
     if isinstance(model.roi_features, RoIWarp):
-        crops = model.roi_features(seen.batch, levels, [boxes[:NUM_CROPS]])
-        pixels = seen.predictor.preprocess.denormalise(crops).cpu()
+        crops = model.roi_features(seen.inputs.images, levels, numbered(boxes[None, :NUM_CROPS]))
+        pixels = seen.system.preprocess.denormalise(crops).cpu()
         return Stage(
             title="Crops",
             line=f"The pixels of each box are warped to {crops.shape[-1]} x {crops.shape[-1]}, and a network looks at "
@@ -85,7 +79,7 @@ def _looked_at(seen: Seen, model: RegionDetector, levels: Sequence[Tensor], boxe
 
 
 def _poses(seen: Seen, heatmaps: Tensor, boxes: Tensor, count: int) -> Stage:
-    """The likeliest bodies' heatmaps, all keypoints together, in their boxes."""
+    """Show the likeliest bodies' heatmaps, all keypoints together, in their boxes."""
     pictures = []
     for row in range(min(count, NUM_POSES)):
         x1, y1, x2, y2 = (round(value) for value in seen.boxes(boxes[row : row + 1])[0].tolist())

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import MultiScaleRoIAlign, roi_align, roi_pool
 
-from delineate.models.two_stage.roi_features import RoIAlign, RoIPool, RoIWarp
+from delineate.models.two_stage.rois import RoIAlign, RoIPool, RoIWarp, numbered, numbered_list
 
 NO_IMAGES = torch.zeros(2, 3, 128, 160)
 
@@ -23,22 +23,34 @@ def ramp(height: int, width: int) -> Tensor:
     return torch.stack([x, y, x + y])
 
 
+def test_rois_are_numbered_by_picture() -> None:
+    boxes = torch.rand(2, 3, 4)
+    rois = numbered(boxes)
+    assert rois[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert torch.equal(rois[:, 1:], boxes.flatten(0, 1))
+    assert torch.equal(numbered_list(list(boxes)), rois)
+    few = numbered_list([boxes[0], boxes[1, :0], boxes[1, :2]])
+    assert few[:, 0].tolist() == [0, 0, 0, 2, 2]
+    assert torch.equal(few[:, 1:], torch.cat([boxes[0], boxes[1, :2]]))
+
+
 @pytest.mark.parametrize("scale", [1, 2, 3])
 def test_a_warp_is_a_crop_with_context_resized(scale: int) -> None:
     image = smooth(140, 150)
     x1, y1, width, height = 20, 24, 24 * scale, 48
-    (found,) = RoIWarp(size=32, context=4)(image[None], (), [torch.tensor([[x1, y1, x1 + width, y1 + height]]).float()])
+    box = torch.tensor([[x1, y1, x1 + width, y1 + height]]).float()
+    (warped,) = RoIWarp(size=32, context=4)(image[None], (), numbered(box[None]))
     # 4 of 32 pixels of context on each side: the inner 24 are the box, so the window is a third larger than it
     dx, dy = width // 6, height // 6
     crop = image[:, y1 - dy : y1 + height + dy, x1 - dx : x1 + width + dx]
     expected = F.interpolate(crop[None], size=(32, 32), mode="bilinear", antialias=True)[0]
-    torch.testing.assert_close(found, expected, atol=0.03, rtol=0)
+    torch.testing.assert_close(warped, expected, atol=0.03, rtol=0)
 
 
 def test_a_warped_pixel_shows_the_place_it_stands_for() -> None:
     image = ramp(120, 140)
     boxes = torch.tensor([[30.5, 40.25, 60.0, 95.0], [50.0, 30.0, 53.0, 90.0], [20.0, 20.0, 110.0, 100.0]])
-    crops = RoIWarp(size=20, context=2)(image[None], (), [boxes])
+    crops = RoIWarp(size=20, context=2)(image[None], (), numbered(boxes[None]))
     assert crops.shape == (3, 3, 20, 20)
     steps = (torch.arange(20) + 0.5 - 10) / 16  # from the box's middle, in units of its sides
     for crop, (x1, y1, x2, y2) in zip(crops, boxes.tolist(), strict=True):
@@ -51,29 +63,29 @@ def test_what_lies_outside_the_picture_is_zero_and_moves_nothing() -> None:
     image = torch.ones(3, 60, 80)
     overhanging = torch.tensor([[0.0, 0.0, 24.0, 24.0], [56.0, 36.0, 80.0, 60.0], [30.0, 20.0, 54.0, 44.0]])
     warp = RoIWarp(size=32, context=4)
-    first, last, inside = warp(image[None], (), [overhanging])
+    first, last, inside = warp(image[None], (), numbered(overhanging[None]))
     expected = F.pad(torch.ones(3, 28, 28), (4, 0, 4, 0))
     torch.testing.assert_close(first, expected)
     torch.testing.assert_close(last, expected.flip(1, 2))
     torch.testing.assert_close(inside, torch.ones(3, 32, 32))
     image = ramp(60, 80)
-    together = warp(image[None], (), [overhanging])
-    torch.testing.assert_close(together[2:], warp(image[None], (), [overhanging[2:]]))
+    together = warp(image[None], (), numbered(overhanging[None]))
+    torch.testing.assert_close(together[2:], warp(image[None], (), numbered(overhanging[None, 2:])))
 
 
 def test_a_warp_depends_on_no_other_box() -> None:
     image = smooth(200, 260)
     boxes = torch.tensor([[100.0, 90.0, 112.0, 104.0], [30.0, 20.0, 230.0, 180.0], [60.0, 50.0, 110.0, 150.0]])
     warp = RoIWarp(size=32, context=2)
-    together = warp(image[None], (), [boxes])
-    alone = torch.cat([warp(image[None], (), [boxes[row : row + 1]]) for row in range(len(boxes))])
+    together = warp(image[None], (), numbered(boxes[None]))
+    alone = torch.cat([warp(image[None], (), numbered(boxes[None, row : row + 1])) for row in range(len(boxes))])
     assert torch.equal(together, alone)
 
 
 def test_each_box_is_cut_from_its_own_picture() -> None:
     images = torch.stack([torch.full((3, 50, 50), 1.0), torch.full((3, 50, 50), 2.0), torch.full((3, 50, 50), 3.0)])
     boxes = [torch.tensor([[10.0, 10.0, 30.0, 30.0]]), torch.zeros(0, 4), torch.tensor([[10.0, 10.0, 20.0, 30.0]] * 2)]
-    crops = RoIWarp(size=16, context=2)(images, (), boxes)
+    crops = RoIWarp(size=16, context=2)(images, (), numbered_list(boxes))
     assert crops.mean((1, 2, 3)).tolist() == pytest.approx([1, 3, 3])
 
 
@@ -86,9 +98,9 @@ def some_boxes(count: int, smallest: float = 2.0) -> Tensor:
 def test_pooling_and_aligning_are_torchvisions() -> None:
     level = torch.randn(2, 5, 8, 10)
     boxes = [some_boxes(4), some_boxes(3)]
-    pooled = RoIPool(size=7, strides=(16,))(NO_IMAGES, [level], boxes)
+    pooled = RoIPool(size=7, strides=(16,))(NO_IMAGES, [level], numbered_list(boxes))
     assert torch.equal(pooled, roi_pool(level, boxes, 7, 1 / 16))
-    aligned = RoIAlign(size=7, strides=(16,))(NO_IMAGES, [level], boxes)
+    aligned = RoIAlign(size=7, strides=(16,))(NO_IMAGES, [level], numbered_list(boxes))
     assert torch.equal(aligned, roi_align(level, boxes, 7, 1 / 16, sampling_ratio=2))
     assert not torch.allclose(pooled, aligned)
 
@@ -102,7 +114,8 @@ def test_aligning_on_a_pyramid_is_torchvisions() -> None:
     features = RoIAlign(size=7, strides=(4, 8, 16, 32))
     assert set(features.places(torch.cat(boxes)).tolist()) == {0, 1, 2, 3}
     beyond = torch.randn(2, 4, 8, 10)  # the proposer's level alone
-    torch.testing.assert_close(features(torch.zeros(2, 3, 512, 640), [*levels, beyond], boxes), expected)
+    aligned = features(torch.zeros(2, 3, 512, 640), [*levels, beyond], numbered_list(boxes))
+    torch.testing.assert_close(aligned, expected)
 
 
 def test_a_box_of_224_pixels_is_looked_up_at_stride_16() -> None:
@@ -113,8 +126,19 @@ def test_a_box_of_224_pixels_is_looked_up_at_stride_16() -> None:
 
 
 def test_no_boxes_have_no_features() -> None:
-    none = [torch.zeros(0, 4)] * 2
+    none = numbered_list([torch.zeros(0, 4)] * 2)
     assert RoIWarp(size=16, context=2)(NO_IMAGES, (), none).shape == (0, 3, 16, 16)
     levels = [torch.randn(2, 5, 32, 40), torch.randn(2, 5, 16, 20)]
     for features in (RoIPool(size=7, strides=(4, 8)), RoIAlign(size=7, strides=(4, 8)), RoIAlign(size=7, strides=(4,))):
         assert features(NO_IMAGES, levels, none).shape == (0, 5, 7, 7)
+
+
+def test_boxes_of_zeros_have_finite_features_and_change_no_others() -> None:
+    images = torch.randn(2, 3, 128, 160)
+    levels = [torch.randn(2, 5, 32, 40), torch.randn(2, 5, 16, 20)]
+    boxes = torch.stack([some_boxes(3), some_boxes(3)])
+    more = torch.cat([boxes, torch.zeros(2, 2, 4)], 1)
+    for features in (RoIWarp(size=16, context=2), RoIPool(size=7, strides=(4, 8)), RoIAlign(size=7, strides=(4, 8))):
+        together = features(images, levels, numbered(more)).unflatten(0, (2, 5))
+        assert together.isfinite().all()
+        assert torch.equal(together[:, :3].flatten(0, 1), features(images, levels, numbered(boxes)))

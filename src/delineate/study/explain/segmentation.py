@@ -1,4 +1,4 @@
-"""Dense systems: scores by class, how unsure each pixel is, and the path through the upsamplers."""
+"""Segmentation is explained by scores by class, how unsure each pixel is, and the path through the upsamplers."""
 
 import torch
 
@@ -11,15 +11,15 @@ from delineate.viz.scaling import READABLE
 MOST_CLASSES, SMALLEST_SHARE = 8, 0.01
 
 
-def explain_dense(seen: Seen, model: Segmenter) -> list[Stage]:
-    """The maps on their way to full size, each class's scores, the entropy, and the best class of each pixel."""
+def explain_segmentation(seen: Seen, model: Segmenter) -> list[Stage]:
+    """Show the maps on their way to full size, each class's scores, the entropy, and the best class of each pixel."""
     upsamplers = [module for module in model.modules() if isinstance(module, Upsampler)]
     with watched(upsamplers) as calls:
-        logits = model(seen.batch)
-    found = seen.result(logits)
-    probability = logits[0].float().softmax(0).cpu()
+        raw = model(*seen.inputs)
+    result = seen.result(raw)
+    probability = raw.logits[0].float().softmax(0).cpu()
     entropy = -(probability * probability.clamp(min=1e-9).log2()).sum(0)
-    names = seen.predictor.categories.label_map_names
+    names = seen.system.categories.label_map_names
     shares = probability.mean((1, 2))
     shown = [row for row in shares.argsort(descending=True).tolist() if shares[row] >= SMALLEST_SHARE][:MOST_CLASSES]
     stages = []
@@ -36,7 +36,7 @@ def explain_dense(seen: Seen, model: Segmenter) -> list[Stage]:
                 pictures=[(caption, seen.heat(strength(made))) for caption, made in path],
             )
         )
-    image, small = fitted(seen.image, found, smallest=READABLE, largest=LARGEST)
+    image, small = fitted(seen.image, result, smallest=READABLE, largest=LARGEST)
     return [
         *stages,
         Stage(
@@ -55,6 +55,6 @@ def explain_dense(seen: Seen, model: Segmenter) -> list[Stage]:
         Stage(
             title="The best class of each pixel",
             line="And that is the result.",
-            pictures=[("label map", draw_target(image, small, seen.predictor.categories))],
+            pictures=[("label map", draw_target(image, small, seen.system.categories))],
         ),
     ]

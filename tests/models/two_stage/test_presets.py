@@ -3,15 +3,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.systems import pictures
+from tests.models.systems import batch, pictures
 
-from delineate.data.preprocess import Preprocess
 from delineate.models.two_stage import fast_rcnn, faster_rcnn, keypoint_rcnn, mask_rcnn, rcnn
 from delineate.models.two_stage.detector import Sampling
-from delineate.models.two_stage.pipeline import region_detector
-from delineate.models.two_stage.proposers.contract import SelectiveSearch, SlidingWindow
-from delineate.models.two_stage.proposers.rpn import RPN
-from delineate.models.two_stage.roi_features import RoIAlign, RoIPool, RoIWarp
+from delineate.models.two_stage.presets import two_stage
+from delineate.models.two_stage.proposers import RPN, SelectiveSearch, SlidingWindow
+from delineate.models.two_stage.rois import RoIAlign, RoIPool, RoIWarp
 from delineate.nn.pyramids import FPN, SingleLevel
 from delineate.values import InputError
 
@@ -26,19 +24,21 @@ STAGES = [
 
 def detector(**stages: Any) -> Any:
     tiny = {"backbone": "resnet10t", "width": 16, "anchor_size": 16, "max_proposals": 40, "warp_size": 32}
-    return region_detector(**{"num_classes": 2, "sampling": Sampling(num_rois=16), **tiny, **stages})
+    return two_stage(**{"num_classes": 2, "sampling": Sampling(num_rois=16), **tiny, **stages})
 
 
 @pytest.mark.parametrize(("proposer", "roi", "fpn"), STAGES)
 def test_every_proposer_goes_with_all_roi_features(proposer: str, roi: str, fpn: bool) -> None:
     heads = {} if roi == "warp" else {"masks": True, "num_keypoints": 3}
     model = detector(proposer=proposer, roi=roi, fpn=fpn, **heads)
-    assert isinstance(model.proposer, PROPOSERS[proposer])
+    proposes, other = (model.proposer, model.search) if proposer == "rpn" else (model.search, model.proposer)
+    assert isinstance(proposes, PROPOSERS[proposer])
+    assert other is None
     assert isinstance(model.roi_features, ROIS[roi])
     alone = proposer != "rpn" and roi == "warp"
     assert type(model.pyramid) is (type(None) if alone else FPN if fpn else SingleLevel)
     images, targets = pictures(2, (64, 80))
-    losses = model.loss(Preprocess().normalise(images), targets)
+    losses = model.loss(*batch(model, images, targets))
     expected = {"class", "box"}
     expected |= {"objectness", "rpn_box"} if proposer == "rpn" else set()
     expected |= {"mask", "keypoint"} if heads else set()
@@ -63,12 +63,12 @@ def test_masks_and_keypoints_of_pixels_are_refused_in_one_line(system: Any) -> N
 
 def test_presets_are_the_papers() -> None:
     first = rcnn(num_classes=2, backbone="resnet10t")
-    assert isinstance(first.proposer, SelectiveSearch)
+    assert isinstance(first.search, SelectiveSearch)
     assert isinstance(first.roi_features, RoIWarp)
     assert first.classifier == "svm"
     assert first.roi_features.context == 16  # of 224 pixels, as 16 of 227
     second = fast_rcnn(num_classes=2, backbone="resnet10t")
-    assert isinstance(second.proposer, SelectiveSearch)
+    assert isinstance(second.search, SelectiveSearch)
     assert isinstance(second.roi_features, RoIPool)
     assert second.sampling.background_iou == (0.1, 0.5)
     third = faster_rcnn(num_classes=2, backbone="resnet10t", fpn=False, roi="pool")

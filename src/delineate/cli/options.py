@@ -1,0 +1,49 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the results as JSON to stdout, for programs; all else goes to stderr.")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute; auto takes a CUDA GPU if there is one.")
+]
+Run = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Folder that `delineate train` wrote, or a .safetensors file of weights in it."),
+]
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Folder of labelled pictures, or the .json file of a COCO data set.")
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help="Layout of the data: coco, voc, yolo or mask_folder. Recognised by itself if not given."
+    ),
+]
+NmsIou = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Of two boxes of a class that overlap by more than this (intersection over union), only the one with the "
+        "higher score stays; 1 keeps all. If not given, the system's own value, usually 0.5.",
+    ),
+]
+MaxCandidates = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many boxes of each class, those of a picture with the highest scores, are compared for overlap; the "
+        "others are dropped. If not given, the system's own value.",
+    ),
+]
+MaxDetections = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="The most objects to give for a picture. If not given, the system's own value, usually 100."
+    ),
+]

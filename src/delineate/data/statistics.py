@@ -1,0 +1,112 @@
+"""What the pictures of a data set are like: usual sizes, sizes of objects, frequencies of classes."""
+
+from collections.abc import Iterator
+from statistics import median
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from delineate.data.dataset import Dataset
+from delineate.data.images import image_size
+from delineate.data.preprocess import Preprocess
+from delineate.data.splits import spread
+from delineate.values import IGNORE, InputError, Sample, Target
+
+LARGEST_CROP = 512
+
+
+class Statistics:
+    """What a system may ask of the pictures that it is going to learn from (`models.contract.TrainingPictures`).
+
+    A picture that cannot be read raises `InputError`, or is passed over with `skip_unreadable`.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        preprocess: Preprocess,
+        *,
+        class_weights: Literal["none", "median_frequency"] = "none",
+        skip_unreadable: bool = False,
+    ) -> None:
+        self.dataset, self.preprocess = dataset, preprocess
+        self.weighting, self.skip_unreadable = class_weights, skip_unreadable
+
+    def object_sizes(self) -> Float[Tensor, "n 2"]:
+        """The `(width, height)` of all objects, in pixels of the resized pictures."""
+        return object_sizes(self.dataset, self.preprocess, skip_unreadable=self.skip_unreadable)
+
+    def keypoint_classes(self) -> Bool[Tensor, " c"]:
+        """The classes of which an object has an annotated keypoint."""
+        classes = torch.zeros(self.dataset.categories.num_classes, dtype=torch.bool)
+        for target in annotations(self.dataset, skip_unreadable=self.skip_unreadable):
+            if target.visibility is not None:
+                classes[target.labels[(target.visibility > 0).any(1) & ~target.ignored]] = True
+        return classes
+
+    def class_weights(self) -> Float[Tensor, " c"] | None:
+        """The weights of the values of label maps, `None` where all are equal."""
+        if self.weighting == "none":
+            return None
+        return median_frequency_weights(self.dataset, skip_unreadable=self.skip_unreadable)
+
+
+def annotations(dataset: Dataset, *, skip_unreadable: bool) -> Iterator[Target]:
+    """The target of every picture, of which the header alone is read."""
+    for index, file in enumerate(dataset.files):
+        try:
+            yield dataset.target(index, image_size(file))
+        except InputError:
+            if not skip_unreadable:
+                raise
+
+
+def object_sizes(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> Float[Tensor, "n 2"]:
+    """The `(width, height)` of all objects but crowds and difficult ones, in pixels of the resized pictures."""
+    sizes = [torch.zeros(0, 2)]
+    for target in annotations(dataset, skip_unreadable=skip_unreadable):
+        before, after = target.image_size, preprocess.resized(target.image_size)
+        boxes = target.boxes[~target.ignored]
+        sizes.append((boxes[:, 2:] - boxes[:, :2]) * torch.tensor([after[1] / before[1], after[0] / before[0]]))
+    return torch.cat(sizes)
+
+
+def usual_size(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> tuple[int, int]:
+    """The median `(height, width)` of up to 32 pictures after resizing, in multiples of 32, from 32 to 512."""
+    sizes = [preprocess.resized(sample.target.image_size) for sample in _some(dataset, 32, skip_unreadable)]
+    if not sizes:
+        raise InputError(f"{dataset.files[0]}: neither this nor other pictures of the split can be read")
+    height, width = (int(median(sides)) // 32 * 32 for sides in zip(*sizes, strict=True))
+    return min(max(height, 32), LARGEST_CROP), min(max(width, 32), LARGEST_CROP)
+
+
+def median_frequency_weights(dataset: Dataset, *, skip_unreadable: bool) -> Float[Tensor, " c"]:
+    """Class weights `median(f) / f`; `f` is a class's share of the pixels of the pictures that it occurs in.
+
+    Eigen & Fergus 2015, section 6.1. Of more than 500 pictures, 500 at equal distances are counted. A class that does
+    not occur has weight 1.
+    """
+    num_classes = len(dataset.categories.label_map_names)
+    pixels, seen_with = torch.zeros(num_classes, dtype=torch.float64), torch.zeros(num_classes, dtype=torch.float64)
+    for sample in _some(dataset, 500, skip_unreadable):
+        assert sample.target.label_map is not None
+        counted = sample.target.label_map[sample.target.label_map != IGNORE]
+        counts = torch.bincount(counted, minlength=num_classes)
+        pixels += counts
+        seen_with += (counts > 0) * counts.sum()
+    frequency = pixels / seen_with.clamp(min=1)
+    occurs = frequency > 0
+    weights = frequency[occurs].quantile(0.5) / frequency if occurs.any() else frequency
+    return weights.where(occurs, 1.0).float()
+
+
+def _some(dataset: Dataset, count: int, skip_unreadable: bool) -> Iterator[Sample]:
+    """Up to `count` samples at equal distances."""
+    for index in spread(len(dataset), count):
+        try:
+            yield dataset[index]
+        except InputError:
+            if not skip_unreadable:
+                raise

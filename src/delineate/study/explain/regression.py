@@ -1,0 +1,104 @@
+"""Regression is explained by what the heads see, what they say, and how that moved while they learned."""
+
+import json
+from pathlib import Path
+
+import torch
+from PIL import ImageDraw
+from torch import Tensor
+from torch.nn import functional as F
+
+from delineate.data.images import read_image
+from delineate.models.regression import Localizer, PoseRegressor
+from delineate.models.regression.heads import CELLS
+from delineate.models.regression.localizer import LocalizerRaw
+from delineate.models.regression.pose import PoseRaw
+from delineate.study.explain.stages import SHADES, Seen, Stage, strength
+from delineate.viz.grid import to_pil, to_tensor
+
+MOST_EPOCHS = 24
+
+
+def explain_regression(seen: Seen, model: Localizer | PoseRegressor, history: Path | None) -> list[Stage]:
+    """Show the map that is flattened, the result, and with the folder of a run's regression how it came about."""
+    raw = model(*seen.inputs)
+    stages = [_flattened(seen, model)]
+    stages += [_class_and_box(seen, raw)] if isinstance(model, Localizer) else _joints(seen, raw)
+    return stages if history is None else [*stages, *over_training(history)]
+
+
+def over_training(folder: Path) -> list[Stage]:
+    """Draw where the box, or each joint, of some validation pictures was predicted, epoch by epoch."""
+    file = folder / "regression.json"
+    if not file.is_file():
+        return []
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    count = min(len(rows), MOST_EPOCHS)
+    rows = [rows[round(place * (len(rows) - 1) / max(1, count - 1))] for place in range(count)]
+    pictures = []
+    for number, first in enumerate(rows[0]["pictures"]):
+        canvas = to_pil(_gray(folder / first["picture"]))
+        draw = ImageDraw.Draw(canvas)
+        size = torch.tensor([canvas.width, canvas.height])
+        width = max(2, canvas.width // 120)
+        predictions = [row["pictures"][number] for row in rows]
+        for rank, predicted in enumerate(predictions):
+            colour = _shade((rank + 1) / len(predictions))
+            if "joints" not in predicted:
+                x1, y1, x2, y2 = (torch.tensor(predicted["box"]) * size.repeat(2)).tolist()
+                draw.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=width)
+            elif rank:
+                before, now = (torch.tensor(row["joints"]) * size for row in (predictions[rank - 1], predicted))
+                for start, end in zip(before.tolist(), now.tolist(), strict=True):
+                    draw.line((*start, *end), fill=colour, width=width)
+        pictures.append((f"validation picture {number + 1}", to_tensor(canvas)))
+    line = f"What was predicted after {len(rows)} epochs of training, the first dark, the last light."
+    return [Stage(title="The regression over training", line=line, pictures=pictures)]
+
+
+def _gray(file: Path) -> Tensor:
+    """Read a picture in gray, so that colours drawn on it are seen."""
+    gray = read_image(file).float().mean(0, keepdim=True).expand(3, -1, -1)
+    return (0.7 * gray + 40).clamp(0, 255).to(torch.uint8)
+
+
+def _shade(share: float) -> tuple[int, ...]:
+    place = share * (len(SHADES) - 1)
+    below = min(int(place), len(SHADES) - 2)
+    return tuple(SHADES[below].lerp(SHADES[below + 1], place - below).int().tolist())
+
+
+def _flattened(seen: Seen, model: Localizer | PoseRegressor) -> Stage:
+    levels = model.backbone(seen.inputs.images).levels
+    cells = F.adaptive_avg_pool2d(model.flatten.project(levels[-1]), CELLS)
+    return Stage(
+        title="What the heads see",
+        line=f"{CELLS} x {CELLS} places of the last map, flattened: light is where it answers strongly.",
+        pictures=[("7 x 7", seen.heat(strength(cells)))],
+    )
+
+
+def _class_and_box(seen: Seen, raw: LocalizerRaw) -> Stage:
+    names = seen.system.categories.class_names
+    probability = raw.logits[0].softmax(0)
+    best = probability.argsort(descending=True)[:3].tolist()
+    likeliest = ", ".join(f"{names[row]} {float(probability[row]):.2f}" for row in best)
+    return Stage(
+        title="Class and box",
+        line=f"One head says which class it is ({likeliest}), the other where: centre and sides, as shares of the "
+        "picture's.",
+        pictures=[("box", seen.drawn(seen.result(raw)))],
+    )
+
+
+def _joints(seen: Seen, raw: PoseRaw) -> list[Stage]:
+    stages = [
+        ("Joints", "Each joint's x and y are two numbers of the last layer."),
+        ("Joints, moved by a second look", "Around each joint, a finer map says how far it has to move."),
+    ]
+    return [
+        Stage(
+            title=title, line=line, pictures=[("joints", seen.drawn(seen.result(PoseRaw(raw.stages[:, : number + 1]))))]
+        )
+        for number, (title, line) in enumerate(stages[: raw.stages.shape[1]])
+    ]

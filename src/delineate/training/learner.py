@@ -1,0 +1,115 @@
+"""A system with what it learns with, on the devices that `lightning.fabric` gives it."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch.optim import Optimizer
+
+from delineate.data.loading import Batch
+from delineate.models.contract import Inputs
+from delineate.system.system import System
+from delineate.training.optimisation import begin_average, learning_rate, make_optimizer
+from delineate.training.settings import TrainingSettings
+from delineate.training.state import State
+from delineate.values import Truth, truths_of
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Learner:
+    """A learner holds the live objects of training.
+
+    What a step does follows from the weights, the optimizer's state and `state` alone, so that a run that was killed
+    goes on from these. `network` is the system's model, whose `loss` exchanges gradients with other processes;
+    `average` is the system with the moving average of the weights, where there is one.
+    """
+
+    settings: TrainingSettings
+    state: State
+    fabric: Fabric
+    system: System
+    network: Any  # what `Fabric.setup` makes of a model
+    optimizer: Optimizer
+    average: System | None
+
+    @property
+    def kept(self) -> System:
+        """The system that is validated, and saved as best and last."""
+        return self.system if self.average is None else self.average
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the moment."""
+        return learning_rate(self.settings, self.state.progress(self.settings))
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Compute in bfloat16 where the settings say so; Fabric's own context rounds the targets' boxes to it, too."""
+        device = self.fabric.device
+        return torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(self.settings, device))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Collect everything that a run needs to go on."""
+        return {
+            "model": self.system.model.state_dict(),
+            "average": None if self.average is None else self.average.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "state": self.state.state_dict(),
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave, but for the state, which a learner is made with."""
+        self.system.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.average is not None:
+            self.average.model.load_state_dict(saved["average"])
+
+
+def make_fabric(settings: TrainingSettings, device: torch.device) -> Fabric:
+    """Choose the devices and processes that the settings ask for; no process is started yet."""
+    for name in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they announce devices and processes
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    return Fabric(
+        accelerator="cuda" if device.type == "cuda" else "cpu",
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy="ddp" if settings.devices * settings.num_nodes > 1 else "auto",
+    )
+
+
+def make_learner(settings: TrainingSettings, state: State, system: System, fabric: Fabric) -> Learner:
+    """Put a system on its device, with all that it learns with; other processes are started here."""
+    fabric.launch()
+    model = system.model.to(fabric.device)
+    average = replace(system, model=begin_average(model)) if settings.ema else None
+    network, optimizer = fabric.setup(model, make_optimizer(model, settings))
+    network.mark_forward_method("loss")
+    return Learner(
+        settings=settings,
+        state=state,
+        fabric=fabric,
+        system=system,
+        network=network,
+        optimizer=optimizer,
+        average=average,
+    )
+
+
+def prepared(system: System, batch: Batch) -> tuple[Inputs, list[Truth]]:
+    """Make a batch what a model learns from, on the system's device; copies from pinned memory do not wait."""
+    images = batch.images.to(system.device, non_blocking=True)
+    proposals = [target.proposals for target in batch.targets if target.proposals is not None]
+    return system.inputs(images, proposals or None), truths_of(batch.targets, system.device)
+
+
+def computes_in_bf16(settings: TrainingSettings, device: torch.device) -> bool:
+    """Tell whether training computes in bfloat16; `auto` does where the device has instructions for it."""
+    if settings.precision != "auto":
+        return settings.precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.cpu._is_avx512_bf16_supported()

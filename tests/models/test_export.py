@@ -1,0 +1,103 @@
+"""Every system of the catalog leaves the library: what `torch.export` and ONNX Runtime give is what it gives here.
+
+One graph a system, made from two pictures, run on other numbers of pictures, on other sizes where the system takes any,
+and where nothing is found.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import jaxtyping
+import onnxruntime
+import pytest
+import torch
+from tests.models.systems import pictures, size_for, system_of
+from torch import Tensor, nn
+
+from delineate.deploy.export import Graph, export_program, write_onnx
+from delineate.models.contract import Inputs
+from delineate.system.catalog import CATALOG
+from delineate.system.system import System
+from delineate.values import Thresholds
+
+TOLERANCES = {"boxes": 1e-3, "keypoints": 1e-3, "scores": 1e-4, "masks": 1e-4, "labels": 0.0, "posed": 0.0}
+OTHER_SIZE = (97, 74)
+
+
+@pytest.fixture(autouse=True)
+def _without_shape_checks() -> Iterator[None]:
+    """Shapes are symbols while a graph is traced."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize("name", list(CATALOG))
+def test_what_is_exported_gives_what_the_system_gives(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    system, empty = decided(system_of(name))
+    program = export_program(system, inputs_of(system, 2))
+    write_onnx(program, tmp_path / "graph.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "graph.onnx", providers=["CPUExecutionProvider"])
+    runs = [inputs_of(system, 3), *([inputs_of(system, 4, OTHER_SIZE)] if system.model.takes_any_size else [])]
+    for inputs in [*runs, *([] if empty is None else [empty])]:
+        given = {key: value for key, value in inputs._asdict().items() if value is not None}
+        with torch.no_grad():
+            expected = Graph(system)(*inputs)
+            exported = program.module()(**given)
+        names = [output.name for output in session.get_outputs()]
+        values = session.run(names, {key: value.contiguous().numpy() for key, value in given.items()})
+        in_runtime = dict(zip(names, map(torch.from_numpy, values), strict=True))
+        assert set(in_runtime) == set(exported) == set(expected)
+        assert_equal(exported, expected)
+        assert_equal(in_runtime, expected)
+        if inputs is empty:
+            assert (expected["scores"] < 0).all()
+
+
+def inputs_of(system: System, count: int, size: tuple[int, int] | None = None) -> Inputs:
+    return system.inputs(pictures(count, size or size_for(system.model))[0])
+
+
+def decided(system: System) -> tuple[System, Inputs | None]:
+    """The system with scores that are far apart, and inputs in which it finds nothing.
+
+    Of a picture and a gray one, its threshold lies between the highest scores of both.
+    """
+    with torch.no_grad():
+        for module in system.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.0)
+                module.bias.normal_(std=0.1)
+        for key, parameter in system.model.named_parameters():
+            if key.startswith(LAST_LAYERS) and parameter.ndim > 1:
+                parameter *= 20
+    if system.reader.thresholds is None:
+        return system, None
+    thresholds = Thresholds(score=0.0, nms_iou=0.5, max_detections=20)
+    low = replace(system, thresholds=thresholds)
+    picture = inputs_of(system, 2)
+    gray = system.inputs(torch.full(picture.images.shape, 110, dtype=torch.uint8))
+    with torch.no_grad():
+        best = [float(Graph(low)(*inputs)["scores"].max()) for inputs in (picture, gray)]
+    assert best[0] != best[1], "the two are told apart by nothing"
+    threshold = sum(best) / 2
+    return replace(low, thresholds=thresholds.changed(score=threshold)), (gray if best[1] < best[0] else picture)
+
+
+LAST_LAYERS = ("box_head.classify", "proposer.objectness")
+
+
+def assert_equal(values: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Rows that hold something are equal; of label maps, 99.9 % of the pixels."""
+    if "logits" in expected:
+        assert (values["logits"].argmax(1) == expected["logits"].argmax(1)).float().mean() >= 0.999
+        # where two values are nearly as high, a max pooling may choose the other, and unpooling put it elsewhere
+        assert ((values["logits"] - expected["logits"]).abs() <= 1e-3).float().mean() >= 0.99
+        return
+    real = expected["scores"] >= 0
+    assert torch.equal(values["scores"] >= 0, real)
+    for name, value in expected.items():
+        tolerance = TOLERANCES.get(name, 1e-3)
+        torch.testing.assert_close(values[name][real].float(), value[real].float(), atol=tolerance, rtol=0, msg=name)
