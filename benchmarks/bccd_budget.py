@@ -24,8 +24,9 @@ from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn, 
 from torchvision.ops import clip_boxes_to_image
 
 from delineate.data import read_dataset
+from delineate.evaluation import evaluate_run
 from delineate.metrics import CocoEvaluation
-from delineate.training import TrainingSettings, evaluate_run, train
+from delineate.training import TrainingSettings, train
 from delineate.values import Detections, Sample
 
 BCCD = Path(__file__).resolve().parents[2] / "shared" / "data" / "bccd"

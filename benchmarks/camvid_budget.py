@@ -25,8 +25,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from delineate.evaluation import evaluate_run
 from delineate.metrics import confusion_matrix, segmentation_metrics
-from delineate.training import TrainingSettings, evaluate_run, train
+from delineate.training import TrainingSettings, train
 from timing import print_rows
 
 IGNORED, NUM_CLASSES = 11, 11

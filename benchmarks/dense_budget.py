@@ -15,7 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from delineate.training import TrainingSettings, evaluate_run, train
+from delineate.evaluation import evaluate_run
+from delineate.training import TrainingSettings, train
 
 ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "sliding_window_segmenter": ("sliding_window_segmenter", {}),

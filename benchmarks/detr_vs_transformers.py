@@ -15,9 +15,10 @@ from torch import Tensor
 from torchvision.ops import box_convert
 from transformers import DetrConfig, DetrForObjectDetection
 
+from delineate.models.contract import Inputs
 from delineate.models.queries import DETR
 from delineate.system.importers import import_transformers
-from delineate.values import Target
+from delineate.values import Target, truths_of
 from region_vs_torchvision import step
 from timing import interleaved, print_rows
 
@@ -55,7 +56,7 @@ def training(peer: Any, ours: DETR, images: Tensor) -> tuple[Callable[[], object
     ]
     packed = images.contiguous(memory_format=torch.channels_last)
     return (
-        step(ours.train(), lambda: torch.stack(list(ours.loss(packed, targets).values())).sum()),
+        step(ours.train(), lambda: torch.stack(list(ours.loss(Inputs(packed), truths_of(targets)).values())).sum()),
         step(peer.train(), lambda: peer(pixel_values=images, labels=theirs).loss),
     )
 

@@ -15,16 +15,17 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from delineate.system.catalog import build
-from delineate.values import Target
+from delineate.models.contract import Inputs
+from delineate.models.segmentation import fcn32s, fcn_full_resolution, unet
+from delineate.values import Target, truths_of
 from timing import Row, print_rows
 
-SYSTEMS = {"fcn_full_resolution": {}, "fcn32s": {"backbone": "resnet18"}, "unet": {"backbone": "resnet18"}}
+SYSTEMS = {"fcn_full_resolution": fcn_full_resolution, "fcn32s": fcn32s, "unet": unet}
 
 
 def measure(name: str, size: tuple[int, int], repeats: int, pipe: Any) -> None:
     torch.manual_seed(0)
-    model = build(name, num_classes=11, **SYSTEMS[name]).to(memory_format=torch.channels_last)
+    model = SYSTEMS[name](num_classes=11).to(memory_format=torch.channels_last)
     images = torch.randn(1, 3, *size).contiguous(memory_format=torch.channels_last)
     targets = [Target(image_size=size, label_map=torch.randint(0, 11, size))]
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -33,7 +34,7 @@ def measure(name: str, size: tuple[int, int], repeats: int, pipe: Any) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(repeats):
         begin = time.perf_counter()
-        sum(model.train().loss(images, targets).values()).backward()
+        sum(model.train().loss(Inputs(images), truths_of(targets)).values()).backward()
         steps.append(time.perf_counter() - begin)
         model.zero_grad()
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import torch
-from delineate.models.two_stage.proposers.contract import SelectiveSearch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from delineate.data import read_dataset
 from delineate.data.formats import splits
 from delineate.data.preprocess import Preprocess
-from delineate.models.two_stage import RegionDetector, fast_rcnn, faster_rcnn, rcnn
+from delineate.models.two_stage import TwoStageDetector, fast_rcnn, faster_rcnn, rcnn
 from timing import print_rows
 
 TINYCOCO = Path(__file__).resolve().parents[2] / "shared" / "data" / "tinycoco"
@@ -35,16 +34,19 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 @torch.inference_mode()
-def stages(detector: RegionDetector, image: Tensor) -> tuple[float, float]:
+def stages(detector: TwoStageDetector, picture: Tensor) -> tuple[float, float]:
     """The seconds of proposals, and of everything else."""
-    batch = image[None].contiguous(memory_format=torch.channels_last)
+    batch = Preprocess().normalise(picture)[None].contiguous(memory_format=torch.channels_last)
+    size = (picture.shape[-2], picture.shape[-1])
     begin = time.perf_counter()
-    levels = detector.levels(batch)
-    features = time.perf_counter() - begin
-    begin = time.perf_counter()
-    proposals = [found.boxes for found in detector.proposer(batch, levels)]
+    if detector.search is not None:
+        proposals = detector.search.boxes(picture)[None]
+    else:
+        levels = detector.levels(batch)
+        begin = time.perf_counter()
+        proposals = detector.propose(levels, size)
     proposing = time.perf_counter() - begin
-    return proposing, features + seconds(lambda: detector.detect(batch, levels, proposals))
+    return proposing, seconds(lambda: detector.reader.find(detector(batch, proposals), size))
 
 
 def main() -> None:
@@ -62,7 +64,7 @@ def main() -> None:
     torch.manual_seed(0)
     data = read_dataset(arguments.data, splits(arguments.data)[0])
     preprocess = Preprocess(short_side=arguments.size)
-    images = [preprocess.normalise(preprocess.resize(data[index].image)) for index in range(arguments.pictures)]
+    images = [preprocess.resize(data[index].image) for index in range(arguments.pictures)]
     options = {"num_classes": 20, "backbone": arguments.backbone}
     systems = {
         "R-CNN": rcnn(**options),
@@ -76,7 +78,7 @@ def main() -> None:
         stages(detector, small)  # compiles and warms up
         measured = [stages(detector, image) for image in images]
         times[name] = tuple(statistics.median(column) for column in zip(*measured, strict=True))
-        assert isinstance(detector.proposer, SelectiveSearch) == (name != "Faster R-CNN")
+        assert (detector.search is not None) == (name != "Faster R-CNN")
     slowest = sum(times["R-CNN"])
     rows = [_row("R-CNN, with selective search", slowest, slowest)]
     rows += [

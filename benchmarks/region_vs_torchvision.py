@@ -13,21 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from delineate.system.inference import infer
 from torch import Tensor, nn
 from torchvision.models import detection
 
 from delineate.data.preprocess import Preprocess
-from delineate.models.two_stage import RegionDetector
+from delineate.models.contract import Inputs
 from delineate.system.importers import import_torchvision
-from delineate.values import Target
+from delineate.values import Target, truths_of
 from timing import interleaved, print_rows
 
 NUM_CLASSES = 80
 ARCHITECTURES = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
 
 
-def pair(architecture: str) -> tuple[Any, RegionDetector]:
+def pair(architecture: str) -> tuple[Any, System]:
     torch.manual_seed(0)
     count = 1 if architecture.startswith("keypoint") else NUM_CLASSES
     peer = getattr(detection, architecture)(weights=None, weights_backbone=None, num_classes=count + 1)
@@ -40,9 +39,9 @@ def pair(architecture: str) -> tuple[Any, RegionDetector]:
         peer.roi_heads.box_predictor.cls_score.weight.mul_(60 if count == 1 else 1000)
     with tempfile.TemporaryDirectory() as folder:
         torch.save(peer.state_dict(), Path(folder) / "peer.pth")
-        ours = import_torchvision(architecture, Path(folder) / "peer.pth").model
-    assert isinstance(ours, RegionDetector)
-    return peer.eval(), ours.to(memory_format=torch.channels_last).eval()
+        ours = import_torchvision(architecture, Path(folder) / "peer.pth")
+    ours.model.to(memory_format=torch.channels_last).eval()
+    return peer.eval(), ours
 
 
 def picture(size: tuple[int, int]) -> Tensor:
@@ -78,7 +77,7 @@ def training_row(batch: int, size: tuple[int, int], repeats: int) -> Any:
             module.requires_grad_(False)
             module.train = lambda mode=True, module=module: module  # as torchvision's own pretrained ones: frozen
     peer.train()
-    ours.train()
+    model = ours.model.train()
     images = torch.stack([picture(size) for _ in range(batch)])
     low = torch.rand(batch, 8, 2) * torch.tensor([size[1] * 0.6, size[0] * 0.6])
     boxes = torch.cat([low, low + 20 + torch.rand(batch, 8, 2) * 0.35 * min(size)], 2)
@@ -88,7 +87,7 @@ def training_row(batch: int, size: tuple[int, int], repeats: int) -> Any:
     normalised = Preprocess().normalise(images).contiguous(memory_format=torch.channels_last)
     return interleaved(
         f"Faster R-CNN R50-FPN, training step of {batch} x {size[0]} x {size[1]}, s",
-        step(ours, lambda: torch.stack(list(ours.loss(normalised, targets).values())).sum()),
+        step(model, lambda: torch.stack(list(model.loss(Inputs(normalised), truths_of(targets)).values())).sum()),
         step(peer, lambda: torch.stack(list(peer(list(images / 255), theirs).values())).sum()),
         repeats,
     )
@@ -105,16 +104,15 @@ def main() -> None:
 
     rows = []
     image = picture((480, 640))
-    preprocess = Preprocess(short_side=800, long_side=1333)
     for architecture in arguments.architectures:
         peer, ours = pair(architecture)
         with torch.inference_mode():
-            found, theirs = infer(ours, preprocess, [image])[0], peer([image / 255])[0]
+            found, theirs = ours.infer([image])[0], peer([image / 255])[0]
         name = f"{architecture}, {len(found)} and {len(theirs['boxes'])} detections: inference, s"
         rows.append(
             interleaved(
                 name,
-                lambda ours=ours: infer(ours, preprocess, [image]),
+                lambda ours=ours: ours.infer([image]),
                 their_inference(peer, image),
                 arguments.repeats,
             )

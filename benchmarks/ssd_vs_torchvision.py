@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from delineate.system.inference import infer
 from torch import Tensor
 from torchvision.models.detection import ssd300_vgg16
 from torchvision.models.detection.image_list import ImageList
 
-from delineate.data.preprocess import Preprocess
-from delineate.models.one_stage import SSD
+from delineate.models.contract import Inputs
 from delineate.system.importers import import_torchvision
-from delineate.values import Target
+from delineate.system.system import System
+from delineate.values import Target, truths_of
 from region_vs_torchvision import picture, step
 from timing import interleaved, print_rows
 
@@ -28,7 +27,7 @@ NUM_CLASSES = 80
 SIZE = (300, 300)
 
 
-def pair() -> tuple[Any, SSD, Preprocess]:
+def pair() -> tuple[Any, System]:
     torch.manual_seed(0)
     peer = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=NUM_CLASSES + 1)
     with torch.no_grad():
@@ -36,27 +35,27 @@ def pair() -> tuple[Any, SSD, Preprocess]:
             conv.weight.mul_(4)
     with tempfile.TemporaryDirectory() as folder:
         torch.save(peer.state_dict(), Path(folder) / "peer.pth")
-        checkpoint = import_torchvision("ssd300_vgg16", Path(folder) / "peer.pth")
-    assert isinstance(checkpoint.model, SSD)
-    return peer.eval(), checkpoint.model.to(memory_format=torch.channels_last), checkpoint.preprocess
+        ours = import_torchvision("ssd300_vgg16", Path(folder) / "peer.pth")
+    ours.model.to(memory_format=torch.channels_last)
+    return peer.eval(), ours
 
 
-def postprocessing(peer: Any, ours: SSD, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
+def postprocessing(peer: Any, ours: System, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
     """Both ways from the network's outputs of a batch to detections."""
     images = torch.randn(batch, 3, *SIZE)
     with torch.inference_mode():
-        outputs = ours(images)
+        raw = ours.model(images)
         features = list(peer.backbone(images).values())
         heads = peer.head(features)
         anchors = peer.anchor_generator(ImageList(images, [SIZE] * batch), features)
     sizes = [SIZE] * batch
     return (
-        torch.inference_mode()(lambda: ours.postprocess(outputs, sizes)),
+        torch.inference_mode()(lambda: ours.reader.results(ours.reader.find(raw, SIZE), SIZE, sizes)),
         torch.inference_mode()(lambda: peer.postprocess_detections(heads, anchors, sizes)),
     )
 
 
-def training(peer: Any, ours: SSD, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
+def training(peer: Any, ours: System, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
     images = torch.randn(batch, 3, *SIZE)
     low = torch.rand(batch, 8, 2) * 180
     boxes = torch.cat([low, low + 20 + torch.rand(batch, 8, 2) * 100], 2)
@@ -70,7 +69,7 @@ def training(peer: Any, ours: SSD, batch: int) -> tuple[Callable[[], object], Ca
         return torch.stack(list(losses.values())).sum()
 
     return (
-        step(ours.train(), lambda: total(ours.loss(packed, targets))),
+        step(ours.model.train(), lambda: total(ours.model.loss(Inputs(packed), truths_of(targets)))),
         step(peer.train(), lambda: total(peer(list(images), theirs))),
     )
 
@@ -83,12 +82,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
-    peer, ours, preprocess = pair()
+    peer, ours = pair()
     image = picture((480, 640))
     theirs = torch.inference_mode()(lambda: peer([image / 255]))
-    found = infer(ours, preprocess, [image])[0]
+    found = ours.infer([image])[0]
     name = f"SSD300 VGG-16, {len(found)} and {len(theirs()[0]['boxes'])} detections: inference, s"
-    rows = [interleaved(name, lambda: infer(ours, preprocess, [image]), theirs, arguments.repeats)]
+    rows = [interleaved(name, lambda: ours.infer([image]), theirs, arguments.repeats)]
     name = f"SSD300, decoding and NMS of {arguments.post_batch} pictures, s"
     rows.append(interleaved(name, *postprocessing(peer, ours, arguments.post_batch), arguments.repeats))
     name = f"SSD300 VGG-16: training step of {arguments.batch} pictures, s"

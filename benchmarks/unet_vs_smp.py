@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from delineate.models.contract import Inputs
 from delineate.models.segmentation import unet
-from delineate.values import Target
+from delineate.values import Target, truths_of
 from timing import interleaved, print_rows
 
 NUM_CLASSES = 11
@@ -66,7 +67,7 @@ def main() -> None:
             interleaved(f"{where}: forward, s", forward(ours, last), forward(peer, images), arguments.repeats),
             interleaved(
                 f"{where}: training step, s",
-                step(ours, lambda ours=ours: sum(ours.loss(last, targets).values())),
+                step(ours, lambda ours=ours: sum(ours.loss(Inputs(last), truths_of(targets)).values())),
                 step(peer, lambda: F.cross_entropy(peer(images), label_maps)),
                 arguments.repeats,
             ),

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from delineate.data import synthesise
+from delineate.data.splits import read_split
+from delineate.evaluation import evaluate_run
 from delineate.metrics import PoseEvaluation
-from delineate.training import TrainingSettings, evaluate_run, train
-from delineate.training.data import read_split
+from delineate.system.tasks import POSE
+from delineate.training import TrainingSettings, train
 from delineate.values import Detections, Target
 
 MEDIAN_POSE = "median pose, lsp"
@@ -43,7 +45,7 @@ def shares(target: Target) -> tuple[Tensor, Tensor]:
 
 def median_pose(root: Path) -> dict[str, float]:
     """The metrics of the same pose for every body of val: of each joint the median over train."""
-    train_bodies, val_bodies = (read_split(root, split, "joints") for split in ("train", "val"))
+    train_bodies, val_bodies = (read_split(root, split, POSE) for split in ("train", "val"))
     joints, known = map(
         torch.stack, zip(*(shares(train_bodies[i].target) for i in range(len(train_bodies))), strict=True)
     )

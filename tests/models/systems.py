@@ -11,7 +11,7 @@ from delineate.metrics import CocoEvaluation
 from delineate.models.contract import AnyModel, Inputs
 from delineate.system.catalog import CATALOG, build
 from delineate.system.system import System
-from delineate.values import IGNORE, Categories, Target, Truth, truths_of
+from delineate.values import IGNORE, Categories, Target, Truth
 
 REGION = {"backbone": "resnet10t", "width": 32, "anchor_size": 16, "num_rois": 64}
 CROPS = {"backbone": "resnet10t", "warp_size": 32, "num_rois": 32}
@@ -93,10 +93,8 @@ def system_of(name: str, model: AnyModel | None = None, preprocess: Preprocess |
 
 
 def batch(model: AnyModel, images: Tensor, targets: Sequence[Target]) -> tuple[Inputs, list[Truth]]:
-    """What `Model.loss` takes; proposals are those of the targets where all have some, or else searched for."""
-    proposals = [target.proposals for target in targets if target.proposals is not None]
-    system = System(name="", model=model, preprocess=Preprocess(), categories=CATEGORIES)
-    return system.inputs(images, proposals if len(proposals) == len(targets) else None), truths_of(targets)
+    """What `Model.loss` takes."""
+    return System(name="", model=model, preprocess=Preprocess(), categories=CATEGORIES).batch(images, targets)
 
 
 def size_for(model: AnyModel) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.models.reads import ReadsCounted
 from tests.models.systems import batch, nothing, pictures, size_for, system_of, tiny
 from torch import Tensor, nn
 
@@ -145,13 +146,24 @@ def test_saved_and_loaded_gives_identical_outputs(name: str, tmp_path: Path) -> 
     assert loaded.reader == saved.reader
 
 
-HOST_READS: dict[str, int] = {}
+HOST_READS = {
+    "sliding_window_detector": 25,
+    "rcnn": 25,
+    "fast_rcnn": 21,
+    "faster_rcnn": 33,
+    "mask_rcnn": 37,
+    "keypoint_rcnn": 47,
+    "detr": 4,
+    "detr_small": 6,
+}
+"""Of a loss of four pictures. Those that draw RoIs must know how many there are, of each picture and on each level;
+DETR's matching runs on the host, once a layer. NMS counts as one operation, whatever it reads."""
 
 
 def test_a_loss_reads_little_from_the_device(name: str) -> None:
-    """Each read waits for the device; what is counted are decisions of the algorithm, such as which boxes are drawn."""
+    """Each read waits for the device, and has to be a decision of the algorithm."""
     model = tiny(name)
     inputs, truths = batch(model, *pictures(4, size_for(model)))
-    with reads_counted() as reads:
+    with ReadsCounted() as reads:
         model.loss(inputs, truths)
-    assert len(reads) <= HOST_READS.get(name, 0), f"{len(reads)}: {sorted(set(reads))}"
+    assert len(reads.names) <= HOST_READS.get(name, 0), sorted(reads.names)

@@ -29,13 +29,16 @@ class Statistics:
         preprocess: Preprocess,
         *,
         class_weights: Literal["none", "median_frequency"] = "none",
+        shapes_chosen: bool = False,
         skip_unreadable: bool = False,
     ) -> None:
-        self.dataset, self.preprocess = dataset, preprocess
+        self.dataset, self.preprocess, self.shapes_chosen = dataset, preprocess, shapes_chosen
         self.weighting, self.skip_unreadable = class_weights, skip_unreadable
 
-    def object_sizes(self) -> Float[Tensor, "n 2"]:
-        """The `(width, height)` of all objects, in pixels of the resized pictures."""
+    def object_sizes(self) -> Float[Tensor, "n 2"] | None:
+        """The `(width, height)` of all objects, in pixels of the resized pictures; `None` with `shapes_chosen`."""
+        if self.shapes_chosen:
+            return None
         return object_sizes(self.dataset, self.preprocess, skip_unreadable=self.skip_unreadable)
 
     def keypoint_classes(self) -> Bool[Tensor, " c"]:

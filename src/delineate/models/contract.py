@@ -92,8 +92,8 @@ class Batches(Protocol):
 class TrainingPictures(Protocol):
     """What a system may ask of the pictures that it is going to learn from; each answer reads all annotations."""
 
-    def object_sizes(self) -> Float[Tensor, "n 2"]:
-        """The `(width, height)` of all objects, in pixels of the resized pictures."""
+    def object_sizes(self) -> Float[Tensor, "n 2"] | None:
+        """The `(width, height)` of all objects, in pixels of the resized pictures; `None` where shapes are chosen."""
 
     def keypoint_classes(self) -> Bool[Tensor, " c"]:
         """The classes of which an object has an annotated keypoint."""

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 @dataclass(frozen=True)
 class Default:
-    """The default of an option that several presets share, `Annotated[int, Doc("..."), Default(8)]` in a `TypedDict`."""
+    """The default of an option that presets share: `Annotated[int, Doc("..."), Default(8)]` in a `TypedDict`."""
 
     value: Any
 

@@ -16,7 +16,7 @@ from delineate.models.contract import AnyModel, Inputs, Reader, Rows, Scores
 from delineate.ops.boxes import scale_boxes
 from delineate.system.catalog import build, find_entry
 from delineate.system.checkpoint import Facts, read_checkpoint, write_checkpoint
-from delineate.values import Categories, InputError, Prediction, Task, Thresholds
+from delineate.values import Categories, InputError, Prediction, Target, Task, Thresholds, Truth, truths_of
 
 Pictures = Sequence[UInt8[Tensor, "3 _h _w"]]
 
@@ -165,11 +165,20 @@ class System:
         search = self.model.search
         if search is not None and proposals is None:
             proposals = [search.boxes(image) for image in images.cpu()]
-        normalised = self.preprocess.normalise(images.to(self.device))
+        normalised = self.preprocess.normalise(images.to(self.device, non_blocking=True))
         return Inputs(
             normalised.contiguous(memory_format=torch.channels_last),
             None if proposals is None else padded(proposals).to(self.device),
         )
+
+    def batch(self, images: UInt8[Tensor, "b 3 h w"], targets: Sequence[Target]) -> tuple[Inputs, list[Truth]]:
+        """What the model learns from in resized pictures of one size, on its device.
+
+        Proposals are those of the targets, unless one of them has none.
+        """
+        proposals = [target.proposals for target in targets if target.proposals is not None]
+        complete = self.model.search is not None and len(proposals) == len(targets)
+        return self.inputs(images, proposals if complete else None), truths_of(targets, self.device)
 
     def find(self, inputs: Inputs) -> Rows | Scores:
         """What is found in a batch, in pixels of the network's input."""

@@ -78,10 +78,12 @@ def _with_backbone(settings: TrainingSettings, model: AnyModel, preprocess: Prep
 
 def _begin(settings: TrainingSettings, model: AnyModel, dataset: Dataset, preprocess: Preprocess) -> list[str]:
     """Let the model take what it asks of the training pictures, and give the lines that it says."""
-    if settings.weights is not None and find_entry(settings.model).task.needs == {"boxes"}:
-        return []  # the shapes of anchors came with the weights
     statistics = Statistics(
-        dataset, preprocess, class_weights=settings.class_weights, skip_unreadable=settings.skip_unreadable
+        dataset,
+        preprocess,
+        class_weights=settings.class_weights,
+        shapes_chosen=settings.weights is not None,  # anchors came with the weights
+        skip_unreadable=settings.skip_unreadable,
     )
     return list(model.begin(statistics))
 

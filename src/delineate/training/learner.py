@@ -10,13 +10,10 @@ import torch
 from lightning.fabric import Fabric
 from torch.optim import Optimizer
 
-from delineate.data.loading import Batch
-from delineate.models.contract import Inputs
 from delineate.system.system import System
 from delineate.training.optimisation import begin_average, learning_rate, make_optimizer
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State
-from delineate.values import Truth, truths_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,13 +94,6 @@ def make_learner(settings: TrainingSettings, state: State, system: System, fabri
         optimizer=optimizer,
         average=average,
     )
-
-
-def prepared(system: System, batch: Batch) -> tuple[Inputs, list[Truth]]:
-    """Make a batch what a model learns from, on the system's device; copies from pinned memory do not wait."""
-    images = batch.images.to(system.device, non_blocking=True)
-    proposals = [target.proposals for target in batch.targets if target.proposals is not None]
-    return system.inputs(images, proposals or None), truths_of(batch.targets, system.device)
 
 
 def computes_in_bf16(settings: TrainingSettings, device: torch.device) -> bool:

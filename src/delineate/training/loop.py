@@ -13,7 +13,7 @@ from torch import Tensor
 
 from delineate.data.loading import Batch, TrainingLoader
 from delineate.data.sampling import mixed
-from delineate.training.learner import Learner, prepared
+from delineate.training.learner import Learner
 from delineate.training.optimisation import update_average
 from delineate.training.recording import Session, after_batch, end_epoch
 from delineate.values import InputError
@@ -54,7 +54,7 @@ def step(learner: Learner, batch: Batch) -> dict[str, float]:
     num_sharing, moves = state.sharing(settings.accumulate)
     with fabric.no_backward_sync(learner.network, enabled=not moves):
         with learner.autocast():
-            losses = learner.network.loss(*prepared(learner.system, batch))
+            losses = learner.network.loss(*learner.system.batch(batch.images, batch.targets))
         total = torch.stack(list(losses.values())).sum()
         values = _values(total, losses)
         if not math.isfinite(values["loss"]):

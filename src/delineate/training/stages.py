@@ -14,7 +14,6 @@ from delineate.evaluation.evaluate import Watch, evaluate
 from delineate.models.contract import Inputs
 from delineate.system.system import System
 from delineate.training.interrupt import Interrupted
-from delineate.training.learner import prepared
 from delineate.training.recording import Session
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State
@@ -86,7 +85,7 @@ class _Pictures:
 
     def __iter__(self) -> Iterator[tuple[Inputs, Sequence[Truth]]]:
         for batch, _ in self.watch(self.loader):
-            yield prepared(self.system, batch)
+            yield self.system.batch(batch.images, batch.targets)
 
 
 def _watch(title: str, session: Session) -> Watch:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from delineate.models.two_stage import selective_search as module
+from delineate.ops.search import selective_search as module
 from delineate.ops.search.colour_spaces import colour_space
 from delineate.ops.search.graph_segmentation import convolved, gaussian, graph_segmentation
 from delineate.ops.search.grouping import Regions, described, group, texture_codes, touching

@@ -114,11 +114,13 @@ class YOLOv2(Model[YOLOv2Raw, Rows]):
         return YOLOv2Raw(values[..., :4], values[..., 4], values[..., 5:], cells, anchors)
 
     def begin(self, pictures: TrainingPictures) -> list[str]:
-        """Find the anchors by k-means on the objects' sizes (section 2, "Dimension Clusters").
+        """Find the anchors by k-means on the objects' sizes (section 2, "Dimension Clusters"), unless they are chosen.
 
         Raises `InputError` where the pictures hold fewer different sizes than there are anchors.
         """
         sizes = pictures.object_sizes()
+        if sizes is None:
+            return []
         try:
             anchors = cluster_shapes(sizes, self.anchors.shape[0])
         except ValueError as error:

@@ -136,7 +136,7 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
             proposals = self.propose(levels, (images.shape[-2], images.shape[-1]))
         logits, deltas = self.box_head(self.roi_features(images, levels, numbered(proposals)))
         real = (proposals[..., 2] > proposals[..., 0])[..., None]
-        scores = self.box_head.probabilities(logits).view(*proposals.shape[:2], -1).where(real, NONE)
+        scores = self.box_head.probabilities(logits).view(*proposals.shape[:2], self.num_classes).where(real, NONE)
         return TwoStageRaw(proposals, scores, deltas.view(*proposals.shape[:2], *deltas.shape[1:]), levels)
 
     def propose(self, levels: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "b p 4"]:

@@ -1,5 +1,1 @@
-"""Selective search (Uijlings et al. 2013): a picture's segments, grouped by what is alike."""
-
-from delineate.ops.search.selective_search import selective_search
-
-__all__ = ["selective_search"]
+"""Selective search (Uijlings et al. 2013): the segments of a picture, grouped by what is alike."""

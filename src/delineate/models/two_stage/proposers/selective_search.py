@@ -6,7 +6,7 @@ from typing import Literal
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from delineate.ops.search import selective_search
+from delineate.ops.search.selective_search import selective_search
 
 VERSION = 1
 """Counted up whenever selective search comes to give other boxes, so that none kept before are taken for them."""
