@@ -28,7 +28,7 @@ def test_help_says_what_options_mean(delineate: Callable, monkeypatch: pytest.Mo
     monkeypatch.setenv("COLUMNS", "200")
     shown = delineate("train", "unet", "--help").out
     assert "How maps grow again" in shown
-    assert "Pictures in a step" in shown
+    assert "Pictures in a batch" in shown
     assert "Ronneberger" in shown
 
 

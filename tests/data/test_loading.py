@@ -47,8 +47,12 @@ def with_every_randomness(sample: Sample) -> Sample:
     return replace(sample, image=image, target=Target(image_size=(4, 4)))
 
 
-def loader(num_images: int = 11, *, seed: int = 5, **arguments: Any) -> TrainingLoader:
-    return training_loader(Noise(num_images), [TRANSFORM], batch_size=3, seed=seed, **arguments)
+def loader(
+    num_images: int = 11, *, seed: int = 5, epoch: int = 0, start_batch: int = 0, **arguments: Any
+) -> TrainingLoader:
+    batches = training_loader(Noise(num_images), [TRANSFORM], batch_size=3, seed=seed, **arguments)
+    batches.set_epoch(epoch, start_batch)
+    return batches
 
 
 def assert_same(actual: Sequence[Batch], expected: Sequence[Batch]) -> None:

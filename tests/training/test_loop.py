@@ -31,9 +31,9 @@ def test_batches_share_a_step_and_fewer_do_at_an_epochs_end(
 
 def learner_of(settings: TrainingSettings) -> tuple[Learner, list[Batch]]:
     system, train, _, _ = build_training(settings, fresh=True)
-    loader = build_loader(settings, train, system.preprocess, rank=0, world_size=1)
-    state = State(num_batches=loader.num_batches)
-    return make_learner(settings, state, system, make_fabric(settings, torch.device("cpu"))), list(loader)
+    fabric = make_fabric(settings, torch.device("cpu"))
+    loader = build_loader(settings, train, system.preprocess, fabric)
+    return make_learner(settings, State(num_batches=loader.num_batches), system, fabric), list(loader)
 
 
 def test_accumulated_batches_equal_one_that_is_as_large(small: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from delineate.data.preprocess import Preprocess
 from delineate.ops.masks import encode_rle
-from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Proposals, Sample, Target, on_cpu
+from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Sample, Target, on_cpu
 
 SIZE = (40, 60)
 BOXES = torch.tensor([[1.0, 2.0, 11.0, 12.0], [0.0, 0.0, 60.0, 40.0]])
@@ -183,24 +183,6 @@ def test_detections_on_the_cpu_keep_what_is_no_tensor() -> None:
     assert isinstance(found, Detections)
     assert found.rles == found_objects().rles
     assert torch.equal(found.keypoints, found_objects().keypoints)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"boxes": boxes([5, 5, 5, 9])}, r"boxes: row 1 .* has no area"),
-        ({"boxes": boxes([5, 5, 9, 41])}, r"boxes: row 1 .* is outside the picture"),
-        ({"boxes": BOXES.double()}, r"boxes: torch.float64 is not torch.float32"),
-        ({"scores": torch.tensor([0.9])}, r"scores: 1 rows beside 2 boxes"),
-        ({"scores": torch.tensor([0.3, 0.9])}, r"scores: row 1 is higher than the row before"),
-        ({"image_size": (0, 60)}, r"image_size: \(0, 60\)"),
-    ],
-)
-def test_wrong_proposals_name_the_field_and_the_row(fields: dict[str, Tensor], message: str) -> None:
-    right = {"image_size": SIZE, "boxes": BOXES, "scores": torch.tensor([0.9, 0.9])}
-    assert len(Proposals(**right)) == 2
-    with pytest.raises(InputError, match=message):
-        Proposals(**{**right, **fields})
 
 
 def test_a_targets_proposals_are_checked_and_not_picked_from() -> None:

@@ -1,4 +1,4 @@
-"""The command `delineate`: it reads arguments, calls the library, and prints."""
+"""The command `delineate` reads arguments, calls the library, and prints."""
 
 from delineate.cli.app import main
 

@@ -1,4 +1,4 @@
-"""`delineate anchors DATA`: the shapes of a data set's objects."""
+"""`delineate anchors DATA` clusters the shapes of a data set's objects."""
 
 from typing import Annotated
 
@@ -44,9 +44,7 @@ def anchors(
             }
         )
         return
-    rows = table("width", "height", "nearest to")
-    for column in rows.columns:
-        column.justify = "right"
+    rows = table(numbers=("width", "height", "nearest to"))
     for (width, height), share in zip(clusters.sizes.tolist(), clusters.shares.tolist(), strict=True):
         rows.add_row(f"{width:.1f}", f"{height:.1f}", f"{share:.1%}")
     print_table(rows)

@@ -1,7 +1,7 @@
-"""The commands, and how the program ends: 0 well, 2 by a user's mistake in one line, 130 by Ctrl-C."""
+"""The program runs a command, and ends with 0, with 2 and one line for a user's mistake, or with 130 by Ctrl-C."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -22,21 +22,22 @@ from delineate.cli.propose import propose
 from delineate.cli.train import train_app
 from delineate.cli.val import val
 
-ORDER = (
-    "demo",
-    "models",
-    "train",
-    "val",
-    "predict",
-    "explain",
-    "compare",
-    "report",
-    "propose",
-    "import",
-    "convert",
-    "synth",
-    "anchors",
-)
+PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "Begin here": {"demo": demo},
+    "Systems": {
+        "models": models,
+        "train": train_app,
+        "val": val,
+        "predict": predict,
+        "explain": explain,
+        "compare": compare,
+        "report": report,
+        "propose": propose,
+        "import": import_weights,
+    },
+    "Data": {"convert": convert, "synth": synth, "anchors": anchors},
+}
+ORDER = [name for commands in PANELS.values() for name in commands]
 
 
 class Commands(TyperGroup):
@@ -52,19 +53,12 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(rich_help_panel="Systems")(models)
-app.add_typer(train_app, name="train", rich_help_panel="Systems")
-app.command(rich_help_panel="Systems")(val)
-app.command(rich_help_panel="Systems")(predict)
-app.command(rich_help_panel="Systems")(explain)
-app.command(rich_help_panel="Systems")(compare)
-app.command(rich_help_panel="Systems")(report)
-app.command(rich_help_panel="Systems")(propose)
-app.command("import", rich_help_panel="Systems")(import_weights)
-app.command(rich_help_panel="Data")(convert)
-app.command(rich_help_panel="Data")(synth)
-app.command(rich_help_panel="Data")(anchors)
-app.command(rich_help_panel="Begin here")(demo)
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
 
 
 def _print_version(asked: bool | None) -> None:

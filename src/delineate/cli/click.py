@@ -1,4 +1,4 @@
-"""What typer has of click, which is in a place that differs between typer's versions."""
+"""Two names of click are taken from typer, whose versions have them in different places."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""`delineate compare DATA` and `delineate report DIR`: the question which system serves these pictures."""
+"""`delineate compare DATA` and `delineate report DIR` answer which system serves these pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from delineate.cli.options import AsJson, Data, Device, Format
+from delineate.cli.options import AsJson, Data, Device, Format, Split
 from delineate.cli.output import number, print_json, print_line, print_table, stderr, table
 
 if TYPE_CHECKING:
     from delineate.study import Result, Study
 
 TaskName = Literal["segment", "localize", "pose", "detect", "instance", "keypoints"]
+
+
+def _tried(parts: str, systems: str) -> Any:
+    return typer.Option(help=f"{parts} to try in {systems}, separated by commas.")
 
 
 def compare(
@@ -39,9 +43,7 @@ def compare(
             "follow the name after colons: ssd:smallest_scale=0.08."
         ),
     ] = None,
-    backbones: Annotated[
-        list[str] | None, typer.Option(help="Backbones to try in every system, separated by commas.")
-    ] = None,
+    backbones: Annotated[list[str] | None, _tried("Backbones", "every system")] = None,
     image_sizes: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,12 +51,8 @@ def compare(
             "pictures to a square, the shorter side for all others."
         ),
     ] = None,
-    upsamplers: Annotated[
-        list[str] | None, typer.Option(help="Upsamplers to try in segmentation systems, separated by commas.")
-    ] = None,
-    proposers: Annotated[
-        list[str] | None, typer.Option(help="Proposers to try in two-stage detectors, separated by commas.")
-    ] = None,
+    upsamplers: Annotated[list[str] | None, _tried("Upsamplers", "segmentation systems")] = None,
+    proposers: Annotated[list[str] | None, _tried("Proposers", "two-stage detectors")] = None,
     fair: Annotated[
         Literal["time", "images"],
         typer.Option(help="What all systems get the same of: training time, or pictures seen in training."),
@@ -63,7 +61,7 @@ def compare(
         int, typer.Option(min=1, help="How often to train each system, with other random numbers, to see the spread.")
     ] = 1,
     train_split: Annotated[str, typer.Option(help="Part of the data set to train on.")] = "train",
-    split: Annotated[str, typer.Option(help="Part of the data set to measure on.")] = "val",
+    split: Split = "val",
     data_format: Format = None,
     device: Device = "auto",
     dry_run: Annotated[
@@ -184,8 +182,7 @@ def _print_plan(study: "Study", as_json: bool) -> None:
         plan = [{"name": entry.name, "minutes": share * study.seeds} for entry in study.entries]
         print_json({"entries": plan, "minutes": study.minutes, "seeds": study.seeds, "fair": study.fair})
         return
-    rows = table("system", "minutes")
-    rows.columns[1].justify = "right"
+    rows = table("system", numbers=["minutes"])
     for entry in study.entries:
         rows.add_row(escape(entry.name), f"{share * study.seeds:.3g}")
     print_table(rows)
@@ -199,11 +196,9 @@ def _print_plan(study: "Study", as_json: bool) -> None:
 def _print_results(results: "Sequence[Result]") -> None:
     from delineate.study import recommendations
 
-    rows = table("system", "", "pictures/s", "M parameters", "GFLOPs")
-    for column in rows.columns[1:]:
-        column.justify = "right"
+    metric = results[0].metric if results else ""
+    rows = table("system", numbers=(metric, "pictures/s", "M parameters", "GFLOPs"))
     for result in sorted(results, key=lambda result: -result.accuracy):
-        rows.columns[1].header = result.metric
         rows.add_row(
             escape(result.name),
             number(result.accuracy),

@@ -1,4 +1,4 @@
-"""`delineate convert` and `delineate synth`: data sets in, data sets out."""
+"""`delineate convert` and `delineate synth` write data sets."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`delineate demo`: from nothing to a report of a trained network in a few minutes."""
+"""`delineate demo` goes from nothing to a report of a trained network in a few minutes."""
 
 import shutil
 import time
@@ -41,11 +41,9 @@ def demo(
 ) -> None:
     """See a network learn to find objects: synthetic pictures, training, results, and a report to open."""
     from delineate.data import synthesise
+    from delineate.deploy import Predictor
     from delineate.evaluation import evaluate, evaluation_data
     from delineate.evaluation.report import Measured
-    from delineate.io.machine import find_device
-    from delineate.io.runs import find_checkpoint
-    from delineate.system.system import System
     from delineate.training import TrainingSettings, train
 
     start = time.perf_counter()
@@ -60,7 +58,7 @@ def demo(
     result = train(settings)
 
     _say(3, "measuring on the test split, which neither trained nor chose the weights")
-    system = System.load(find_checkpoint(result.folder), find_device("auto"))
+    system = Predictor.load(result.folder).system
     dataset = evaluation_data(system, out / "data", "test")
     with progress() as bar:
         evaluation = evaluate(system, dataset, watch=lambda batches: bar.track(batches, description="measuring"))
@@ -93,8 +91,8 @@ def _clear(out: Path) -> None:
     (out / MARK).touch()
 
 
-def _say(step: int, what: str) -> None:
-    stderr.print(f"[bold cyan]{step}/4[/] {escape(what)}")
+def _say(step: int, text: str) -> None:
+    stderr.print(f"[bold cyan]{step}/4[/] {escape(text)}")
 
 
 def _write_report(
@@ -113,7 +111,6 @@ def _write_report(
     rows = measured.rows()
     for file, row in rows.items():
         write_picture(out / "predictions" / f"{Path(file).stem}.png", row[-1])
-    parts = report_parts(measured, rows)
     evaluation = measured.evaluation
     report = Report(
         title="A network learned to find objects",
@@ -129,6 +126,6 @@ def _write_report(
         },
         command=command,
         history=curves(Run.open(result.folder).read_metrics()),
-        **parts,
+        **report_parts(measured, rows),
     )
     write_report(out / "report.html", report)

@@ -1,4 +1,4 @@
-"""`delineate explain RUN PICTURE`: what a system did, stage by stage."""
+"""`delineate explain RUN PICTURE` shows what a system did, stage by stage."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`delineate import ARCHITECTURE`: published weights of other projects, as a run."""
+"""`delineate import ARCHITECTURE` makes a run of weights that another project published."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""`delineate models`: what there is to train."""
+"""`delineate models` lists what can be trained."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Several commands share these arguments and options."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,6 +24,7 @@ Format = Annotated[
         "--format", help="Layout of the data: coco, voc, yolo or mask_folder. Recognised by itself if not given."
     ),
 ]
+Split = Annotated[str, typer.Option(help="Part of the data set to measure on.")]
 NmsIou = Annotated[
     float | None,
     typer.Option(

@@ -1,16 +1,16 @@
-"""What goes to the screen: results to stdout, everything else to stderr."""
+"""Results go to stdout, everything else to stderr."""
 
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 stderr = Console(stderr=True, highlight=False)
 
@@ -18,6 +18,16 @@ stderr = Console(stderr=True, highlight=False)
 def error_line(message: str) -> None:
     """Say in one line what the user can mend."""
     stderr.print("[bold red]error:[/] " + escape(" ".join(message.split())), soft_wrap=True)
+
+
+class Unreadable:
+    """A picture that cannot be read is reported and counted, so that the command can go on, and fail in the end."""
+
+    count = 0
+
+    def __call__(self, error: Exception) -> None:
+        self.count += 1
+        error_line(str(error))
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -31,9 +41,10 @@ def print_line(text: str) -> None:
     Console(highlight=False, soft_wrap=True).print(text)
 
 
-def table(*columns: str) -> Table:
-    """Make an empty table with a line under its head."""
-    return Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+def table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    """Make an empty table with a line under its head; the columns of `numbers` come last, flush right."""
+    right = [Column(name, justify="right") for name in numbers]
+    return Table(*columns, *right, box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def print_table(rows: Table) -> None:
@@ -58,9 +69,8 @@ def headline(metrics: Mapping[str, float]) -> str:
     """Write the main metrics in one line, the first one emphasised."""
     from delineate.metrics import main_metrics
 
-    (first, value), *others = main_metrics(metrics).items()
-    line = f"[bold green]{first} {number(value)}[/]"
-    return line + "".join(f"   {name} {number(value)}" for name, value in others)
+    first, *rest = (f"{name} {number(value)}" for name, value in main_metrics(metrics).items())
+    return "   ".join((f"[bold green]{first}[/]", *rest))
 
 
 def number(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`delineate predict RUN PATHS`: results of pictures as files and lines."""
+"""`delineate predict RUN PATHS` writes results of pictures as files and lines."""
 
 import time
 from collections import Counter
@@ -10,11 +10,11 @@ import typer
 from rich.markup import escape
 
 from delineate.cli.options import AsJson, Device, MaxCandidates, MaxDetections, NmsIou, Run
-from delineate.cli.output import error_line, print_json, print_line, progress
+from delineate.cli.output import Unreadable, print_json, print_line, progress
 
 if TYPE_CHECKING:
     from delineate.deploy import Predicted
-    from delineate.values import Categories, InputError
+    from delineate.values import Categories
 
 MAX_OVERLAY = 4096
 """The longer side, in pixels, up to which results are drawn pixel for pixel."""
@@ -76,12 +76,7 @@ def predict(
     earlier = [(out / kind).resolve() for kind in ("label_maps", "overlays")]
     files = [file for file in each_picture(paths) if isinstance(file, Path)]
     files = [file for file in files if not any(file.resolve().is_relative_to(results) for results in earlier)]
-    unreadable: list[InputError] = []
-
-    def skip(error: "InputError") -> None:
-        unreadable.append(error)
-        error_line(str(error))
-
+    unreadable = Unreadable()
     start, num_done = time.perf_counter(), 0
     names = result_names(paths, files)
     with progress() as bar:
@@ -94,19 +89,19 @@ def predict(
             max_detections=max_detections,
             tile=None if tile is None else (tile, tile),
             overlap=overlap,
-            unreadable=skip,
+            unreadable=unreadable,
         )
         for predicted in results:
             record = _write(predicted, predictor.categories, out, names[predicted.file], overlay=not as_json)
             if as_json:
                 print_json(record)
             num_done += 1
-            bar.update(task, completed=num_done + len(unreadable))
+            bar.update(task, completed=num_done + unreadable.count)
     if not as_json:
-        failed = f", [red]{len(unreadable)} could not be read[/]" if unreadable else ""
+        failed = f", [red]{unreadable.count} could not be read[/]" if unreadable.count else ""
         seconds = time.perf_counter() - start
         print_line(f"{num_done} pictures in {seconds:.1f} s{failed}; the results are in [bold]{escape(str(out))}[/]")
-    if unreadable:
+    if unreadable.count:
         raise typer.Exit(2)
 
 

@@ -1,15 +1,14 @@
-"""`delineate propose PICTURES`: where a proposer would look."""
+"""`delineate propose PICTURES` draws where a proposer would look."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from delineate.cli.options import AsJson, Device
-from delineate.cli.output import error_line, print_json, print_line, print_table, progress
+from delineate.cli.output import Unreadable, print_json, print_line, print_table, progress
 from delineate.cli.predict import result_names
 from delineate.cli.val import rows_table
 
@@ -89,8 +88,8 @@ def _measure(
     count = min(num_images or len(dataset), len(dataset))
     boxes, targets, seconds = [], [], []
     with progress() as bar:
-        each = propose(find, annotated(dataset, count))
-        for number, proposed in enumerate(bar.track(each, total=count, description="proposing")):
+        proposals = propose(find, annotated(dataset, count))
+        for number, proposed in enumerate(bar.track(proposals, total=count, description="proposing")):
             assert proposed.target is not None
             if number < NUM_DRAWN:
                 file = out / f"{Path(proposed.file).stem}.jpg"
@@ -103,7 +102,7 @@ def _measure(
 
 def _draw_pictures(find: "Propose", pictures: Path, out: Path, as_json: bool) -> None:
     """Draw the proposals of pictures, and report those that cannot be read."""
-    from delineate.deploy.pictures import each_picture, to_image
+    from delineate.deploy.pictures import decoded, each_picture
     from delineate.evaluation.proposals import propose
     from delineate.values import InputError
     from delineate.viz import draw_proposals, write_picture
@@ -113,30 +112,21 @@ def _draw_pictures(find: "Propose", pictures: Path, out: Path, as_json: bool) ->
         raise InputError(f"out: {out} holds the pictures themselves; name another folder")
     files = [file for file in files if not file.resolve().is_relative_to(out.resolve())]
     names = result_names([pictures], files)
-    num_unreadable = 0
-
-    def readable() -> Iterator[tuple[str, Any, None]]:
-        nonlocal num_unreadable
-        for file in files:
-            try:
-                yield str(file), to_image(file), None
-            except InputError as error:
-                num_unreadable += 1
-                error_line(str(error))
-
+    unreadable = Unreadable()
+    images = ((file, image, None) for file, image in decoded(files, unreadable))
     seconds = []
     with progress() as bar:
-        for each in bar.track(propose(find, readable()), total=len(files), description="proposing"):
-            write_picture(out / f"{names[each.file]}.jpg", draw_proposals(each.image, each.boxes))
-            seconds.append(each.seconds)
+        for proposed in bar.track(propose(find, images), total=len(files), description="proposing"):
+            write_picture(out / f"{names[proposed.file]}.jpg", draw_proposals(proposed.image, proposed.boxes))
+            seconds.append(proposed.seconds)
             if as_json:
-                height, width = each.image.shape[-2:]
-                record = {"file": each.file, "height": height, "width": width, "boxes": each.boxes.tolist()}
-                print_json({**record, "seconds": each.seconds})
+                height, width = proposed.image.shape[-2:]
+                record = {"file": proposed.file, "height": height, "width": width, "boxes": proposed.boxes.tolist()}
+                print_json({**record, "seconds": proposed.seconds})
     if not as_json and seconds:
         print_line(
             f"{len(seconds)} pictures, [bold green]{sum(seconds) / len(seconds):.3f} s[/] a picture; "
             f"they are drawn in [bold]{escape(str(out))}[/]"
         )
-    if num_unreadable:
+    if unreadable.count:
         raise typer.Exit(2)

@@ -1,4 +1,4 @@
-"""`delineate train MODEL DATA`: one command a system, made from its preset's signature and from `TrainingSettings`."""
+"""`delineate train MODEL DATA` is one command a system, made from its preset's signature and `TrainingSettings`."""
 
 import inspect
 import types
@@ -123,8 +123,8 @@ def _own_option(system: str, parameter: inspect.Parameter) -> inspect.Parameter:
         help_text = next((note.documentation for note in notes if hasattr(note, "documentation")), None)
     names = ["--" + parameter.name.replace("_", "-")] * (parameter.default is False)  # else there is a --no- form too
     metavar = None
-    if get_origin(annotation) is Literal and len("".join(get_args(annotation))) > LONGEST_CHOICES:
-        metavar, help_text = "<name>", f"{help_text or ''} One of {', '.join(get_args(annotation))}.".strip()
+    if get_origin(annotation) is Literal and len("".join(map(str, get_args(annotation)))) > LONGEST_CHOICES:
+        metavar, help_text = "<name>", f"{help_text or ''} One of {', '.join(map(str, get_args(annotation)))}.".strip()
     option = typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=f"Options of {system}")
     return _parameter(parameter.name, Annotated[annotation, option], parameter.default)
 
@@ -148,16 +148,9 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 def _report(result: "TrainingResult", as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "run": str(result.folder),
-                "metrics": result.metrics,
-                "seconds": result.seconds,
-                "pictures": result.pictures,
-            }
-        )
+        results = {name: getattr(result, name) for name in ("metrics", "seconds", "pictures")}
+        print_json({"run": str(result.folder), **results})
         return
     print_line(headline(result.metrics) if result.metrics else "nothing was measured")
-    print_line(
-        f"[bold]{escape(str(result.folder))}[/]; use it: delineate predict {escape(str(result.folder))} PICTURES"
-    )
+    folder = escape(str(result.folder))
+    print_line(f"[bold]{folder}[/]; use it: delineate predict {folder} PICTURES")

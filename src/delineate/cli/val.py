@@ -1,4 +1,4 @@
-"""`delineate val RUN DATA`: how good a run is on a split."""
+"""`delineate val RUN DATA` measures how good a run is on a split."""
 
 import shlex
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from delineate.cli.options import AsJson, Data, Device, Format, MaxCandidates, MaxDetections, NmsIou, Run
+from delineate.cli.options import AsJson, Data, Device, Format, MaxCandidates, MaxDetections, NmsIou, Run, Split
 from delineate.cli.output import headline, number, print_json, print_line, print_table, progress, table
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def val(
     run: Run,
     data: Data,
-    split: Annotated[str, typer.Option(help="Part of the data set to measure on.")] = "val",
+    split: Split = "val",
     data_format: Format = None,
     min_score: Annotated[
         float | None,
@@ -61,8 +61,8 @@ def val(
     from delineate.viz import write_report
 
     file = find_checkpoint(run)
-    others = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
-    system = System.load(file, find_device(device)).with_thresholds(score=min_score, **others)
+    limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
+    system = System.load(file, find_device(device)).with_thresholds(score=min_score, **limits)
     _check(system, protocol, report)
     dataset = evaluation_data(system, data, split, format=data_format)
     with progress() as bar:
@@ -76,7 +76,7 @@ def val(
         evaluation = _with_voc(evaluation)
     if report is not None:
         measured = Measured(evaluation=evaluation, dataset=dataset, system=system)
-        options = _options(split=split, protocol=protocol, min_score=min_score, **others, report=report)
+        options = _options(split=split, protocol=protocol, min_score=min_score, **limits, report=report)
         page = run_report(
             measured,
             file=file,
@@ -96,8 +96,8 @@ def val(
 
 def _options(**values: Any) -> list[str]:
     """Write options as words of a command, but for those that were not given."""
-    given = {name: value for name, value in values.items() if value is not None}
-    return [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in values.items() if value is not None]
+    return [word for option in options for word in option]
 
 
 def _print(evaluation: "Evaluation") -> None:
@@ -114,9 +114,7 @@ def _print(evaluation: "Evaluation") -> None:
 def rows_table(kind: str, rows_of: Mapping[str, Mapping[str, float]]) -> Table:
     """Make a table with a row a class (or what else `kind` says), and a column a metric."""
     columns = list(dict.fromkeys(name for metrics in rows_of.values() for name in metrics))
-    rows = table(kind, *columns)
-    for column in rows.columns[1:]:
-        column.justify = "right"
+    rows = table(kind, numbers=columns)
     for name, metrics in rows_of.items():
         rows.add_row(escape(name), *(number(metrics.get(column)) for column in columns))
     return rows
@@ -143,15 +141,12 @@ def _with_voc(evaluation: "Evaluation") -> "Evaluation":
     from delineate.metrics import VOC_PROTOCOL, voc_metrics
 
     assert evaluation.objects is not None
-    names = evaluation.names[:-1]
-    metrics = voc_metrics(evaluation.objects.detections, evaluation.objects.targets, names)
-    per_class = {
-        name: {
-            **row,
-            **{key.partition("/")[0]: value for key, value in metrics.items() if key.partition("/")[2] == name},
-        }
-        for name, row in evaluation.per_class.items()
-    }
+    metrics = voc_metrics(evaluation.objects.detections, evaluation.objects.targets, evaluation.names[:-1])
+    per_class = {name: dict(row) for name, row in evaluation.per_class.items()}
+    for key, value in metrics.items():
+        metric, _, name = key.partition("/")
+        if name in per_class:
+            per_class[name][metric] = value
     return replace(
         evaluation,
         metrics=evaluation.metrics | metrics,

@@ -1,7 +1,7 @@
 """Pictures with what is known of them: read, written, converted, made, augmented and loaded."""
 
 from delineate.data.dataset import Dataset
-from delineate.data.formats import FORMATS, Format, convert, read_dataset
+from delineate.data.formats import FORMATS, convert, read_dataset
 from delineate.data.images import from_pil, image_size, read_image, read_label_map
 from delineate.data.loading import Batch, evaluation_loader, training_loader
 from delineate.data.synthetic import Synthetic, synthesise
@@ -14,7 +14,6 @@ __all__ = [
     "Batch",
     "Content",
     "Dataset",
-    "Format",
     "Synthetic",
     "convert",
     "evaluation_loader",

@@ -1,4 +1,4 @@
-"""The anchors of a data set: the shapes that its objects have."""
+"""The anchors of a data set are the shapes that its objects have."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from delineate.values import InputError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Anchors:
-    """`(width, height)` in pixels of the resized pictures, small to large, and how well they fit the objects.
+    """Anchors have sizes `(width, height)` in pixels of the resized pictures, small to large, and a fit to the objects.
 
     `shares` are those of the objects to which each anchor is nearest, `mean_iou` is that of the objects with their
     nearest anchor, both around one centre.
@@ -26,20 +26,13 @@ class Anchors:
     mean_iou: float
     num_objects: int
 
-    @property
-    def described(self) -> str:
-        """The sizes in a line."""
-        return ", ".join(f"{width:.0f} x {height:.0f}" for width, height in self.sizes.tolist())
 
-
-def find_anchors(
-    dataset: Dataset, preprocess: Preprocess, count: int, *, seed: int = 0, skip_unreadable: bool = False
-) -> Anchors:
-    """The `count` anchors that k-means finds among all objects but crowds and difficult ones.
+def find_anchors(dataset: Dataset, preprocess: Preprocess, count: int, *, seed: int = 0) -> Anchors:
+    """Cluster all objects but crowds and difficult ones into `count` anchors, by k-means.
 
     Raises `InputError` where there are fewer different sizes of objects than anchors.
     """
-    sizes = object_sizes(dataset, preprocess, skip_unreadable=skip_unreadable)
+    sizes = object_sizes(dataset, preprocess, skip_unreadable=False)
     try:
         anchors = cluster_shapes(sizes, count, seed=seed)
     except ValueError as error:

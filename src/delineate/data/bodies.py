@@ -1,4 +1,4 @@
-"""Each annotated body of a data set as a picture of its own: the crop from which its pose is regressed."""
+"""Each annotated body of a data set becomes a picture of its own: the crop from which its pose is regressed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,16 +9,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
-from delineate.data.images import image_size, read_image
+from delineate.data.images import image_size
 from delineate.data.transforms import pad, resized_crop
 from delineate.values import Categories, InputError, Sample, Target
 
 CONTEXT = 1.25
-"""The side of a crop, in longer sides of the body's box."""
+"""A crop's side is this many longer sides of the body's box."""
 
 
 class Bodies(Dataset):
-    """A square crop around each object with an annotated keypoint; others in it are left out of the target.
+    """A crop is a square around an object with an annotated keypoint; others in it are left out of the target.
 
     What of a crop lies outside of the picture is the mean colour. There is one class: what has keypoints.
     """
@@ -48,21 +48,19 @@ class Bodies(Dataset):
         self.contents = frozenset({"boxes", "keypoints"})
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
-        """The body alone, in the coordinates of its whole picture."""
+        """Give the body alone, in the coordinates of its whole picture."""
         picture, row = self.rows[index]
         target = replace(self.whole.target(picture, image_size), masks=None, label_map=None)
         body = target[torch.tensor([row])]
-        return replace(body, labels=torch.zeros(1, dtype=torch.int64), crowd=None, difficult=None)
+        return replace(body, labels=torch.zeros(1, dtype=torch.int64))
 
     def __getitem__(self, index: int) -> Sample:
-        file = self.files[index]
-        image = read_image(file)
-        target = self.target(index, (image.shape[-2], image.shape[-1]))
-        return cropped(Sample(image=image, target=target, file=str(file)), target.boxes[0])
+        sample = super().__getitem__(index)
+        return cropped(sample, sample.target.boxes[0])
 
 
 def annotated(target: Target) -> list[int]:
-    """The rows of the objects that have an annotated keypoint and count."""
+    """Find the rows of the objects that have an annotated keypoint and count."""
     if target.visibility is None:
         return []
     rows: list[int] = ((target.visibility > 0).any(1) & ~target.ignored).nonzero()[:, 0].tolist()
@@ -70,14 +68,14 @@ def annotated(target: Target) -> list[int]:
 
 
 def square_around(box: Float[Tensor, "4"]) -> tuple[int, int, int]:
-    """The square of a body with its context: left, top and side in whole pixels, of which some may lie outside."""
+    """Put a square around a body and its context: left, top and side in whole pixels, of which some may lie outside."""
     side = max(1, round(CONTEXT * float((box[2:] - box[:2]).max())))
     left, top = (round(float(middle) - side / 2) for middle in (box[:2] + box[2:]) / 2)
     return left, top, side
 
 
 def cropped(sample: Sample, box: Float[Tensor, "4"]) -> Sample:
-    """The square around a box, with its context, padded where it leaves the picture."""
+    """Cut the square around a box and its context, padded where it leaves the picture."""
     height, width = sample.target.image_size
     left, top, side = square_around(box)
     window = max(0, top), max(0, left), min(height, top + side), min(width, left + side)

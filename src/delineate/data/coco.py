@@ -15,23 +15,23 @@ from delineate.values import IGNORE, Content, InputError, Target
 __all__ = ["Coco", "read", "recognises", "splits", "write"]
 
 KINDS = ("instances_", "person_keypoints_", "")
-"""What precedes the split in a file's name; the first file there is has the objects."""
+"""One of these precedes the split in a file's name; the first file there is has the objects."""
 
 OTHER_KINDS = ("captions_", "panoptic_", "image_info_")
 
 
 def recognises(root: Path) -> bool:
-    """Whether there are annotation files of objects."""
+    """Tell whether there are annotation files of objects."""
     return bool(_sources(root))
 
 
 def splits(root: Path) -> list[str]:
-    """What follows `instances_`, `person_keypoints_` or nothing in the names of the annotation files."""
+    """List what follows `instances_`, `person_keypoints_` or nothing in the names of the annotation files."""
     return sorted(_sources(root))
 
 
 def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
-    """The data set of one split; annotations of `instances_X` and `person_keypoints_X` are merged by their id.
+    """Read one split; annotations of `instances_X` and `person_keypoints_X` are merged by their id.
 
     Labels follow the category ids' order. Raises `InputError` naming the file and the annotation or picture.
     """
@@ -72,33 +72,33 @@ class Coco(Dataset):
                 f"{self.files[index]}: its (height, width) is {image_size}, {self.source} says {self.sizes[index]}"
             )
         objects, gives = self.objects, self.gives
-        here = slice(objects.starts[index], objects.starts[index + 1])
-        labels, crowd = objects.labels[here].clone(), objects.crowd[here].clone()
+        rows = slice(objects.starts[index], objects.starts[index + 1])
+        labels, crowd = objects.labels[rows].clone(), objects.crowd[rows].clone()
         masks = label_map = keypoints = visibility = None
         if gives & {"masks", "label_map"}:
-            masks = objects.masks(range(here.start, here.stop), image_size, self.source)
+            masks = objects.masks(range(rows.start, rows.stop), image_size, self.source)
         if masks is not None and "label_map" in gives:
             label_map = paint_label_map(masks, labels.masked_fill(crowd, IGNORE), self.categories.num_classes)
         if gives <= {"label_map"}:
             return Target(image_size=image_size, label_map=label_map)
         if objects.keypoints is not None and "keypoints" in gives:
-            keypoints, visibility = objects.keypoints[here, :, :2].clone(), objects.keypoints[here, :, 2].long()
+            keypoints, visibility = objects.keypoints[rows, :, :2].clone(), objects.keypoints[rows, :, 2].long()
         return Target(
             image_size=image_size,
-            boxes=objects.boxes[here].clone(),
+            boxes=objects.boxes[rows].clone(),
             labels=labels,
             masks=masks if "masks" in gives else None,
             keypoints=keypoints,
             visibility=visibility,
             crowd=crowd,
-            difficult=objects.difficult[here].clone(),
-            areas=objects.areas[here].clone() if "masks" in self.contents - gives else None,
+            difficult=objects.difficult[rows].clone(),
+            areas=objects.areas[rows].clone() if "masks" in self.contents - gives else None,
             label_map=label_map,
         )
 
 
 def _sources(root: Path) -> dict[str, dict[str, Path]]:
-    """The annotation files by split and kind."""
+    """Find the annotation files by split and kind."""
     paths = [root] if root.is_file() and root.suffix == ".json" else sorted(root.glob("annotations/*.json"))
     sources: dict[str, dict[str, Path]] = {}
     for path in paths:
@@ -109,7 +109,7 @@ def _sources(root: Path) -> dict[str, dict[str, Path]]:
 
 
 def _picture_files(root: Path, split: str, images: Sequence[Row], source: Path) -> list[Path]:
-    """The pictures' paths in the first of the usual folders that has one of the first pictures."""
+    """Find the pictures in the first of the usual folders that has one of the first pictures."""
     homes = [root] if root.is_dir() else [root.parent, root.parent.parent]
     folders = [home / inner for home in homes for inner in (split, f"images/{split}", "images", ".")]
     for image in images:

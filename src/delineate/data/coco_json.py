@@ -1,4 +1,4 @@
-"""The inside of a COCO JSON file: checked, its annotations sorted by picture, its numbers as tensors."""
+"""The inside of a COCO JSON file is checked, its annotations sorted by picture, its numbers made tensors."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 Document = dict[str, list[Row]]
 
 UNREADABLE = (ValueError, TypeError, KeyError, RuntimeError)
-"""What a malformed segmentation raises when it is decoded."""
+"""A malformed segmentation raises one of these when it is decoded."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +45,7 @@ class Objects:
     keypoints: Float[Tensor, "n k 3"] | None
 
     def masks(self, rows: range, image_size: tuple[int, int], source: Path) -> Bool[Tensor, "n h w"]:
-        """The masks of some annotations of one picture, rasterised as COCO does; the box where there is none."""
+        """Rasterise some annotations of one picture as COCO does; the box where there is no mask."""
         try:
             return decode_rle([self._rle(row, image_size) for row in rows], image_size)
         except UNREADABLE:
@@ -75,7 +75,7 @@ class Objects:
 
 
 def load(path: Path) -> Document:
-    """The lists `images`, `annotations` and `categories` of a file, each entry with an id."""
+    """Load the lists `images`, `annotations` and `categories` of a file, each entry with an id."""
     try:
         document = json.loads(path.read_bytes())
     except ValueError as error:
@@ -90,7 +90,7 @@ def load(path: Path) -> Document:
                 raise InputError(f"{path}: {field}: entry {position} has no 'id'")
         twice = [number for number, times in Counter(row["id"] for row in rows).items() if times > 1]
         if twice:
-            raise InputError(f"{path}: {field}: several have the id {_some(twice)}; give each its own")
+            raise InputError(f"{path}: {field}: several have the id {_first_ids(twice)}; give each its own")
     return {field: document[field] for field in fields}
 
 
@@ -108,11 +108,11 @@ def add_keypoints(document: Document, path: Path) -> list[str]:
     for category in document["categories"]:
         body = bodies.get(category["id"], {})
         category.update((key, body[key]) for key in ("keypoints", "skeleton") if key in body)
-    return [f"{path}: left out annotations {_some(unknown)}: no object has their id"] if unknown else []
+    return [f"{path}: left out annotations {_first_ids(unknown)}: no object has their id"] if unknown else []
 
 
 def objects(document: Document, sizes: Sequence[tuple[int, int]], source: Path) -> Objects:
-    """The annotations of pictures of the given `(height, width)`; labels follow the order of the category ids."""
+    """Sort the annotations of pictures of the given `(height, width)`; labels follow the category ids' order."""
     annotations = document["annotations"]
     pictures = {image["id"]: position for position, image in enumerate(document["images"])}
     picture = np.array(_positions(annotations, "image_id", pictures, source), dtype=np.int64)
@@ -124,13 +124,13 @@ def objects(document: Document, sizes: Sequence[tuple[int, int]], source: Path) 
     problems = []
     if not has_area.all():
         flat = [annotations[position]["id"] for position in np.flatnonzero(~has_area)]
-        problems.append(f"{source}: left out annotations {_some(flat)}: their boxes have no area in the picture")
+        problems.append(f"{source}: left out annotations {_first_ids(flat)}: their boxes have no area in the picture")
     for row in rows:
         _check_segmentation(row, source)
     bare = [row["id"] for row in rows if not _is_mask(row.get("segmentation"))]
     has_masks = len(bare) < len(rows)
     if has_masks and bare:
-        problems.append(f"{source}: annotations {_some(bare)} have no mask; their box stands for it")
+        problems.append(f"{source}: annotations {_first_ids(bare)} have no mask; their box stands for it")
 
     labels = {category["id"]: label for label, category in enumerate(_sorted(document["categories"]))}
     categories = _categories(document["categories"], source, has_masks=has_masks)
@@ -178,7 +178,7 @@ def _categories(rows: Sequence[Row], source: Path, *, has_masks: bool) -> Catego
 
 
 def _boxes(rows: Sequence[Row], sizes: NDArray[np.float64], source: Path) -> NDArray[np.float32]:
-    """`bbox` (x, y, width, height) as boxes, clipped to the pictures."""
+    """Turn each `bbox` (x, y, width, height) into a box, clipped to its picture."""
     for row in rows:
         numbers = row.get("bbox")
         if not isinstance(numbers, list) or len(numbers) != 4 or not all(isinstance(n, int | float) for n in numbers):
@@ -190,14 +190,14 @@ def _boxes(rows: Sequence[Row], sizes: NDArray[np.float64], source: Path) -> NDA
 
 
 def _areas(rows: Sequence[Row], boxes: NDArray[np.float32]) -> Float[Tensor, " n"]:
-    """The `area` of every annotation in square pixels, that of the box where it has none."""
+    """Take the `area` of every annotation in square pixels, that of the box where it has none."""
     pairs = zip((row.get("area") for row in rows), (boxes[:, 2:] - boxes[:, :2]).prod(1).tolist(), strict=True)
     areas = [area if isinstance(area, int | float) and area > 0 else of_box for area, of_box in pairs]
     return torch.tensor(areas, dtype=torch.float64)
 
 
 def _keypoints(rows: Sequence[Row], num_keypoints: int, source: Path) -> Float[Tensor, "n k 3"] | None:
-    """`keypoints` (x, y, visibility, ...) of every annotation, zeros where it has none; nothing where none has any."""
+    """Take every annotation's `keypoints` (x, y, visibility, ...), zeros where it has none; `None` if all lack them."""
     if not any(row.get("keypoints") for row in rows):
         return None
     keypoints = torch.zeros(len(rows), num_keypoints, 3)
@@ -232,7 +232,7 @@ def _check_segmentation(row: Row, source: Path) -> None:
 
 
 def _is_mask(segmentation: Any) -> bool:
-    """Whether there is a run-length encoding or a polygon of three corners at least."""
+    """Tell whether there is a run-length encoding or a polygon of three corners at least."""
     return isinstance(segmentation, dict) or any(len(polygon) >= 6 for polygon in segmentation or ())
 
 
@@ -240,5 +240,5 @@ def _sorted(categories: Sequence[Row]) -> list[Row]:
     return sorted(categories, key=lambda category: category["id"])
 
 
-def _some(ids: Sequence[int]) -> str:
+def _first_ids(ids: Sequence[int]) -> str:
     return ", ".join(str(number) for number in ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")

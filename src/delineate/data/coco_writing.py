@@ -1,4 +1,4 @@
-"""A data set as COCO JSON."""
+"""Writing a data set as COCO JSON: rows of pictures, annotations and categories."""
 
 import json
 from dataclasses import replace
@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torchvision.ops import masks_to_boxes
 
 from delineate.data.dataset import Dataset
 from delineate.data.files import store_pictures, write_text
-from delineate.ops.masks import encode_rle, paint_label_map
+from delineate.ops.masks import boxes_of_masks, encode_rle, paint_label_map
 from delineate.values import IGNORE, Categories, Target
 
 
@@ -44,8 +43,6 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
 
 
 def _rows(target: Target) -> list[dict[str, Any]]:
-    assert target.crowd is not None
-    assert target.difficult is not None
     rles = None if target.masks is None else encode_rle(target.masks)
     rows = []
     for index, (x1, y1, x2, y2) in enumerate(target.boxes.tolist()):
@@ -76,18 +73,17 @@ def _categories(categories: Categories) -> list[dict[str, Any]]:
 
 
 def _regions(target: Target, num_classes: int) -> Target:
-    """The label map's classes as objects, one each."""
+    """Make an object of each class of the label map."""
     assert target.label_map is not None
     labels = target.label_map.flatten().bincount(minlength=num_classes)[:num_classes].nonzero().flatten()
     masks = target.label_map == labels[:, None, None]
-    boxes = masks_to_boxes(masks) + torch.tensor([0.0, 0, 1, 1])
     none = torch.zeros(len(labels), dtype=torch.bool)
-    return replace(target, boxes=boxes, labels=labels, masks=masks, crowd=none, difficult=none)
+    return replace(target, boxes=boxes_of_masks(masks), labels=labels, masks=masks, crowd=none, difficult=none)
 
 
 def _is_painted(target: Target, num_classes: int) -> bool:
-    """Whether a reader that paints the masks gets the label map."""
-    if target.label_map is None or target.crowd is None:
+    """Tell whether a reader that paints the masks gets the label map."""
+    if target.label_map is None:
         return True
     if target.masks is None:
         return False

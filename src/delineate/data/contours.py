@@ -1,4 +1,4 @@
-"""A mask as one polygon, exactly: along the edges of its pixels."""
+"""A mask becomes one polygon, exactly: along the edges of its pixels."""
 
 import numpy as np
 from jaxtyping import Bool
@@ -11,7 +11,7 @@ RIGHT, DOWN, LEFT, UP = (1, 0), (0, 1), (-1, 0), (0, -1)
 
 
 def outline(mask: Bool[Tensor, "h w"]) -> NDArray[np.float64]:
-    """The corners `(N, 2)` of one polygon whose inside is the mask, which has a pixel at least.
+    """Find the corners `(N, 2)` of one polygon whose inside is the mask, which has a pixel at least.
 
     Parts and holes are joined to the first ring by lines of no width, there and back, so that filling it as COCO does
     gives the mask back pixel for pixel.
@@ -26,25 +26,25 @@ def outline(mask: Bool[Tensor, "h w"]) -> NDArray[np.float64]:
 
 
 def _rings(mask: NDArray[np.bool_]) -> list[list[Corner]]:
-    """The closed walks along the border with the mask at the right hand; straight stretches have no corner."""
+    """Walk along each closed border with the mask at the right hand; straight stretches have no corner."""
     steps = _steps(mask)
     rings = []
     while steps:
-        start = here = next(iter(steps))
+        start = corner = next(iter(steps))
         ring: list[Corner] = []
         before = None
-        while here in steps:
-            step = _take(steps, here, before)
+        while corner in steps:
+            step = _take(steps, corner, before)
             if step != before:
-                ring.append(here)
-            here, before = (here[0] + step[0], here[1] + step[1]), step
-        assert here == start
+                ring.append(corner)
+            corner, before = (corner[0] + step[0], corner[1] + step[1]), step
+        assert corner == start
         rings.append(ring)
     return rings
 
 
 def _steps(mask: NDArray[np.bool_]) -> dict[Corner, list[Corner]]:
-    """From each corner of the border, the steps of one pixel that keep the mask at the right hand."""
+    """Find the steps of one pixel, from each corner of the border, that keep the mask at the right hand."""
     framed = np.pad(mask, 1)
     inside = framed[1:-1, 1:-1]
     steps: dict[Corner, list[Corner]] = {}
@@ -60,11 +60,11 @@ def _steps(mask: NDArray[np.bool_]) -> dict[Corner, list[Corner]]:
     return steps
 
 
-def _take(steps: dict[Corner, list[Corner]], here: Corner, before: Corner | None) -> Corner:
-    """The next step; where two pixels touch at a corner, to the left, which keeps them in one ring."""
-    choices = steps[here]
+def _take(steps: dict[Corner, list[Corner]], corner: Corner, before: Corner | None) -> Corner:
+    """Take the next step: to the left where two pixels touch at a corner, which keeps them in one ring."""
+    choices = steps[corner]
     left = None if before is None else (before[1], -before[0])
     step = choices.pop(choices.index(left)) if left in choices else choices.pop()
     if not choices:
-        del steps[here]
+        del steps[corner]
     return step

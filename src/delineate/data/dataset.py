@@ -1,4 +1,4 @@
-"""What every reader gives: a sequence of samples whose pictures are decoded when asked for."""
+"""Every reader gives a sequence of samples whose pictures are decoded when asked for."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,11 +13,10 @@ EVERYTHING: frozenset[Content] = frozenset({"boxes", "masks", "keypoints", "labe
 
 
 class Dataset(TorchDataset[Sample], ABC):
-    """A sequence of annotated pictures.
+    """A data set is a sequence of annotated pictures.
 
     `categories` names the classes, `contents` says which annotations the data set has, and `needs` which of them are
-    asked for: no others are decoded. `files` are the pictures, and `problems` are the lines a reader has to say: what
-    it left out of the files, and why.
+    asked for: no others are decoded. `files` are the pictures, and `problems` say what a reader left out, and why.
     """
 
     categories: Categories
@@ -28,12 +27,12 @@ class Dataset(TorchDataset[Sample], ABC):
 
     @property
     def gives(self) -> frozenset[Content]:
-        """The annotations that targets hold: those that are in the files and asked for."""
+        """The annotations that targets hold are those that are in the files and asked for."""
         return self.contents & self.needs
 
     @abstractmethod
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
-        """What is known of picture `index`, whose decoded `(height, width)` is given."""
+        """Read what is known of picture `index`, whose decoded `(height, width)` is given."""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -45,7 +44,7 @@ class Dataset(TorchDataset[Sample], ABC):
 
 
 class View(Dataset):
-    """A data set made of another one, `whole`, whose names and annotations it has."""
+    """A view is made of another data set, `whole`, whose names and annotations it has."""
 
     def __init__(self, whole: Dataset) -> None:
         self.whole = whole

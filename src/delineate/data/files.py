@@ -1,4 +1,4 @@
-"""What every writer needs: files that are whole or not there, pictures under new names, label maps as PNG."""
+"""Every writer needs files that are whole or not there, pictures under new names, and label maps as PNG."""
 
 import shutil
 from collections import Counter
@@ -17,21 +17,26 @@ from delineate.values import InputError, Target
 
 
 def check_new(folder: Path) -> None:
-    """Raises `InputError` when there is something already where a data set is to be written."""
+    """Raise `InputError` when there is something already where a data set is to be written."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: there is something already; name a new folder")
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without the mark that some editors put first; raises `InputError` naming the file."""
+    """Read a UTF-8 file without the mark that some editors put first; raises `InputError` naming the file."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
 
 
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a UTF-8 file that are not blank, as `read_text` does."""
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+
+
 def write_text(path: Path, text: str) -> None:
-    """The text as UTF-8, whole or not there."""
+    """Write the text as UTF-8, whole or not at all."""
     with written_beside(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
@@ -58,7 +63,7 @@ def store_pictures(dataset: Dataset, folder: Path, prefix: str = "") -> Iterator
 
 
 def write_label_map(path: Path, label_map: Int64[Tensor, "h w"]) -> None:
-    """A palette PNG whose indices are the values (0 to 255), in VOC's colours."""
+    """Write a palette PNG whose indices are the values (0 to 255), in VOC's colours."""
     picture = Image.fromarray(label_map.numpy().astype(np.uint8))
     picture.putpalette(voc_palette())
     with written_beside(path) as beside:
@@ -66,7 +71,7 @@ def write_label_map(path: Path, label_map: Int64[Tensor, "h w"]) -> None:
 
 
 def voc_palette() -> list[int]:
-    """Pascal VOC's 256 RGB colours, flat: the bits of the index, dealt to red, green and blue from the highest down."""
+    """Make Pascal VOC's 256 RGB colours: the index's bits are dealt to red, green and blue from the highest down."""
     return [
         sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(8))
         for index in range(256)
@@ -75,7 +80,7 @@ def voc_palette() -> list[int]:
 
 
 def unique_stems(files: Sequence[Path]) -> list[str]:
-    """The files' stems; where pictures of several folders share one, all are numbered."""
+    """Name each file by its stem; where pictures of several folders share one, all are numbered."""
     stems = [file.stem for file in files]
     if max(Counter(stem.casefold() for stem in stems).values(), default=1) == 1:
         return stems

@@ -1,4 +1,4 @@
-"""The formats of data sets, told apart by their files."""
+"""The formats of data sets are told apart by their files."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -13,16 +13,16 @@ from delineate.values import Content, InputError
 
 @runtime_checkable
 class Format(Protocol):
-    """What the module of a format offers."""
+    """The module of a format offers these functions."""
 
     def recognises(self, root: Path, /) -> bool:
-        """Whether the folder looks like this format."""
+        """Tell whether the folder looks like this format."""
 
     def splits(self, root: Path, /) -> list[str]:
-        """The names of the parts that a recognised folder has."""
+        """List the parts that a recognised folder has."""
 
     def read(self, root: Path, split: str, needs: frozenset[Content] = EVERYTHING, /) -> Dataset:
-        """One of these parts; pictures, and those annotations that are needed, are decoded when asked for."""
+        """Read one of these parts; pictures, and those annotations that are needed, are decoded when asked for."""
 
     def write(self, dataset: Dataset, root: Path, split: str, /) -> list[str]:
         """Write one part; gives the lines that say what the format could not hold."""
@@ -44,7 +44,7 @@ def read_dataset(
     format: str | None = None,  # noqa: A002
     needs: frozenset[Content] | None = None,
 ) -> Dataset:
-    """One split of the data set in a folder (for COCO also a JSON file), whose format is recognised or given.
+    """Read one split of the data set in a folder (for COCO also a JSON file), whose format is recognised or given.
 
     Targets hold what of `needs` the data set has, or all of it. Raises `InputError` that says what was looked for and
     what is there.
@@ -57,7 +57,7 @@ def read_dataset(
 
 
 def splits(root: str | Path, format: str | None = None) -> list[str]:  # noqa: A002
-    """The names of the data set's parts, such as `train` and `val`."""
+    """List the data set's parts, such as `train` and `val`."""
     root = Path(root)
     return _format(root, format).splits(root)
 

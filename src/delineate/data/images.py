@@ -1,4 +1,4 @@
-"""Picture files, decoded deliberately: every mode, orientation and breakage has one answer, given here."""
+"""Picture files are decoded deliberately: every mode, orientation and breakage has one answer, given here."""
 
 import threading
 import warnings
@@ -15,7 +15,7 @@ from torch import Tensor
 from delineate.values import InputError
 
 MAX_PIXELS = 2**27
-"""The most pixels a file may claim to have (134 million, 400 MB as RGB); a larger one is refused before decoding."""
+"""A file that claims more pixels (134 million, 400 MB as RGB) is refused before decoding."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"})
 
@@ -36,7 +36,7 @@ _header_lock = threading.Lock()
 
 
 def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
-    """The picture as RGB, turned as its EXIF orientation says.
+    """Read the picture as RGB, turned as its EXIF orientation says.
 
     Gray and palette become RGB. Transparency is composited on white: the colours beneath it were never seen by who
     labelled the picture. CMYK is converted by Pillow's formula, without colour profiles. 16 bits become 8 by the scale
@@ -51,7 +51,7 @@ def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
 
 
 def from_pil(picture: Image.Image, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
-    """What `read_image` gives for the file that `picture` was opened from; `name` stands in the errors.
+    """Convert a picture as `read_image` does the file that it was opened from; `name` stands in the errors.
 
     Raises `InputError` as `read_image` does; a picture larger than `MAX_PIXELS` is refused before it is decoded.
     """
@@ -60,7 +60,7 @@ def from_pil(picture: Image.Image, name: str = "picture") -> UInt8[Tensor, "3 h 
 
 
 def read_label_map(path: Path) -> Int64[Tensor, "h w"]:
-    """The values of a one-channel picture as they are stored: a palette's indices, never its colours.
+    """Read the values of a one-channel picture as they are stored: a palette's indices, never its colours.
 
     Raises `InputError` naming the file, as `read_image` does, and when it has several channels or is a JPEG, which
     changes values.
@@ -73,20 +73,20 @@ def read_label_map(path: Path) -> Int64[Tensor, "h w"]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """The `(height, width)` that `read_image` gives, from the file's header alone."""
+    """Read the `(height, width)` that `read_image` gives from the file's header alone."""
     with _opened(path) as (picture, orientation):
         return (picture.width, picture.height) if orientation >= 5 else (picture.height, picture.width)
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files in a folder and its sub-folders, by their suffix, sorted; hidden files are none."""
+    """Find the picture files in a folder and its sub-folders by their suffix, sorted; hidden files are none."""
     paths = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     return sorted(path for path in paths if path.is_file())
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
-    """The picture before decoding and its orientation; whatever goes wrong until the end is an `InputError`."""
+    """Open a picture before decoding, with its orientation; whatever goes wrong until the end is an `InputError`."""
     try:
         picture, orientation = _header(path)
         with picture:
@@ -105,7 +105,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
 
 
 def _header(path: Path) -> tuple[Image.Image, int]:
-    """The undecoded picture and EXIF's 1 to 8, without Pillow's warnings, which name no file.
+    """Open the undecoded picture with EXIF's 1 to 8, without Pillow's warnings, which name no file.
 
     Pillow turns TIFFs itself. The base class's `getexif` does not decode a PNG to look behind its pixels. A broken EXIF
     block says nothing of the pixels.
@@ -132,7 +132,8 @@ def _pixels(picture: Image.Image, orientation: int, name: str | Path) -> UInt8[T
 
 def _rgb(picture: Image.Image, name: str | Path) -> Image.Image:
     if picture.mode.startswith("I;16") or (picture.mode, picture.format) == ("I", "PPM"):
-        return _eight_bits(picture).convert("RGB")
+        values = np.array(picture).astype(np.uint32)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if picture.mode in ("I", "F"):
         raise InputError(f"{name}: 32 bits a value have no known range; save the picture with 8 or 16 bits")
     if picture.has_transparency_data:
@@ -141,11 +142,6 @@ def _rgb(picture: Image.Image, name: str | Path) -> Image.Image:
         seen.paste(picture, mask=picture)
         return seen
     return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    values = np.array(picture).astype(np.uint32)
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
 def _check_pixels(picture: Image.Image, name: str | Path) -> None:

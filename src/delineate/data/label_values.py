@@ -1,4 +1,4 @@
-"""What the values stored in label maps mean: names, and a table from value to class."""
+"""The values stored in label maps get a meaning: names, and a table from value to class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from delineate.values.categories import BACKGROUND
 UNKNOWN = -1
 
 TRAIN_IDS, IDS = "_gtFine_labelTrainIds", "_gtFine_labelIds"
-"""How the names of Cityscapes' label maps end."""
+"""The names of Cityscapes' label maps end like this."""
 
 # Cityscapes' ids of the 19 classes that are scored, in the order of their train ids (Cordts et al. 2016).
 CITYSCAPES = {
@@ -54,7 +54,7 @@ class LabelValues:
     rule: str
 
     def read(self, file: Path) -> Int64[Tensor, "h w"]:
-        """The label map in a file; raises `InputError` naming the file and the first value that means nothing."""
+        """Read the label map in a file; raises `InputError` naming the file and the first value that means nothing."""
         stored = read_label_map(file)
         label_map = torch.from_numpy(self.table.numpy().take(stored.numpy(), mode="clip"))
         if label_map.min() == UNKNOWN:
@@ -64,7 +64,7 @@ class LabelValues:
 
 
 def from_class_list(path: Path) -> LabelValues:
-    """`classes.txt`: one name a line, in the order of the values; the next value and 255 are ignored.
+    """Read `classes.txt`: one name a line, in the order of the values; the next value and 255 are ignored.
 
     The name `background`, wherever it stands, is the label maps' background, our last value.
     """
@@ -79,14 +79,14 @@ def from_class_list(path: Path) -> LabelValues:
 
 
 def from_ade_table(path: Path) -> LabelValues:
-    """ADE20K's `objectInfo150.txt` (Zhou et al. 2017): values count from 1, and 0 is what no class names."""
+    """Read ADE20K's `objectInfo150.txt` (Zhou et al. 2017): values count from 1, and 0 is what no class names."""
     rows = [line.split("\t") for line in read_text(path).splitlines()[1:]]
     names = {int(row[0]): row[-1].strip() for row in rows}
     return _values(names, [0, IGNORE], f"{path} names 1..{len(names)}, and 0 and {IGNORE} are ignored", path)
 
 
 def from_cityscapes(suffix: str, folder: Path) -> LabelValues:
-    """Cityscapes' 19 classes, from `labelTrainIds` or from `labelIds`, whose other ids are ignored."""
+    """Take Cityscapes' 19 classes from `labelTrainIds` or from `labelIds`, whose other ids are ignored."""
     if suffix == TRAIN_IDS:
         return _values(dict(enumerate(CITYSCAPES)), [IGNORE], f"train ids are 0..18 and {IGNORE} (ignored)", folder)
     names = {number: name for name, number in CITYSCAPES.items()}

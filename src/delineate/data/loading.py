@@ -1,4 +1,4 @@
-"""From a data set to batches, in worker processes; what comes is a function of the seed, the epoch and the index."""
+"""Worker processes make batches of a data set; what comes is a function of the seed, the epoch and the index."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Pictures of one size, their targets in the same coordinates, and their files.
+    """A batch has pictures of one size, their targets in the same coordinates, and their files.
 
     `skipped` has a line for each picture that could not be read and was replaced by another.
     """
@@ -32,21 +32,21 @@ class Batch:
     skipped: tuple[str, ...] = ()
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The batch on a device; copies from pinned memory do not wait."""
+        """Copy the batch to a device; copies from pinned memory do not wait."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
         return self._map(Tensor.pin_memory)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        def each(target: Target) -> Target:
+        def mapped(target: Target) -> Target:
             tensors = {name: change(value) for name, value in vars(target).items() if isinstance(value, Tensor)}
             return changed(target, **tensors)
 
-        return replace(self, images=change(self.images), targets=tuple(each(target) for target in self.targets))
+        return replace(self, images=change(self.images), targets=tuple(mapped(target) for target in self.targets))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Between processes label maps are one tensor of bytes, which is an eighth to copy."""
+        """Send label maps between processes as one tensor of bytes, which is an eighth to copy."""
         maps = [target.label_map for target in self.targets if target.label_map is not None]
         if len(maps) < len(self.targets):
             return vars(self)
@@ -67,7 +67,7 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
-    """One batch; pictures are padded at the right and the bottom to the largest height and width among them.
+    """Make one batch; pictures are padded at the right and the bottom to the largest height and width among them.
 
     For training: in use, a picture's prediction must not depend on others' sizes. The memory is channels-last.
     """
@@ -85,7 +85,7 @@ def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
 
 
 class Loader(Generic[Item]):
-    """What worker processes make, in order; an `InputError` raised there arrives as its one line."""
+    """A loader gives what worker processes make, in order; an `InputError` raised there arrives as its one line."""
 
     def __init__(
         self, items: TorchDataset[Item | InputError], sampler: Iterable[Any], num_workers: int, persistent: bool
@@ -112,7 +112,7 @@ class Loader(Generic[Item]):
 
 
 class TrainingLoader(Loader[Batch]):
-    """The batches of one epoch after another; the workers live on in between. Its length is what is left of one."""
+    """The loader gives an epoch's batches and keeps its workers for the next; its length is what is left of one."""
 
     def __init__(self, items: TorchDataset[Batch | InputError], sampler: EpochSampler, num_workers: int) -> None:
         super().__init__(items, sampler, num_workers, persistent=True)
@@ -120,7 +120,7 @@ class TrainingLoader(Loader[Batch]):
 
     @property
     def num_batches(self) -> int:
-        """Of a whole epoch."""
+        """A whole epoch has this many."""
         return self._sampler.num_batches
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class TrainingLoader(Loader[Batch]):
         del self._loader
 
     def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
-        """What the next iteration gives; `start_batch` batches are passed over without being read."""
+        """Choose what the next iteration gives; `start_batch` batches are passed over without being read."""
         self._sampler.set_epoch(epoch, start_batch)
 
 
@@ -138,35 +138,24 @@ def training_loader(
     *,
     batch_size: int,
     seed: int,
-    epoch: int = 0,
-    start_batch: int = 0,
     num_workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
     skip_unreadable: bool = False,
 ) -> TrainingLoader:
-    """Shuffled batches of transformed samples, the same for any number of workers and after a resume.
+    """Load shuffled batches of transformed samples, the same for any number of workers and after a resume.
 
-    One of the transforms, drawn anew for each batch, makes all samples of a batch.
-    An unreadable picture raises `InputError`; with `skip_unreadable` the next one that can be read takes its place,
-    and `Batch.skipped` says so.
+    One of the transforms, drawn anew for each batch, makes all samples of a batch. An unreadable picture raises
+    `InputError`; with `skip_unreadable` the next one that can be read takes its place, and `Batch.skipped` says so.
     """
-    sampler = EpochSampler(
-        len(dataset),
-        batch_size=batch_size,
-        seed=seed,
-        epoch=epoch,
-        start_batch=start_batch,
-        rank=rank,
-        world_size=world_size,
-    )
+    sampler = EpochSampler(len(dataset), batch_size=batch_size, seed=seed, rank=rank, world_size=world_size)
     return TrainingLoader(_TrainingBatches(dataset, transforms, seed, skip_unreadable), sampler, num_workers)
 
 
 def evaluation_loader(
     dataset: Dataset, preprocess: Preprocess, *, num_workers: int = 0, rank: int = 0, world_size: int = 1
 ) -> Loader[tuple[Batch, Target]]:
-    """Every picture once, in order: alone in a batch at its own resized size, and its target at its original size.
+    """Load every picture once, in order: alone in a batch at its resized size, and its target at its original size.
 
     Each rank has its share, every `world_size`-th picture.
     """

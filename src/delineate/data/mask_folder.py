@@ -20,18 +20,18 @@ WITHOUT_SPLITS = "all"
 
 
 def recognises(root: Path) -> bool:
-    """Whether there is a folder of pictures beside one with PNGs."""
+    """Tell whether there is a folder of pictures beside one with PNGs."""
     return bool(_places(root))
 
 
 def splits(root: Path) -> list[str]:
-    """The folders that pictures and labels both have; `all` where there are none."""
+    """List the folders that pictures and labels both have; `all` where there are none."""
     pictures, labels = ({path.name for path in place.iterdir() if path.is_dir()} for place in _places(root))
     return sorted(pictures & labels) or [WITHOUT_SPLITS]
 
 
 def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
-    """The data set of one split; raises `InputError` naming a picture without a label map."""
+    """Read one split; raises `InputError` naming a picture without a label map."""
     inner = "." if splits(root) == [WITHOUT_SPLITS] else split
     pictures, labels = (place / inner for place in _places(root))
     labelled = pictures_in(labels)
@@ -85,7 +85,7 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
 
 @dataclass(kw_only=True, eq=False)
 class MaskFolder(Dataset):
-    """Pictures with a label map each and no objects."""
+    """The pictures of a mask folder have a label map each and no objects."""
 
     needs: frozenset[Content]
     files: Sequence[Path]
@@ -110,7 +110,7 @@ class MaskFolder(Dataset):
 
 
 def _places(root: Path) -> tuple[Path, ...]:
-    """The folders of the pictures and of the label maps, or nothing."""
+    """Find the folders of the pictures and of the label maps, or nothing."""
     for pictures, labels in PLACES:
         if (root / pictures).is_dir() and next((root / labels).rglob("*.png"), None):
             return root / pictures, root / labels

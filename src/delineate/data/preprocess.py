@@ -1,4 +1,4 @@
-"""From a decoded picture to a network's input; it travels with the weights."""
+"""A decoded picture becomes a network's input, in a way that travels with the weights."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Preprocess:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     def resized(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """The `(height, width)` that a picture of `image_size` is given to the network in."""
+        """Compute the `(height, width)` in which the network gets a picture of `image_size`."""
         if self.size is not None:
             return self.size
         height, width = image_size
@@ -53,6 +53,6 @@ class Preprocess:
         return normalised.view(*normalised.shape[:-1], width, 3).movedim(-1, -3)
 
     def denormalise(self, images: Float[Tensor, "*b 3 h w"]) -> UInt8[Tensor, "*b 3 h w"]:
-        """The pictures that `normalise` was given."""
+        """Undo `normalise`."""
         mean, std = (torch.tensor(values, device=images.device)[:, None, None] for values in (self.mean, self.std))
         return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)

@@ -1,8 +1,9 @@
-"""Proposals that a data set's pictures come with, found once and kept on disk."""
+"""A data set's pictures come with proposals, which are searched once and kept on disk."""
 
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -21,7 +22,7 @@ Find = Callable[[UInt8[Tensor, "3 h w"]], Float[Tensor, "p 4"]]
 
 @runtime_checkable
 class Search(Protocol):
-    """A proposer that looks at pixels, or at the size alone, before the network runs.
+    """A search is a proposer that looks at pixels, or at the size alone, before the network runs.
 
     `settings` tell its proposals from others'. Those that can be `kept` do not depend on the size that a picture is
     resized to; they are found once and kept on disk.
@@ -34,11 +35,11 @@ class Search(Protocol):
     def kept(self) -> bool: ...
 
     def boxes(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
-        """The boxes of one RGB picture that may hold an object, the likeliest first, on the CPU."""
+        """Find the boxes of one RGB picture that may hold an object, the likeliest first, on the CPU."""
 
 
 class WithProposals(View):
-    """A data set whose targets have the proposals that `find` gives for the whole picture.
+    """The targets of this data set have the proposals that `find` gives for the whole picture.
 
     They are kept in files under `folder`, named by the picture's content and by `settings`, which tells proposers
     apart; nothing is kept of a picture that is no file, or where `folder` is `None`.
@@ -51,8 +52,7 @@ class WithProposals(View):
     def __getitem__(self, index: int) -> Sample:
         sample = self.whole[index]
         proposals = self._proposals(Path(sample.file), sample.image)
-        target = changed(sample.target, proposals=proposals)
-        return Sample(image=sample.image, target=target, file=sample.file)
+        return replace(sample, target=changed(sample.target, proposals=proposals))
 
     def _proposals(self, file: Path, image: Tensor) -> Tensor:
         if self.folder is None or not file.is_file():
@@ -67,14 +67,14 @@ class WithProposals(View):
 
 
 def with_proposals(dataset: Dataset, search: Search | None, root: Path) -> Dataset:
-    """The data set at `root` with the proposals of a search, where it keeps any; else as it is."""
+    """Give the data set at `root` the proposals of a search that can be kept; else leave it as it is."""
     if search is None or not search.kept:
         return dataset
     return WithProposals(dataset, search.boxes, settings=search.settings, folder=proposals_folder(root))
 
 
 def proposals_folder(data: Path) -> Path | None:
-    """Where proposals of a data set are kept: in it, or in the user's cache where it cannot be written to."""
+    """Find where proposals of a data set are kept: in it, or in the user's cache where it cannot be written to."""
     root = data if data.is_dir() else data.parent
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "delineate"
     for home in (root / ".delineate", cache):

@@ -1,4 +1,4 @@
-"""Which pictures come when, and what is random about them: functions of the seed, the epoch and the index alone."""
+"""Which pictures come when, and what is random about them, follows from the seed, the epoch and the index alone."""
 
 import hashlib
 import random
@@ -13,25 +13,14 @@ from delineate.values import InputError
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """The batches of an epoch, as lists of `(epoch, index)`.
+    """The sampler gives the batches of an epoch, as lists of `(epoch, index)`.
 
     The order is a function of the seed and the epoch alone. Every rank gets equally many: the order is dealt out in
     turn, and its beginning again where it does not come out even. The last batch is left out when it is incomplete,
-    unless there is no other or `drop_last` is false. `start_batch` batches are passed over, in the given epoch only.
+    unless there is no other.
     """
 
-    def __init__(
-        self,
-        num_samples: int,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int = 0,
-        start_batch: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        drop_last: bool = True,
-    ) -> None:
+    def __init__(self, num_samples: int, *, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
         if num_samples == 0:
             raise InputError("the data set has no pictures to train on")
         self.num_samples = num_samples
@@ -39,21 +28,19 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.drop_last = drop_last
-        self.set_epoch(epoch, start_batch)
+        self.per_rank = -(-num_samples // world_size)
+        self.set_epoch(0)
 
     def set_epoch(self, epoch: int, start_batch: int = 0) -> None:
-        """What the next iteration gives."""
+        """Choose what the next iteration gives, without the first `start_batch` batches of the epoch."""
         assert 0 <= start_batch <= self.num_batches, f"start_batch {start_batch} of {self.num_batches}"
         self.epoch = epoch
         self.start_batch = start_batch
 
     @property
     def num_batches(self) -> int:
-        """Of a whole epoch."""
-        mine = -(-self.num_samples // self.world_size)
-        whole = mine // self.batch_size
-        return max(1, whole) if self.drop_last else -(-mine // self.batch_size)
+        """A whole epoch has this many."""
+        return max(1, self.per_rank // self.batch_size)
 
     def __len__(self) -> int:
         return self.num_batches - self.start_batch
@@ -61,21 +48,20 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
         order = torch.randperm(self.num_samples, generator=generator).tolist()
-        per_rank = -(-self.num_samples // self.world_size)
-        mine = [order[(self.rank + self.world_size * turn) % self.num_samples] for turn in range(per_rank)]
+        mine = [order[(self.rank + self.world_size * turn) % self.num_samples] for turn in range(self.per_rank)]
         for batch in range(self.start_batch, self.num_batches):
             rows = mine[batch * self.batch_size : (batch + 1) * self.batch_size]
             yield [(self.epoch, index) for index in rows]
 
 
 def mixed(*numbers: int) -> int:
-    """A seed that differs between all tuples of numbers."""
+    """Make a seed that differs between all tuples of numbers."""
     return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "little")
 
 
 @contextmanager
 def own_randomness() -> Iterator[None]:
-    """Whatever is seeded and drawn inside, the process's random numbers afterwards are as they would have been."""
+    """Leave the process's random numbers as they would have been, whatever is seeded and drawn inside."""
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         try:

@@ -1,4 +1,4 @@
-"""Shapes as signed distances: negative inside, zero on the edge, positive outside.
+"""Shapes are signed distances: negative inside, zero on the edge, positive outside.
 
 Every field takes two arrays of coordinates, `u` to the right and `v` downwards, in which the shape is about 2 wide.
 """
@@ -18,7 +18,7 @@ POSE_SKELETON = ((0, 1), (1, 2), (1, 3), (1, 4), (2, 5), (2, 6))
 
 
 def to_segment(u: Field, v: Field, start: Point, end: Point) -> Field:
-    """The distance from the segment between two points that differ."""
+    """Measure the distance from the segment between two points that differ."""
     du, dv = u - start[0], v - start[1]
     along, down = end[0] - start[0], end[1] - start[1]
     share = np.clip((du * along + dv * down) / (along * along + down * down), 0, 1)
@@ -27,7 +27,7 @@ def to_segment(u: Field, v: Field, start: Point, end: Point) -> Field:
 
 
 def polygon(u: Field, v: Field, corners: Sequence[Point]) -> Field:
-    """The distance from a closed polygon, convex or not; inside is where a ray crosses an odd number of edges."""
+    """Measure the distance from a closed polygon; inside is where a ray crosses an odd number of edges."""
     nearest = np.full_like(u, np.inf)
     inside = np.zeros(u.shape, dtype=bool)
     for start, end in zip(corners, (*corners[1:], corners[0]), strict=True):
@@ -39,33 +39,33 @@ def polygon(u: Field, v: Field, corners: Sequence[Point]) -> Field:
 
 
 def disk(u: Field, v: Field) -> Field:
-    """Round."""
+    """A disk has a radius of 0.95."""
     return np.sqrt(u * u + v * v) - 0.95
 
 
 def ring(u: Field, v: Field) -> Field:
-    """A disk with a hole of half its width."""
+    """A ring is a disk with a hole of half its width."""
     return np.abs(np.sqrt(u * u + v * v) - 0.74) - 0.26
 
 
 def square(u: Field, v: Field) -> Field:
-    """Four equal sides."""
+    """A square has four equal sides."""
     return np.maximum(np.abs(u), np.abs(v)) - 0.8
 
 
 def triangle(u: Field, v: Field) -> Field:
-    """Three equal sides."""
+    """A triangle has three equal sides."""
     return polygon(u, v, _on_circle(3, 1.1))
 
 
 def star(u: Field, v: Field) -> Field:
-    """Five points."""
+    """A star has five points."""
     corners = zip(_on_circle(5, 1.1), _on_circle(5, 0.48, shift=0.5), strict=True)
     return polygon(u, v, [corner for outer_and_inner in corners for corner in outer_and_inner])
 
 
 def cross(u: Field, v: Field) -> Field:
-    """Two bars."""
+    """A cross has two bars."""
     return np.minimum(
         np.maximum(np.abs(u) - 0.3, np.abs(v) - 0.95),
         np.maximum(np.abs(u) - 0.95, np.abs(v) - 0.3),
@@ -73,7 +73,7 @@ def cross(u: Field, v: Field) -> Field:
 
 
 def figure(u: Field, v: Field, pose: Sequence[Point]) -> Field:
-    """A stick figure: a limb an edge of the skeleton, and a head."""
+    """Draw a stick figure: a limb an edge of the skeleton, and a head."""
     head = np.sqrt((u - pose[0][0]) ** 2 + (v - pose[0][1]) ** 2) - 0.24
     limbs = [to_segment(u, v, pose[start], pose[end]) - 0.1 for start, end in POSE_SKELETON]
     body: Field = np.minimum.reduce([head, *limbs])
@@ -81,7 +81,7 @@ def figure(u: Field, v: Field, pose: Sequence[Point]) -> Field:
 
 
 def random_pose(rng: np.random.Generator) -> list[Point]:
-    """Where the seven points of an upright figure that faces us are: its left is on our right."""
+    """Place the seven points of an upright figure that faces us: its left is on our right."""
     lean = rng.uniform(-0.2, 0.2)
     left_arm, right_arm = rng.uniform(0.15 * math.pi, 0.85 * math.pi, 2)  # from hanging down
     left_leg, right_leg = rng.uniform(0.03 * math.pi, 0.25 * math.pi, 2)

@@ -1,4 +1,4 @@
-"""The splits of a data set as systems take them: what they learn from is there, and names mean what they learned."""
+"""Systems take the splits of a data set: what they learn from is there, and names mean what they learned."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from delineate.values import Categories, Content, InputError, Sample, Target, Ta
 
 
 class Part(View):
-    """Some pictures of a data set."""
+    """A part has some pictures of a data set."""
 
     def __init__(self, whole: Dataset, indices: Sequence[int]) -> None:
         super().__init__(whole)
@@ -25,7 +25,7 @@ class Part(View):
 
 
 def spread(length: int, count: int) -> list[int]:
-    """Up to `count` indices of `length` things, at equal distances."""
+    """Choose up to `count` indices of `length` things, at equal distances."""
     count = min(count, length)
     return [position * length // count for position in range(count)]
 
@@ -38,7 +38,7 @@ def read_split(
     *,
     needs: frozenset[Content] | None = None,
 ) -> Dataset:
-    """One split that a system of `task` can learn from, as crops of annotated bodies where the task is of those.
+    """Read one split that a system of `task` can learn from, as crops of annotated bodies where the task is of those.
 
     Only the annotations that the task needs are decoded, or those in `needs`. Raises `InputError` when the split has no
     pictures or lacks annotations that the task needs.
@@ -61,7 +61,7 @@ def read_split(
 
 
 def readable(dataset: Dataset, notes: list[str]) -> Dataset:
-    """The pictures that can be read; every validation has to measure the same ones. The others are noted."""
+    """Keep the pictures that can be read, as every validation has to measure the same ones; the others are noted."""
     indices = []
     for index in range(len(dataset)):
         try:
@@ -82,9 +82,9 @@ def check_names(expected: Categories, actual: Categories, task: Task, source: st
         _check_same("keypoint", expected.keypoint_names, actual.keypoint_names, source)
 
 
-def _check_same(kind: str, mine: tuple[str, ...], theirs: tuple[str, ...], source: str) -> None:
-    for value in range(max(len(mine), len(theirs))):
-        trained, read = (f"'{names[value]}'" if value < len(names) else f"no {kind}" for names in (mine, theirs))
+def _check_same(kind: str, expected: tuple[str, ...], actual: tuple[str, ...], source: str) -> None:
+    for value in range(max(len(expected), len(actual))):
+        trained, read = (f"'{names[value]}'" if value < len(names) else f"no {kind}" for names in (expected, actual))
         if trained != read:
             raise InputError(
                 f"{kind} names: {value} is {trained} where trained and {read} in {source}; names and order must agree"

@@ -1,8 +1,8 @@
-"""What the pictures of a data set are like: usual sizes, sizes of objects, frequencies of classes."""
+"""Statistics of a data set's pictures: usual sizes, sizes of objects, frequencies of classes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from statistics import median
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,9 +16,11 @@ from delineate.values import IGNORE, InputError, Sample, Target
 
 LARGEST_CROP = 512
 
+Item = TypeVar("Item")
+
 
 class Statistics:
-    """What a system may ask of the pictures that it is going to learn from (`models.contract.TrainingPictures`).
+    """A system asks for statistics of the pictures that it is going to learn from (`models.contract.TrainingPictures`).
 
     A picture that cannot be read raises `InputError`, or is passed over with `skip_unreadable`.
     """
@@ -36,13 +38,13 @@ class Statistics:
         self.weighting, self.skip_unreadable = class_weights, skip_unreadable
 
     def object_sizes(self) -> Float[Tensor, "n 2"] | None:
-        """The `(width, height)` of all objects, in pixels of the resized pictures; `None` with `shapes_chosen`."""
+        """Measure all objects as `object_sizes` does; `None` with `shapes_chosen`."""
         if self.shapes_chosen:
             return None
         return object_sizes(self.dataset, self.preprocess, skip_unreadable=self.skip_unreadable)
 
     def keypoint_classes(self) -> Bool[Tensor, " c"]:
-        """The classes of which an object has an annotated keypoint."""
+        """Find the classes of which an object has an annotated keypoint."""
         classes = torch.zeros(self.dataset.categories.num_classes, dtype=torch.bool)
         for target in annotations(self.dataset, skip_unreadable=self.skip_unreadable):
             if target.visibility is not None:
@@ -50,24 +52,20 @@ class Statistics:
         return classes
 
     def class_weights(self) -> Float[Tensor, " c"] | None:
-        """The weights of the values of label maps, `None` where all are equal."""
+        """Weigh the values of label maps; `None` where all are equal."""
         if self.weighting == "none":
             return None
         return median_frequency_weights(self.dataset, skip_unreadable=self.skip_unreadable)
 
 
 def annotations(dataset: Dataset, *, skip_unreadable: bool) -> Iterator[Target]:
-    """The target of every picture, of which the header alone is read."""
-    for index, file in enumerate(dataset.files):
-        try:
-            yield dataset.target(index, image_size(file))
-        except InputError:
-            if not skip_unreadable:
-                raise
+    """Read the target of every picture, of which the header alone is read."""
+    indices = range(len(dataset))
+    return _readable(lambda index: dataset.target(index, image_size(dataset.files[index])), indices, skip_unreadable)
 
 
 def object_sizes(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> Float[Tensor, "n 2"]:
-    """The `(width, height)` of all objects but crowds and difficult ones, in pixels of the resized pictures."""
+    """Measure the `(width, height)` of objects, but crowds and difficult ones, in pixels of the resized pictures."""
     sizes = [torch.zeros(0, 2)]
     for target in annotations(dataset, skip_unreadable=skip_unreadable):
         before, after = target.image_size, preprocess.resized(target.image_size)
@@ -77,8 +75,8 @@ def object_sizes(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: b
 
 
 def usual_size(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> tuple[int, int]:
-    """The median `(height, width)` of up to 32 pictures after resizing, in multiples of 32, from 32 to 512."""
-    sizes = [preprocess.resized(sample.target.image_size) for sample in _some(dataset, 32, skip_unreadable)]
+    """Find the median `(height, width)` of up to 32 pictures after resizing, in multiples of 32, from 32 to 512."""
+    sizes = [preprocess.resized(sample.target.image_size) for sample in _samples(dataset, 32, skip_unreadable)]
     if not sizes:
         raise InputError(f"{dataset.files[0]}: neither this nor other pictures of the split can be read")
     height, width = (int(median(sides)) // 32 * 32 for sides in zip(*sizes, strict=True))
@@ -86,14 +84,14 @@ def usual_size(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: boo
 
 
 def median_frequency_weights(dataset: Dataset, *, skip_unreadable: bool) -> Float[Tensor, " c"]:
-    """Class weights `median(f) / f`; `f` is a class's share of the pixels of the pictures that it occurs in.
+    """Weigh classes by `median(f) / f`; `f` is a class's share of the pixels of the pictures that it occurs in.
 
     Eigen & Fergus 2015, section 6.1. Of more than 500 pictures, 500 at equal distances are counted. A class that does
     not occur has weight 1.
     """
     num_classes = len(dataset.categories.label_map_names)
     pixels, seen_with = torch.zeros(num_classes, dtype=torch.float64), torch.zeros(num_classes, dtype=torch.float64)
-    for sample in _some(dataset, 500, skip_unreadable):
+    for sample in _samples(dataset, 500, skip_unreadable):
         assert sample.target.label_map is not None
         counted = sample.target.label_map[sample.target.label_map != IGNORE]
         counts = torch.bincount(counted, minlength=num_classes)
@@ -105,11 +103,15 @@ def median_frequency_weights(dataset: Dataset, *, skip_unreadable: bool) -> Floa
     return weights.where(occurs, 1.0).float()
 
 
-def _some(dataset: Dataset, count: int, skip_unreadable: bool) -> Iterator[Sample]:
-    """Up to `count` samples at equal distances."""
-    for index in spread(len(dataset), count):
+def _samples(dataset: Dataset, count: int, skip_unreadable: bool) -> Iterator[Sample]:
+    """Read up to `count` samples at equal distances."""
+    return _readable(dataset.__getitem__, spread(len(dataset), count), skip_unreadable)
+
+
+def _readable(read: Callable[[int], Item], indices: Iterable[int], skip_unreadable: bool) -> Iterator[Item]:
+    for index in indices:
         try:
-            yield dataset[index]
+            yield read(index)
         except InputError:
             if not skip_unreadable:
                 raise

@@ -1,4 +1,4 @@
-"""Pictures of textured shapes, made on the fly: data without files, for trying things out and for tests.
+"""Pictures of textured shapes are made on the fly: data without files, for trying things out and for tests.
 
 Shapes hide one another: the last drawn is in front. Masks and boxes are of the visible part; a shape of which less than
 `VISIBLE` would be seen is not drawn at all. Pixel `(x, y)` covers `x..x+1`, so that its centre is at `x + 0.5`.
@@ -14,14 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.ops import masks_to_boxes
 
 from delineate.data import coco, shapes
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.files import check_new
 from delineate.data.shapes import Distance, Field
 from delineate.data.textures import background, paint, random_texture
-from delineate.ops.masks import paint_label_map
+from delineate.ops.masks import boxes_of_masks, paint_label_map
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 SHAPES: Mapping[str, Distance] = {
@@ -48,7 +47,7 @@ MIN_SIDE = 48
 
 @dataclass(frozen=True)
 class _Part:
-    """One shape in its window of the picture: the distance to its edge in pixels, and its own coordinates."""
+    """A part is one shape in its window of the picture: the distance to its edge in pixels, and its own coordinates."""
 
     window: tuple[slice, slice]
     distance: Field
@@ -58,7 +57,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Object:
-    """What becomes one row of the target: one shape, or a crowd of them. Keypoints are `(7, 2)`, in pixels."""
+    """An object is one row of the target: one shape, or a crowd of them. Keypoints are `(7, 2)`, in pixels."""
 
     label: int
     parts: list[_Part]
@@ -73,7 +72,7 @@ class _Object:
 
 
 class Synthetic(Dataset):
-    """`num_images` pictures of the endless sequence that `seed` names, beginning with number `first`.
+    """The set has `num_images` pictures of the endless sequence that `seed` names, beginning with number `first`.
 
     Each picture is a function of `(seed, number)` alone. Seven classes: six shapes, and a figure with seven keypoints;
     each has a hue that its objects come near, as things in the world do.
@@ -84,7 +83,7 @@ class Synthetic(Dataset):
     """
 
     categories = CATEGORIES
-    contents = frozenset({"boxes", "masks", "keypoints", "label_map"})
+    contents = EVERYTHING
 
     def __init__(
         self,
@@ -120,7 +119,7 @@ class Synthetic(Dataset):
         return Sample(image=image, target=_target(objects, masks, self.image_size), file=str(file))
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
-        """The target of picture `index`, which is drawn for it; `image_size` is the data set's own."""
+        """Draw picture `index` for its target; `image_size` is the data set's own."""
         return self[index].target
 
 
@@ -153,7 +152,7 @@ def synthesise(
 
 
 def _random_objects(rng: np.random.Generator, image_size: tuple[int, int]) -> list[_Object]:
-    """The objects of a picture, from the back to the front."""
+    """Draw the objects of a picture at random, from the back to the front."""
     if rng.random() < EMPTY:
         return []
     things = [_random_object(rng, image_size) for _ in range(rng.integers(1, 7))]
@@ -178,7 +177,7 @@ def _random_object(rng: np.random.Generator, image_size: tuple[int, int]) -> _Ob
 
 
 def _random_crowd(rng: np.random.Generator, image_size: tuple[int, int]) -> _Object:
-    """Ten to twenty small shapes of one class, close together."""
+    """Put ten to twenty small shapes of one class close together."""
     label = int(rng.integers(FIGURE))
     height, width = image_size
     centre = rng.uniform(0.2, 0.8, 2) * (width, height)
@@ -196,7 +195,7 @@ def _shape(label: int) -> Distance:
 
 
 def _axes(angle: float, radius: float, stretch: float) -> NDArray[np.float64]:
-    """The two axes of a shape in the picture, one a row."""
+    """Compute the two axes of a shape in the picture, one a row."""
     turned = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     axes: NDArray[np.float64] = turned * radius * np.array([[stretch], [1 / stretch]])
     return axes
@@ -205,7 +204,7 @@ def _axes(angle: float, radius: float, stretch: float) -> NDArray[np.float64]:
 def _placed(
     shape: Distance, centre: NDArray[np.float64], axes: NDArray[np.float64], image_size: tuple[int, int]
 ) -> _Part:
-    """The shape in the window that holds it and its shadow; the centre is inside the picture, so it is never empty."""
+    """Put the shape in the window that holds it and its shadow, never empty as the centre is inside the picture."""
     reach = 1.2 * np.abs(axes).sum(0) + 4
     x1, y1 = np.maximum(np.floor(centre - reach), 0).astype(int)
     x2, y2 = np.minimum(np.ceil(centre + reach), image_size[::-1]).astype(int)
@@ -218,7 +217,7 @@ def _placed(
 
 
 def _in_sight(objects: list[_Object], image_size: tuple[int, int]) -> tuple[list[_Object], list[NDArray[np.bool_]]]:
-    """The objects that are seen well enough, and the visible part of each; from the front to the back and returned."""
+    """Keep the objects that are seen well enough, with the visible part of each, from the back to the front."""
     covered = np.zeros(image_size, dtype=bool)
     kept, masks = [], []
     for thing in reversed(objects):
@@ -240,11 +239,9 @@ def _target(objects: list[_Object], visible: list[NDArray[np.bool_]], image_size
     for row, thing in enumerate(objects):
         if thing.keypoints is not None:
             keypoints[row], visibility[row] = _seen(torch.from_numpy(thing.keypoints), masks[row])
-    boxes = masks_to_boxes(masks)
-    boxes[:, 2:] += 1  # torchvision's end at the last pixel, ours behind it
     return Target(
         image_size=image_size,
-        boxes=boxes,
+        boxes=boxes_of_masks(masks),
         labels=labels,
         masks=masks,
         keypoints=keypoints,
@@ -255,7 +252,7 @@ def _target(objects: list[_Object], visible: list[NDArray[np.bool_]], image_size
 
 
 def _seen(keypoints: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Keypoints and their visibility: 2 on the visible part, 1 behind another shape, 0 outside the picture."""
+    """Tell the keypoints' visibility: 2 on the visible part, 1 behind another shape, 0 outside the picture."""
     height, width = mask.shape
     x, y = keypoints.floor().long().unbind(1)
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)

@@ -11,7 +11,7 @@ TEXTURES = ("plain", "stripes", "checker", "dots", "noise")
 
 
 def background(rng: np.random.Generator, image_size: tuple[int, int]) -> Field:
-    """Soft muted colours, a pattern over them, strokes that are no objects, and grain."""
+    """Mix soft muted colours, a pattern over them, strokes that are no objects, and grain."""
     height, width = image_size
     hue, light = rng.random(), rng.uniform(70, 215)
     muted = np.stack([_colour(hue + rng.normal(0, 0.12), 0.35, light + rng.normal(0, 30)) for _ in range(16)])
@@ -28,7 +28,7 @@ def background(rng: np.random.Generator, image_size: tuple[int, int]) -> Field:
 
 
 def random_texture(rng: np.random.Generator, hue: float, u: Field, v: Field) -> Field:
-    """Two colours near a hue (0..1 around the wheel), mixed by a pattern that moves with the shape's coordinates."""
+    """Mix two colours near a hue (0..1 around the wheel) by a pattern that moves with the shape's coordinates."""
     light = rng.uniform(150, 240)
     one = _colour(hue + rng.normal(0, 0.03), rng.uniform(0.6, 1), light)
     other = _colour(hue + rng.normal(0, 0.06), rng.uniform(0.4, 1), light * rng.uniform(0.4, 0.8))
@@ -46,7 +46,7 @@ def paint(canvas: Field, distance: Field, colour: Field) -> None:
 
 
 def _pattern(rng: np.random.Generator, u: Field, v: Field) -> Field:
-    """A weight from 0 to 1 a pixel."""
+    """Draw a random weight from 0 to 1 for each pixel."""
     match TEXTURES[rng.integers(len(TEXTURES))]:
         case "stripes":
             return _sharp(np.sin(2 * u))
@@ -67,7 +67,7 @@ def _sharp(wave: Field) -> Field:
 
 
 def _smooth(colours: Field, image_size: tuple[int, ...]) -> Field:
-    """A few colours `(h, w, c)` spread over the picture; whole numbers, so that they are the same on any machine."""
+    """Spread a few colours `(h, w, c)` over the picture; as whole numbers they are the same on any machine."""
     height, width = image_size
     channels = np.rint(colours.clip(0, 255)).astype(np.uint8).transpose(2, 0, 1)
     spread = [Image.fromarray(channel).resize((width, height), Image.Resampling.BICUBIC) for channel in channels]

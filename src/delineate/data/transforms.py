@@ -1,4 +1,4 @@
-"""From a sample to the sample a network sees: picture, boxes, masks, keypoints and label map move together.
+"""A sample becomes the sample a network sees: picture, boxes, masks, keypoints and label map move together.
 
 Coordinates are continuous (a picture of width W spans 0..W), for keypoints as for boxes: mirrored, x is W - x. That,
 and label maps sampled at the centres of pixels, is why geometry is written here and not left to `tv_tensors`, which
@@ -22,14 +22,14 @@ from delineate.data.preprocess import Preprocess
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 MEAN_COLOUR = tuple(round(255 * value) for value in Preprocess().mean)
-"""What pictures are padded with: near zero once they are normalised."""
+"""Pictures are padded with this colour, which is near zero once they are normalised."""
 
 Transform = Callable[[Sample], Sample]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How training pictures vary.
+    """Training pictures vary by these rules.
 
     `scale` is the range of a uniform random factor of both sides, `crop_size` the `(height, width)` cut out at a random
     place (`None`: the whole picture), `flip` the probability of a mirrored picture, and `colour` the largest relative
@@ -101,13 +101,13 @@ def _uniform(low: float, high: float) -> float:
 
 
 def _window(side: int, share: float) -> tuple[int, int]:
-    """The start and the length of a random stretch, whole pixels, that is `share` of the side."""
+    """Draw the start and the length of a stretch, in whole pixels, that is `share` of the side."""
     length = max(1, round(side * share))
     return int(torch.randint(side - length + 1, ())), length
 
 
 def zoomed_out(sample: Sample) -> Sample:
-    """Every second picture somewhere on a canvas of up to four times its sides (Liu et al. 2016, SSD, section 3.6)."""
+    """Put every second picture on a canvas of up to four times its sides (Liu et al. 2016, SSD, section 3.6)."""
     if _uniform(0.0, 1.0) < 0.5:
         return sample
     factor = _uniform(1.0, 4.0)
@@ -120,7 +120,7 @@ def zoomed_out(sample: Sample) -> Sample:
 
 
 def overlapping_crop(sample: Sample, size: tuple[int, int]) -> Sample:
-    """A window that overlaps an object by a random IoU, or the whole, resized to `size`, whatever its aspect ratio.
+    """Cut a window that overlaps an object by a random IoU, or the whole, and resize it to `size`.
 
     Objects whose centre lies outside of it go (Liu et al. 2016, SSD, section 2.2).
     """
@@ -136,7 +136,7 @@ def overlapping_crop(sample: Sample, size: tuple[int, int]) -> Sample:
 
 
 def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[int, int]) -> Sample:
-    """The window `(top, left, height, width)`, in pixels of the picture, resized to `size` `(height, width)`.
+    """Resize the window `(top, left, height, width)`, in pixels of the picture, to `size` `(height, width)`.
 
     Boxes are clipped. An object goes when its box is less than a pixel wide or high, or nothing is left of its mask.
     Keypoints outside get visibility 0.
@@ -174,8 +174,8 @@ def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[
         masks=masks,
         keypoints=keypoints,
         visibility=visibility,
-        crowd=None if target.crowd is None else target.crowd[keep],
-        difficult=None if target.difficult is None else target.difficult[keep],
+        crowd=target.crowd[keep],
+        difficult=target.difficult[keep],
         label_map=None if target.label_map is None else _nearest(target.label_map, window, size),
         proposals=proposals,
     )
@@ -188,7 +188,7 @@ def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[
 def _nearest(
     values: Shaped[Tensor, "*n h w"], window: tuple[int, int, int, int], size: tuple[int, int]
 ) -> Shaped[Tensor, "*n h2 w2"]:
-    """For each pixel of the result, the value at its centre; NumPy gathers bytes several times as fast as torch."""
+    """Take the value at the centre of each pixel; NumPy gathers bytes several times as fast as torch."""
     top, left, height, width = window
     rows = top + (2 * np.arange(size[0]) + 1) * height // (2 * size[0])
     columns = left + (2 * np.arange(size[1]) + 1) * width // (2 * size[1])
@@ -196,7 +196,7 @@ def _nearest(
 
 
 def horizontal_flip(sample: Sample, flip_order: Sequence[int]) -> Sample:
-    """The mirrored picture; `flip_order[k]` is the keypoint that keypoint `k` becomes (`Categories.flip_order`)."""
+    """Mirror the picture; `flip_order[k]` is the keypoint that keypoint `k` becomes (`Categories.flip_order`)."""
     target = sample.target
     width = target.image_size[1]
     keypoints, visibility = target.keypoints, target.visibility
@@ -223,7 +223,7 @@ def _mirrored(boxes: Shaped[Tensor, "n 4"], width: int) -> Shaped[Tensor, "n 4"]
 
 
 def pad(sample: Sample, size: tuple[int, int], place: tuple[int, int] = (0, 0)) -> Sample:
-    """The sample on a canvas of `size`, which is no smaller, its top left corner at `place` `(y, x)`.
+    """Put the sample on a canvas of `size`, which is no smaller, its top left corner at `place` `(y, x)`.
 
     The rest is the mean colour, and ignored in the label map.
     """
@@ -258,5 +258,5 @@ class Moved(Target):
 
 
 def changed(target: Target, **fields: Any) -> Target:
-    """The target with other values, as they are after the picture was moved."""
+    """Change values of a target to what they are after the picture was moved."""
     return Moved(**{**vars(target), **fields})

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from delineate.data import voc_files
 from delineate.data.dataset import EVERYTHING, Dataset
+from delineate.data.files import read_lines
 from delineate.data.images import image_size as size_of
 from delineate.data.images import pictures_in, read_label_map
 from delineate.data.voc_files import Object
@@ -22,17 +23,17 @@ __all__ = ["Voc", "read", "recognises", "splits", "write"]
 
 
 def recognises(root: Path) -> bool:
-    """Whether there are `JPEGImages` and annotations, here or in a `VOC...` folder within."""
+    """Tell whether there are `JPEGImages` and annotations, here or in a `VOC...` folder within."""
     return bool(voc_files.homes(root))
 
 
 def splits(root: Path) -> list[str]:
-    """The lists in `ImageSets/Main` and `ImageSets/Segmentation`; without any, `all`."""
+    """Name the lists in `ImageSets/Main` and `ImageSets/Segmentation`; without any, `all`."""
     return list(voc_files.lists(voc_files.home(root))) or ["all"]
 
 
 def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
-    """The data set of one split.
+    """Read one split.
 
     The classes are those of `classes.txt` or `labels.txt`; else VOC's twenty where all objects are of those; else the
     sorted names of all objects. Label maps and masks are there when every picture of the split has its PNG.
@@ -44,7 +45,7 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Data
     lists = voc_files.lists(home)
     if lists:
         source = lists[split]
-        stems = voc_files.entries(source)
+        stems = read_lines(source)
         for line, stem in enumerate(stems, start=1):
             if stem not in pictures:
                 raise InputError(f"{source}: entry {line}, {stem}, is no picture in {home / 'JPEGImages'}")
@@ -107,24 +108,16 @@ class Voc(Dataset):
         return torch.tensor([names.index(thing.name) for thing in objects], dtype=torch.int64)
 
     def _label_map(self, stem: str, image_size: tuple[int, int]) -> Int64[Tensor, "h w"]:
-        """VOC's values are 0 for background, the class + 1, and 255 for the border; ours have background last."""
-        path = self.home / "SegmentationClass" / f"{stem}.png"
-        stored = _values(path, image_size)
+        """Read VOC's values, 0 for background, the class + 1, and 255 for the border; ours have background last."""
         num_classes = self.categories.num_classes
-        beyond = stored[(stored > num_classes) & (stored != IGNORE)]
-        if len(beyond):
-            raise InputError(
-                f"{path}: value {int(beyond[0])} is no class; the {num_classes} classes are 1..{num_classes}"
-            )
+        meaning = f"class; the {num_classes} classes are 1..{num_classes}"
+        stored = _values(self.home / "SegmentationClass" / f"{stem}.png", image_size, num_classes, meaning)
         return torch.where(stored == IGNORE, IGNORE, torch.where(stored == 0, num_classes, stored - 1))
 
     def _masks(self, stem: str, count: int, image_size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
-        """The pixels of object `i` of the XML file have value `i`, counted from 1."""
-        path = self.home / "SegmentationObject" / f"{stem}.png"
-        stored = _values(path, image_size)
-        beyond = stored[(stored > count) & (stored != IGNORE)]
-        if len(beyond):
-            raise InputError(f"{path}: value {int(beyond[0])} is no object; {self._xml(stem)} has {count} objects")
+        """Read the masks: the pixels of object `i` of the XML file have value `i`, counted from 1."""
+        meaning = f"object; {self._xml(stem)} has {count} objects"
+        stored = _values(self.home / "SegmentationObject" / f"{stem}.png", image_size, count, meaning)
         return stored == torch.arange(1, count + 1)[:, None, None]
 
     def _without_area(self) -> Iterator[str]:
@@ -139,14 +132,18 @@ class Voc(Dataset):
 
 
 def _boxes(objects: Sequence[Object], image_size: tuple[int, int]) -> Float[Tensor, "n 4"]:
-    """VOC counts pixels from 1 and its boxes end at their last pixel; ours at the picture's edge at the latest."""
+    """Clip the boxes to the picture."""
     height, width = image_size
     boxes = torch.tensor([thing.box for thing in objects], dtype=torch.float32).view(-1, 4)
     return boxes.clamp(min=torch.zeros(4), max=torch.tensor([width, height, width, height], dtype=torch.float32))
 
 
-def _values(path: Path, image_size: tuple[int, int]) -> Int64[Tensor, "h w"]:
+def _values(path: Path, image_size: tuple[int, int], highest: int, meaning: str) -> Int64[Tensor, "h w"]:
+    """Read values up to `highest` and 255; another value raises `InputError` that says it is no `meaning`."""
     values = read_label_map(path)
     if values.shape != image_size:
         raise InputError(f"{path}: its (height, width) is {tuple(values.shape)}, the picture's is {image_size}")
+    beyond = values[(values > highest) & (values != IGNORE)]
+    if len(beyond):
+        raise InputError(f"{path}: value {int(beyond[0])} is no {meaning}")
     return values

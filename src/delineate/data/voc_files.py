@@ -1,4 +1,4 @@
-"""The files of a Pascal VOC folder: where they are, which pictures and classes they list, what an XML file says."""
+"""The files of a Pascal VOC folder say which pictures and classes there are, and an XML file which objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from delineate.data.files import read_text
+from delineate.data.files import read_lines
 from delineate.values import Content, InputError
 from delineate.values.categories import BACKGROUND
 
@@ -18,7 +18,7 @@ VOC_NAMES = (
 )
 CLASS_LISTS = ("classes.txt", "labels.txt")
 SEGMENTATION = "segmentation_"
-"""What precedes the name of a split of `ImageSets/Segmentation` that `ImageSets/Main` has too, with other pictures."""
+"""This precedes the name of a split of `ImageSets/Segmentation` that `ImageSets/Main` has too, of other pictures."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Object:
 
 
 def homes(root: Path) -> list[Path]:
-    """The VOC folders at `root` or within it, as in `VOCdevkit/VOC2007`."""
+    """Find the VOC folders at `root` or within it, as in `VOCdevkit/VOC2007`."""
     inside = [root, *sorted(root.glob("VOC*")), *sorted(root.glob("VOCdevkit/VOC*"))]
     return [
         home
@@ -42,7 +42,7 @@ def homes(root: Path) -> list[Path]:
 
 
 def home(root: Path) -> Path:
-    """The one VOC folder at `root` or within it; raises `InputError` where there is none or several."""
+    """Find the one VOC folder at `root` or within it; raises `InputError` where there is none or several."""
     inside = homes(root)
     if not inside:
         raise InputError(f"{root}: no JPEGImages folder with Annotations or SegmentationClass beside it")
@@ -52,37 +52,29 @@ def home(root: Path) -> Path:
 
 
 def lists(home: Path) -> dict[str, Path]:
-    """The file of each split."""
+    """Find the file of each split."""
     by_split = {
         path.stem: path for path in sorted((home / "ImageSets" / "Main").glob("*.txt")) if not _is_of_a_class(path)
     }
     for path in sorted((home / "ImageSets" / "Segmentation").glob("*.txt")):
         if path.stem not in by_split:
             by_split[path.stem] = path
-        elif entries(path) != entries(by_split[path.stem]):
+        elif read_lines(path) != read_lines(by_split[path.stem]):
             by_split[SEGMENTATION + path.stem] = path
     return by_split
 
 
 def _is_of_a_class(path: Path) -> bool:
-    """Whether this is VOC's `{class}_{split}.txt`, whose lines end with 1, 0 or -1 for whether the class is there."""
-    if not any(path.with_name(f"{path.stem[cut + 1 :]}.txt").exists() for cut in _underscores(path.stem)):
+    """Tell whether this is VOC's `{class}_{split}.txt`, whose lines end with 1, 0 or -1, as it has the class or not."""
+    cuts = [place for place, letter in enumerate(path.stem) if letter == "_"]
+    if not any(path.with_name(f"{path.stem[cut + 1 :]}.txt").exists() for cut in cuts):
         return False
-    lines = entries(path)
+    lines = read_lines(path)
     return bool(lines) and all(line.endswith((" 1", " 0", " -1")) for line in lines)
 
 
-def _underscores(text: str) -> list[int]:
-    return [place for place, letter in enumerate(text) if letter == "_"]
-
-
-def entries(path: Path) -> list[str]:
-    """The lines of a list that are not blank."""
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
-
-
 def contents(home: Path, stems: Sequence[str]) -> tuple[frozenset[Content], list[str]]:
-    """What every picture has, and a line for what only some have."""
+    """Find what every picture has, and say in a line what only some have."""
     whole: set[Content] = set()
     problems = []
     kinds: tuple[tuple[Content, str, str], ...] = (
@@ -111,16 +103,16 @@ def contents(home: Path, stems: Sequence[str]) -> tuple[frozenset[Content], list
 
 
 def class_names(home: Path) -> tuple[str, ...]:
-    """The names in a class list; else VOC's where all objects are of those; else all that occur, sorted."""
+    """Read the names in a class list; else take VOC's where all objects are of those; else all that occur, sorted."""
     for name in CLASS_LISTS:
         if (home / name).is_file():
-            return tuple(entry for entry in entries(home / name) if entry != BACKGROUND)
+            return tuple(entry for entry in read_lines(home / name) if entry != BACKGROUND)
     names = {thing.name for path in sorted((home / "Annotations").glob("*.xml")) for thing in objects(path)}
     return VOC_NAMES if names <= set(VOC_NAMES) else tuple(sorted(names))
 
 
 def objects(path: Path) -> list[Object]:
-    """The objects of an XML file; raises `InputError` naming the file and the object."""
+    """Read the objects of an XML file; raises `InputError` naming the file and the object."""
     try:
         root = ElementTree.parse(path).getroot()
     except FileNotFoundError:
@@ -138,11 +130,12 @@ def objects(path: Path) -> list[Object]:
         if not name:
             raise InputError(f"{path}: object {row} has no name")
         difficult = (element.findtext("difficult") or "0").strip() == "1"
+        # VOC counts pixels from 1, and its boxes end at their last pixel.
         things.append(Object(name, (x1 - 1, y1 - 1, x2, y2), difficult))
     return things
 
 
 def with_area(boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, " n"]:
-    """Which boxes are larger than one pixel: VOC writes the same numbers for a single pixel and for no area at all."""
+    """Tell which boxes exceed one pixel: VOC writes the same numbers for a single pixel and for no area at all."""
     sides = boxes[:, 2:] - boxes[:, :2]
     return (sides > 0).all(1) & (sides > 1).any(1)

@@ -1,4 +1,4 @@
-"""A data set as Pascal VOC."""
+"""Writing a data set as Pascal VOC: XML files, lists of pictures, palette PNGs."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from delineate.data import voc_files
 from delineate.data.dataset import Dataset
-from delineate.data.files import store_pictures, unique_stems, write_label_map, write_text
+from delineate.data.files import read_lines, store_pictures, unique_stems, write_label_map, write_text
 from delineate.ops.masks import paint_label_map
 from delineate.values import IGNORE, Categories, InputError, Target
 
@@ -26,7 +26,7 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
     categories = dataset.categories
     _write_class_names(root / voc_files.CLASS_LISTS[0], categories)
     lists = [path for path in (root / "ImageSets").glob("*/*.txt") if path.stem != split]
-    taken = {stem for path in lists for stem in voc_files.entries(path)}
+    taken = {stem for path in lists for stem in read_lines(path)}
     prefix = "" if taken.isdisjoint(unique_stems(dataset.files)) else f"{split}_"
     lost: Counter[str] = Counter()
     stems = []
@@ -47,8 +47,7 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
 
 
 def _lost(target: Target, categories: Categories) -> Counter[str]:
-    """What VOC cannot hold of one picture: lines, each with its count."""
-    assert target.crowd is not None
+    """Count what VOC cannot hold of one picture, a line each."""
     lost: Counter[str] = Counter()
     lost["crowd: {} regions are written as difficult objects"] = int(target.crowd.sum())
     lost["boxes of {} objects are a pixel or less, which VOC cannot tell from no area; reading leaves them out"] = int(
@@ -68,8 +67,6 @@ def _lost(target: Target, categories: Categories) -> Counter[str]:
 
 
 def _xml(picture: Path, target: Target, categories: Categories) -> str:
-    assert target.crowd is not None
-    assert target.difficult is not None
     height, width = target.image_size
     root = ElementTree.Element("annotation")
     _add(root, folder="JPEGImages", filename=picture.name)
@@ -78,13 +75,8 @@ def _xml(picture: Path, target: Target, categories: Categories) -> str:
     rows = zip(target.boxes.tolist(), target.labels.tolist(), (target.difficult | target.crowd).tolist(), strict=True)
     for (x1, y1, x2, y2), label, difficult in rows:
         element = ElementTree.SubElement(root, "object")
-        _add(
-            element,
-            name=categories.class_names[label],
-            pose="Unspecified",
-            truncated="0",
-            difficult=str(int(difficult)),
-        )
+        _add(element, name=categories.class_names[label], pose="Unspecified", truncated="0")
+        _add(element, difficult=str(int(difficult)))
         sides = {"xmin": x1 + 1, "ymin": y1 + 1, "xmax": x2, "ymax": y2}
         _add(ElementTree.SubElement(element, "bndbox"), **{side: _number(value) for side, value in sides.items()})
     ElementTree.indent(root)
@@ -97,23 +89,23 @@ def _add(parent: ElementTree.Element, **texts: str) -> None:
 
 
 def _number(value: float) -> str:
-    """Whole where it is whole, as VOC's own; else with all its digits."""
+    """Write a whole number as VOC does, any other with all its digits."""
     return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _painted(masks: Bool[Tensor, "n h w"]) -> Int64[Tensor, "h w"]:
-    """Value `i` where object `i` is, counted from 1; the smaller object where several are."""
+    """Paint value `i` where object `i` is, counted from 1; the smaller object where several are."""
     drawn = masks[:MAX_VALUE]
     return paint_label_map(drawn, torch.arange(1, len(drawn) + 1), background=0)
 
 
 def _values(label_map: Int64[Tensor, "h w"], categories: Categories) -> Int64[Tensor, "h w"]:
-    """0 for background, the class + 1, and 255 for what is ignored."""
+    """Turn classes into VOC's values: 0 for background, the class + 1, and 255 for what is ignored."""
     values = torch.where(label_map == categories.num_classes, 0, label_map + 1)
     return torch.where(label_map == IGNORE, IGNORE, values)
 
 
 def _write_class_names(path: Path, categories: Categories) -> None:
-    if path.exists() and tuple(voc_files.entries(path)) != categories.class_names:
+    if path.exists() and tuple(read_lines(path)) != categories.class_names:
         raise InputError(f"{path}: lists other classes than {', '.join(categories.class_names)}; give an empty folder")
     write_text(path, "".join(f"{name}\n" for name in categories.class_names))

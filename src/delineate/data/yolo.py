@@ -22,17 +22,17 @@ __all__ = ["Yolo", "read", "recognises", "splits", "write"]
 
 
 def recognises(root: Path) -> bool:
-    """Whether there is a YAML file with the classes' `names`, or `root` is one."""
+    """Tell whether there is a YAML file with the classes' `names`, or `root` is one."""
     return yolo_files.describing(root) is not None
 
 
 def splits(root: Path) -> list[str]:
-    """Those of `train`, `val` and `test` that the YAML file has, and what else points into `images/`."""
+    """List those of `train`, `val` and `test` that the YAML file has, and what else points into `images/`."""
     return yolo_files.splits(yolo_files.load(_source(root)))
 
 
 def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
-    """The data set of one split; the label files are read when asked for.
+    """Read one split; the label files are read when asked for.
 
     `kpt_shape` in the YAML file tells poses. Without it, the first line found tells boxes from polygons. A keypoint of
     two numbers is visible unless both are 0.
@@ -125,7 +125,7 @@ def _source(root: Path) -> Path:
 
 
 def _has_polygons(files: Sequence[Path], num_classes: int) -> bool:
-    """Whether the first line there is has a polygon; a set without lines has boxes."""
+    """Tell whether the first line there is has a polygon; a set without lines has boxes."""
     for file in files:
         lines = yolo_files.lines(yolo_files.label_file(file), num_classes, None)
         if lines:
@@ -134,7 +134,7 @@ def _has_polygons(files: Sequence[Path], num_classes: int) -> bool:
 
 
 def _boxes(lines: Sequence[Line]) -> Float[Tensor, "n 4"]:
-    """The boxes in 0..1, of a polygon the smallest one around it; in double, so that whole pixels stay whole."""
+    """Take the boxes in 0..1, of a polygon the smallest one around it; in double, so that whole pixels stay whole."""
     return torch.tensor([line.box for line in lines], dtype=torch.float64).view(-1, 4).clamp(0, 1)
 
 
@@ -143,7 +143,7 @@ def _with_area(boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, " n"]:
 
 
 def _masks(lines: Sequence[Line], image_size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
-    """Polygons filled as COCO fills them."""
+    """Fill polygons as COCO does."""
     height, width = image_size
     rles = []
     for line in lines:
@@ -154,7 +154,7 @@ def _masks(lines: Sequence[Line], image_size: tuple[int, int]) -> Bool[Tensor, "
 
 
 def _areas(lines: Sequence[Line], image_size: tuple[int, int]) -> Float[Tensor, " n"]:
-    """The areas of polygons in square pixels, by the shoelace formula."""
+    """Measure the areas of polygons in square pixels, by the shoelace formula."""
     polygons = [torch.tensor(line.values, dtype=torch.float64).view(-1, 2).clamp(0, 1) for line in lines]
     doubled = [float((x * y.roll(-1) - y * x.roll(-1)).sum()) for x, y in (corners.T for corners in polygons)]
     return torch.tensor(doubled, dtype=torch.float64).abs() * (image_size[0] * image_size[1] / 2)
@@ -163,7 +163,7 @@ def _areas(lines: Sequence[Line], image_size: tuple[int, int]) -> Float[Tensor, 
 def _keypoints(
     lines: Sequence[Line], kpt_shape: tuple[int, int]
 ) -> tuple[Float[Tensor, "n k 2"], Int64[Tensor, "n k"]]:
-    """Positions in 0..1 and visibility."""
+    """Take positions in 0..1 and visibility."""
     values = torch.tensor([line.values[4:] for line in lines], dtype=torch.float64).view(-1, *kpt_shape)
     positions = values[..., :2]
     return positions, values[..., 2].long() if kpt_shape[1] == 3 else 2 * (positions != 0).any(-1).long()

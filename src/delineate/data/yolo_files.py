@@ -1,4 +1,4 @@
-"""The files of a YOLO set: the YAML that describes it, the pictures it lists, and the lines of a label file."""
+"""The files of a YOLO set are the YAML that describes it, the pictures it lists, and their label files."""
 
 import math
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any
 
 import yaml
 
-from delineate.data.files import read_text
+from delineate.data.files import read_lines, read_text
 from delineate.data.images import pictures_in
 from delineate.values import Categories, InputError
 
 KNOWN_SPLITS = ("train", "val", "test")
 NAMES = ("data.yaml", "dataset.yaml")
 OUTSIDE = 0.01
-"""How far beyond the picture's edge a coordinate may be, in pictures, before it is an error and not a rounding."""
+"""A coordinate farther beyond the picture's edge, in pictures, is an error and not a rounding."""
 
 Description = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One object: its class and its numbers in 0..1, as they stand in line `number` of a label file."""
+    """One object has its class and its numbers in 0..1, as they stand in line `number` of a label file."""
 
     label: int
     values: tuple[float, ...]
@@ -30,7 +30,7 @@ class Line:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """`x1 y1 x2 y2` in 0..1: of the box, which is the first thing in a box's and a pose's line, or the polygon."""
+        """The box `x1 y1 x2 y2`, in 0..1, comes first in a box's and a pose's line, and surrounds a polygon."""
         if self.is_polygon:
             across, down = self.values[0::2], self.values[1::2]
             return min(across), min(down), max(across), max(down)
@@ -39,7 +39,7 @@ class Line:
 
 
 def describing(root: Path) -> Path | None:
-    """The YAML file that describes the set: `root` itself, `data.yaml`, or the only one that has `names`."""
+    """Find the YAML file that describes the set: `root` itself, `data.yaml`, or the only one that has `names`."""
     if root.is_file():
         return root if root.suffix in (".yaml", ".yml") else None
     usual = [root / name for name in NAMES if (root / name).is_file()]
@@ -52,10 +52,10 @@ def describing(root: Path) -> Path | None:
 
 
 def load(path: Path) -> Description:
-    """The description; raises `InputError` naming the file when it is no YAML mapping."""
+    """Load the description; raises `InputError` naming the file when it is no YAML mapping."""
     try:
         description = yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         raise InputError(f"{path}: this is no YAML ({' '.join(str(error).split())})") from None
     if not isinstance(description, dict) or "names" not in description:
         raise InputError(f"{path}: 'names', the list of the classes, is missing")
@@ -63,7 +63,7 @@ def load(path: Path) -> Description:
 
 
 def splits(description: Description) -> list[str]:
-    """`train`, `val` and `test` where they are given, and what else points into `images/`."""
+    """List `train`, `val` and `test` where they are given, and what else points into `images/`."""
     return [
         key
         for key, value in description.items()
@@ -72,17 +72,17 @@ def splits(description: Description) -> list[str]:
 
 
 def pictures(source: Path, description: Description, split: str) -> list[Path]:
-    """The pictures of a split: of a folder, a text file with one path a line, or a list of these."""
+    """Find the pictures of a split: of a folder, a text file with one path a line, or a list of these."""
     entries = description[split]
     files: list[Path] = []
     for entry in entries if isinstance(entries, list) else [entries]:
         place = _place(source, description, str(entry))
-        files += _listed(place) if place.is_file() else pictures_in(place)
+        files += [place.parent / line for line in read_lines(place)] if place.is_file() else pictures_in(place)
     return files
 
 
 def label_file(picture: Path) -> Path:
-    """`labels` in place of the last folder named `images`, and `.txt` in place of the suffix."""
+    """Put `labels` in place of the last folder named `images`, and `.txt` in place of the suffix."""
     parts = list(picture.with_suffix(".txt").parts)
     if "images" in parts[:-1]:
         last = max(place for place, part in enumerate(parts[:-1]) if part == "images")
@@ -91,7 +91,7 @@ def label_file(picture: Path) -> Path:
 
 
 def kpt_shape(source: Path, description: Description) -> tuple[int, int] | None:
-    """The number of keypoints and the numbers each has (2 or 3), where the set has poses."""
+    """Read the number of keypoints and the numbers each has (2 or 3), where the set has poses."""
     if "kpt_shape" not in description:
         return None
     match description["kpt_shape"]:
@@ -102,7 +102,7 @@ def kpt_shape(source: Path, description: Description) -> tuple[int, int] | None:
 
 
 def categories(source: Path, description: Description, kpt_shape: tuple[int, int] | None) -> Categories:
-    """The names of classes and keypoints; keypoints without names are numbered."""
+    """Read the names of classes and keypoints; keypoints without names are numbered."""
     names, keypoint_names = description["names"], description.get("kpt_names")
     if isinstance(names, dict):
         if sorted(names) != list(range(len(names))):
@@ -125,7 +125,7 @@ def categories(source: Path, description: Description, kpt_shape: tuple[int, int
 
 
 def lines(path: Path, num_classes: int, kpt_shape: tuple[int, int] | None) -> list[Line]:
-    """The objects in a label file; a file that is not there has none.
+    """Read the objects in a label file; a file that is not there has none.
 
     Raises `InputError` naming the file and the line.
     """
@@ -176,7 +176,7 @@ def _check_pose(words: list[str], values: list[float], kpt_shape: tuple[int, int
 
 
 def _place(source: Path, description: Description, entry: str) -> Path:
-    """Where `entry` is: under `path`, or beside the YAML file; exporters write `../train/images` for `train/images`."""
+    """Find `entry` under `path` or beside the YAML file; exporters write `../train/images` for `train/images`."""
     bases = [source.parent / str(description.get("path") or ""), source.parent]
     places = [base / name for base in bases for name in (entry, entry.removeprefix("../"))]
     for place in places:
@@ -184,8 +184,3 @@ def _place(source: Path, description: Description, entry: str) -> Path:
             return place
     looked = ", ".join(dict.fromkeys(str(place) for place in places))
     raise InputError(f"{source}: {entry!r} is not there; looked for {looked}. Correct 'path' or the entry")
-
-
-def _listed(source: Path) -> list[Path]:
-    entries = [line.strip() for line in read_text(source).splitlines() if line.strip()]
-    return [source.parent / entry for entry in entries]

@@ -1,4 +1,4 @@
-"""A data set as YOLO."""
+"""Writing a data set as YOLO: pictures, label files and `data.yaml`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,14 +8,13 @@ import torch
 import yaml
 from jaxtyping import Bool
 from torch import Tensor
-from torchvision.ops import masks_to_boxes
 
 from delineate.data import yolo_files
 from delineate.data.contours import outline
 from delineate.data.dataset import Dataset
 from delineate.data.files import store_pictures, write_text
 from delineate.data.yolo_files import Description
-from delineate.ops.masks import paint_label_map
+from delineate.ops.masks import boxes_of_masks, paint_label_map
 from delineate.values import Categories, InputError, Target
 
 
@@ -40,26 +39,20 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
 
 
 def _fitting(target: Target) -> Bool[Tensor, " n"]:
-    """Which objects are written: none that are a crowd, and none whose mask has no pixel."""
-    assert target.crowd is not None
+    """Tell which objects are written: none that are a crowd, and none whose mask has no pixel."""
     return ~target.crowd if target.masks is None else ~target.crowd & target.masks.any(2).any(1)
 
 
 def _lost(target: Target, kept: Bool[Tensor, " n"], categories: Categories) -> Counter[str]:
-    """What YOLO cannot hold of one picture: lines, each with its count."""
-    assert target.crowd is not None
-    assert target.difficult is not None
+    """Count what YOLO cannot hold of one picture, a line each."""
     lost: Counter[str] = Counter()
     lost["crowd: {} regions are left out"] = int(target.crowd.sum())
     lost["difficult: {} objects are written as ordinary ones"] = int(target.difficult[kept].sum())
     painted = None
     if target.masks is not None:
         lost["masks: {} objects without a pixel are left out"] = int((~target.crowd & ~kept).sum())
-        extents = masks_to_boxes(target.masks[kept])
-        extents[:, 2:] += 1  # torchvision's end at the last pixel, ours behind it
-        lost["boxes of {} objects: their masks' extents take their place"] = int(
-            (extents != target.boxes[kept]).any(1).sum()
-        )
+        differ = (boxes_of_masks(target.masks[kept]) != target.boxes[kept]).any(1)
+        lost["boxes of {} objects: their masks' extents take their place"] = int(differ.sum())
         painted = paint_label_map(target.masks[kept], target.labels[kept], categories.num_classes)
         if target.visibility is not None:
             lost["keypoints of {} objects: lines of polygons have none"] = int((target.visibility > 0).any(1).sum())
@@ -78,7 +71,7 @@ def _polygons(target: Target) -> list[str]:
 
 
 def _boxes(target: Target, has_poses: bool) -> list[str]:
-    """`class x y w h`, and `x y visibility` for each keypoint of a pose."""
+    """Write `class x y w h`, and `x y visibility` for each keypoint of a pose."""
     height, width = target.image_size
     size = torch.tensor([width, height], dtype=torch.float64)
     start, end = target.boxes.double().view(-1, 2, 2).unbind(1)
@@ -95,7 +88,7 @@ def _boxes(target: Target, has_poses: bool) -> list[str]:
 
 
 def _line(label: int, numbers: Sequence[float]) -> str:
-    """Twelve digits, so that a float32 in pixels survives."""
+    """Write twelve digits, so that a float32 in pixels survives."""
     return " ".join([str(label), *(f"{number:.12g}" for number in numbers)])
 
 
@@ -112,7 +105,7 @@ def _description(categories: Categories, has_poses: bool) -> Description:
 
 
 def _other_splits(root: Path, categories: Categories, has_poses: bool) -> Description:
-    """The splits that `root` has already."""
+    """Read the splits that `root` has already."""
     path = root / yolo_files.NAMES[0]
     if not path.exists():
         return {}

@@ -1,8 +1,7 @@
-"""Trained systems put to use: pictures in, results in the pictures' own coordinates out."""
+"""Trained systems are put to use: pictures in, results in the pictures' own coordinates out."""
 
-from delineate.deploy.pictures import Picture, Pictures
 from delineate.deploy.predictor import Predicted, Predictor
 from delineate.deploy.records import prediction_record
 from delineate.deploy.top_down import TopDown
 
-__all__ = ["Picture", "Pictures", "Predicted", "Predictor", "TopDown", "prediction_record"]
+__all__ = ["Predicted", "Predictor", "TopDown", "prediction_record"]

@@ -1,6 +1,6 @@
-"""What users call a picture: a path, a folder, an array, a PIL picture, a tensor, or many of these."""
+"""A picture, to users, is a path, a folder, an array, a PIL picture, a tensor, or many of these."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,24 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
             yield from files
         else:
             yield picture
+
+
+def decoded(
+    pictures: Pictures, unreadable: Callable[[InputError], None] | None = None
+) -> Iterator[tuple[str, UInt8[Tensor, "3 h w"]]]:
+    """Read pictures one by one, each with its file, `""` for one in memory.
+
+    Raises `InputError` for a picture that cannot be read, unless `unreadable` takes it.
+    """
+    for picture in each_picture(pictures):
+        try:
+            image = to_image(picture)
+        except InputError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
+        else:
+            yield str(picture) if isinstance(picture, str | Path) else "", image
 
 
 def to_image(picture: Picture) -> UInt8[Tensor, "3 h w"]:

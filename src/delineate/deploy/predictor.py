@@ -1,4 +1,4 @@
-"""A trained system ready for use."""
+"""A predictor is a trained system ready for use."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from delineate.deploy.pictures import Pictures, each_picture, to_image
+from delineate.deploy.pictures import Pictures, decoded
 from delineate.deploy.tiling import segment_tiled
 from delineate.io.machine import find_device
 from delineate.io.runs import find_checkpoint
@@ -25,13 +25,18 @@ class Predicted(NamedTuple):
     prediction: Prediction
 
 
-class PredictOptions(TypedDict, total=False):
-    """These are the options of `Predictor.predict`."""
+class ThresholdOptions(TypedDict, total=False):
+    """These options of `Predictor.predict` choose among objects, as `Thresholds` does."""
 
     min_score: float | None
     nms_iou: float | None
     max_candidates: int | None
     max_detections: int | None
+
+
+class PredictOptions(ThresholdOptions, total=False):
+    """These are all options of `Predictor.predict`."""
+
     tile: tuple[int, int] | None
     overlap: int
     batch_size: int
@@ -70,14 +75,11 @@ class Predictor:
         self,
         pictures: Pictures,
         *,
-        min_score: float | None = None,
-        nms_iou: float | None = None,
-        max_candidates: int | None = None,
-        max_detections: int | None = None,
         tile: tuple[int, int] | None = None,
         overlap: int = 64,
         batch_size: int = 1,
         unreadable: Callable[[InputError], None] | None = None,
+        **thresholds: Unpack[ThresholdOptions],
     ) -> Iterator[Predicted]:
         """Give results one by one, in the order of the pictures, each at its picture's original size.
 
@@ -88,16 +90,13 @@ class Predictor:
         Raises `InputError` for a threshold where the system has nothing to choose, and for a picture that cannot be
         read, unless `unreadable` takes the error: then the picture is passed over.
         """
-        system = self.system.with_thresholds(
-            score=None if min_score is None else _just_below(min_score),
-            nms_iou=nms_iou,
-            max_candidates=max_candidates,
-            max_detections=max_detections,
-        )
+        min_score = thresholds.pop("min_score", None)
+        score = None if min_score is None else _just_below(min_score)
+        system = self.system.with_thresholds(score=score, **thresholds)
         if tile is not None and "label_map" not in system.task.needs:
             raise InputError("tile: only dense systems can go through a picture in tiles; leave it out for a detector")
-        decoded = _decoded(pictures, unreadable)
-        while batch := list(islice(decoded, batch_size)):
+        pictures_read = decoded(pictures, unreadable)
+        while batch := list(islice(pictures_read, batch_size)):
             images = [image for _, image in batch]
             if tile is None:
                 predictions = system.infer(images)
@@ -116,17 +115,3 @@ def _tiled(system: System, image: Tensor, tile: tuple[int, int], overlap: int, b
     if image.shape[-2] <= tile[0] and image.shape[-1] <= tile[1]:
         return system.infer([image])[0]
     return segment_tiled(system, image, tile=tile, overlap=overlap, batch_size=batch_size)
-
-
-def _decoded(
-    pictures: Pictures, unreadable: Callable[[InputError], None] | None
-) -> Iterator[tuple[str, UInt8[Tensor, "3 h w"]]]:
-    for picture in each_picture(pictures):
-        try:
-            image = to_image(picture)
-        except InputError as error:
-            if unreadable is None:
-                raise
-            unreadable(error)
-        else:
-            yield str(picture) if isinstance(picture, str | Path) else "", image

@@ -1,4 +1,4 @@
-"""Results as JSON."""
+"""Results are written as JSON."""
 
 from pathlib import Path
 from typing import Any

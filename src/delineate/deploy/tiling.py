@@ -1,4 +1,4 @@
-"""Pictures larger than memory or than anything trained on: overlapping tiles whose scores are blended.
+"""Pictures larger than memory, or than anything trained on, are cut into overlapping tiles whose scores are blended.
 
 rows of tiles, top to bottom; tiles of a row left to right
 

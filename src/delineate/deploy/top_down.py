@@ -1,4 +1,4 @@
-"""The pose of everyone: a detector says where bodies are, a pose regressor what is in the crop of each."""
+"""A detector says where bodies are, and a pose regressor the pose in the crop of each."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,10 +28,10 @@ class TopDown:
             raise InputError("detector: its run does not detect; name one of a system that finds boxes")
         self.pose, self.detector = pose, detector
         names = pose.categories.class_names[0].split(" or ")
-        own = detector.categories.class_names
-        self.labels = [label for label, name in enumerate(own) if name in names] or list(range(len(own)))
+        classes = detector.categories.class_names
+        self.labels = [label for label, name in enumerate(classes) if name in names] or list(range(len(classes)))
         self.categories = Categories(
-            class_names=own,
+            class_names=classes,
             keypoint_names=pose.categories.keypoint_names,
             skeleton=pose.categories.skeleton,
         )

@@ -1,13 +1,5 @@
-"""How good a system is: pictures gathered and measured, reports, and the quality of proposals."""
+"""Systems and proposals are measured on gathered pictures, and reported."""
 
-from delineate.evaluation.evaluate import (
-    Evaluation,
-    Watch,
-    evaluate,
-    evaluate_run,
-    evaluation_data,
-    summarise,
-    tally,
-)
+from delineate.evaluation.evaluate import Evaluation, Watch, evaluate, evaluate_run, evaluation_data, summarise, tally
 
 __all__ = ["Evaluation", "Watch", "evaluate", "evaluate_run", "evaluation_data", "summarise", "tally"]

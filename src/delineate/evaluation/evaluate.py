@@ -1,4 +1,4 @@
-"""How good a trained system is, measured at the original size of every picture."""
+"""A trained system is measured at the original size of every picture."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from delineate.values import Categories, Tally, Task
 from delineate.values.categories import BACKGROUND
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
-"""Passes on what it is given, and shows how far it is."""
+"""It passes on what it is given, and shows how far it is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """What was measured over a data set: the first of `metrics` is the one to compare by.
+    """An evaluation is what was measured over a data set: the first of `metrics` is the one to compare by.
 
     `per_class` holds the metrics of each class, or joint; `confusion[i, j]` counts what is `names[i]` and was taken for
     `names[j]`: pixels, pictures, or objects and, in the last row and column, detections of nothing and missed objects;
@@ -53,15 +53,9 @@ def evaluate(system: System, dataset: Dataset, *, num_workers: int = 0, watch: W
 
 
 def tally(
-    system: System,
-    dataset: Dataset,
-    *,
-    num_workers: int,
-    watch: Watch = iter,
-    rank: int = 0,
-    world_size: int = 1,
+    system: System, dataset: Dataset, *, num_workers: int, watch: Watch = iter, rank: int = 0, world_size: int = 1
 ) -> Tally:
-    """What the system finds in every `world_size`-th picture, from number `rank` on."""
+    """Gather what the system finds in every `world_size`-th picture, from number `rank` on."""
     gathered = system.task.tally(dataset.categories)
     loader = evaluation_loader(dataset, system.preprocess, num_workers=num_workers, rank=rank, world_size=world_size)
     for turn, (batch, target) in enumerate(watch(loader)):
@@ -73,7 +67,7 @@ def tally(
 
 
 def summarise(gathered: Tally, task: Task, categories: Categories, num_images: int) -> Evaluation:
-    """What the pictures that were gathered say."""
+    """Measure the pictures that were gathered."""
     names: tuple[str, ...] = getattr(categories, task.rows)
     metrics = gathered.metrics(names)
     per_class: dict[str, dict[str, float]] = {}
@@ -94,7 +88,7 @@ def summarise(gathered: Tally, task: Task, categories: Categories, num_images: i
 
 
 def evaluation_data(system: System, data: Path, split: str = "val", *, format: str | None = None) -> Dataset:  # noqa: A002
-    """One split of a data set as a system is measured on it: with what the task needs, and with kept proposals.
+    """Read one split to measure a system on: with what the task needs, and with kept proposals.
 
     Raises `InputError` where the data are not what they should be, and when class names differ.
     """

@@ -1,4 +1,4 @@
-"""Proposers put to use: the places in a picture that may hold an object, and how many objects they cover."""
+"""Proposers are put to use: places in a picture may hold an object, and cover so many of the objects."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,17 +24,17 @@ from delineate.values import InputError, Target
 
 ProposerName = Literal["selective_search", "sliding_window", "rpn"]
 Propose = Callable[[UInt8[Tensor, "3 h w"]], Float[Tensor, "_p 4"]]
-"""The boxes of a picture that may hold an object, in its own pixels, the likeliest first."""
+"""It finds the boxes of a picture that may hold an object, in its own pixels, the likeliest first."""
 Annotated = tuple[str, UInt8[Tensor, "3 _h _w"], Target | None]
-"""A picture with its file and, where it is known, its target."""
+"""A picture has a file and, where it is known, a target."""
 
 NUM_PROPOSALS = (10, 100, 300, 1000, 2000)
 WINDOW_SHARES, WINDOW_RATIOS = (1 / 8, 1 / 4, 1 / 2, 1.0), (0.5, 1.0, 2.0)
-"""Sides of windows, as shares of the picture's shorter side, and their aspect ratios."""
+"""Windows have sides of these shares of the picture's shorter side, and these aspect ratios."""
 
 
 class Proposed(NamedTuple):
-    """A picture with its target where that is known, its proposals, and the seconds that they took."""
+    """A picture has a target where that is known, and proposals, which took so many seconds."""
 
     file: str
     image: UInt8[Tensor, "3 h w"]
@@ -45,7 +45,7 @@ class Proposed(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ProposalQuality:
-    """How well proposals cover the objects of pictures, by the number of proposals a picture that are taken.
+    """Proposals cover the objects of pictures so well, by the number of proposals a picture that are taken.
 
     `recall` is that at an IoU of 0.5, `average_recall` its mean over 0.50:0.05:0.95, `mabo` the mean average best
     overlap. `num_proposals` and `seconds` are means a picture.
@@ -67,7 +67,7 @@ def find_proposer(
     run: Path | None = None,
     device: str = "auto",
 ) -> Propose:
-    """What gives at most `max_proposals` boxes of a picture; `mode` is selective search's, and the RPN that of `run`.
+    """Find what gives at most `max_proposals` boxes of a picture; `mode` is selective search's, the RPN that of `run`.
 
     Raises `InputError` for an RPN without a run, a run without an RPN, and a run for what is not learned.
     """
@@ -83,7 +83,7 @@ def find_proposer(
 
 
 def propose(find: Propose, pictures: Iterable[Annotated]) -> Iterator[Proposed]:
-    """The proposals of pictures, one by one; what the first has to wait for, such as compiling, is not timed."""
+    """Find the proposals of pictures, one by one; what the first waits for, such as compiling, is not timed."""
     for number, (file, image, target) in enumerate(pictures):
         if number == 0:
             find(image)
@@ -93,7 +93,7 @@ def propose(find: Propose, pictures: Iterable[Annotated]) -> Iterator[Proposed]:
 
 
 def annotated(dataset: Dataset, num_images: int | None = None) -> Iterator[Annotated]:
-    """The pictures of a data set, all or so many at equal distances, with their boxes."""
+    """Read the pictures of a data set, all or so many at equal distances, with their boxes."""
     for index in spread(len(dataset), num_images or len(dataset)):
         sample = dataset[index]
         yield sample.file, sample.image, _boxes_alone(sample.target)
@@ -102,7 +102,7 @@ def annotated(dataset: Dataset, num_images: int | None = None) -> Iterator[Annot
 def proposal_quality(
     boxes: Sequence[Tensor], targets: Sequence[Target], seconds: Sequence[float], *, max_proposals: int
 ) -> ProposalQuality:
-    """What the proposals of pictures are worth, for each of `NUM_PROPOSALS` up to `max_proposals`.
+    """Measure the proposals of pictures, for each of `NUM_PROPOSALS` up to `max_proposals`.
 
     Raises `InputError` where no picture has an object that counts.
     """
@@ -118,7 +118,7 @@ def proposal_quality(
 
 
 def _windows(image_size: tuple[int, int], max_proposals: int) -> Float[Tensor, "p 4"]:
-    """Windows in random order, always the same one: none is likelier, and the first are to be a fair sample."""
+    """Make windows in random order, always the same one: the first are to be a fair sample."""
     scales = [share * min(image_size) for share in WINDOW_SHARES]
     windows = SlidingWindow(scales=scales, aspect_ratios=WINDOW_RATIOS).windows(image_size)
     order = torch.randperm(len(windows), generator=torch.Generator().manual_seed(0))
@@ -144,11 +144,6 @@ def _rpn_boxes(system: System, model: TwoStageDetector, image: UInt8[Tensor, "3 
 
 
 def _boxes_alone(target: Target) -> Target:
-    """The target without masks and label map: those of many pictures would not fit into memory."""
-    return Target(
-        image_size=target.image_size,
-        boxes=target.boxes,
-        labels=target.labels,
-        crowd=target.crowd,
-        difficult=target.difficult,
-    )
+    """Drop masks and label map: those of many pictures would not fit into memory."""
+    kept = {name: getattr(target, name) for name in ("image_size", "boxes", "labels", "crowd", "difficult")}
+    return Target(**kept)

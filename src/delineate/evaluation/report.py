@@ -1,4 +1,4 @@
-"""What an evaluation says, as a report: `val --report` and `demo` write the same one."""
+"""An evaluation is reported: `val --report` and `demo` write the same report."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -25,33 +25,33 @@ NUM_SHOWN, NUM_WORST = 8, 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measured:
-    """A system with the data set that it was measured on, and what was measured."""
+    """A system was measured on a data set, with this evaluation."""
 
     system: System
     dataset: Dataset
     evaluation: Evaluation
 
     def prediction(self, index: int) -> Prediction:
-        """What the system says of a picture: of many objects the measured ones that are likely."""
+        """Predict a picture; of many objects, take the measured ones that are likely."""
         if self.evaluation.objects is None:
             (prediction,) = self.system.infer([self.dataset[index].image])
             return prediction
         return self.evaluation.objects.detections[index].above(LIKELY)
 
     def row(self, index: int) -> list[Tensor]:
-        """Picture, truth and prediction."""
+        """Draw picture, truth and prediction."""
         sample = self.dataset[index]
         return beside_truth(sample.image, sample.target, self.prediction(index), self.dataset.categories)
 
     def rows(self) -> dict[str, list[Tensor]]:
-        """Some pictures at equal distances, by their files."""
+        """Draw the rows of pictures at equal distances, by their files."""
         return {str(self.dataset.files[index]): self.row(index) for index in spread(len(self.dataset), NUM_SHOWN)}
 
 
 def run_report(
     measured: Measured, *, file: Path, data: str, command: str, history: Sequence[Mapping[str, float]] = ()
 ) -> Report:
-    """The report of the system in `file` on `data`; `command` is what measured it, `history` that of the training."""
+    """Report the system in `file` on `data`; `command` is what measured it, `history` that of the training."""
     system, evaluation = measured.system, measured.evaluation
     return Report(
         title=f"{system.name} on {data}",
@@ -69,7 +69,7 @@ def run_report(
 
 
 def report_parts(measured: Measured, rows: Mapping[str, Sequence[Tensor]]) -> dict[str, Any]:
-    """The parts of a `Report` that an evaluation gives, with these pictures."""
+    """Make the parts of a `Report` that an evaluation gives, with these pictures."""
     evaluation = measured.evaluation
     return {
         "headline": main_metrics(evaluation.metrics),
@@ -109,7 +109,7 @@ def _detection_parts(measured: Measured) -> dict[str, Any]:
 
 
 def machine_facts() -> dict[str, str]:
-    """Where and with what it was run."""
+    """Say where and with what it was run."""
     return {
         "machine": f"{machine('auto')}, Python {platform.python_version()}",
         "delineate": f"{version('delineate')}, {datetime.now():%Y-%m-%d}",
@@ -117,5 +117,5 @@ def machine_facts() -> dict[str, str]:
 
 
 def system_fact(system: str, arguments: Mapping[str, Any]) -> str:
-    """A system and its options in a line."""
+    """Write a system and its options in a line."""
     return system + "".join(f", {name} {value}" for name, value in arguments.items())

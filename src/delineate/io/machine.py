@@ -10,7 +10,7 @@ from delineate.values import InputError
 
 
 def find_device(name: str) -> torch.device:
-    """A GPU where there is one for `auto`, else torch's device of that name; raises `InputError` where it is not."""
+    """Find torch's device of a name, a GPU where there is one for `auto`; raises `InputError` where it is missing."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -22,12 +22,12 @@ def find_device(name: str) -> torch.device:
 
 
 def num_cores() -> int:
-    """The cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def machine(device: str) -> str:
-    """What a study on this `device` (auto, cpu, cuda) runs on, in words."""
+    """Describe in words what a study on this `device` (auto, cpu, cuda) runs on."""
     if device != "cpu" and torch.cuda.is_available():
         return torch.cuda.get_device_name()
     cores = num_cores()

@@ -24,7 +24,7 @@ def check_new_run(folder: Path) -> None:
 
 
 def find_checkpoint(run: Path, weights: str = "best") -> Path:
-    """The file of weights that a run folder, or the file itself, stands for; raises `InputError` when there is none."""
+    """Find the weights that a run folder, or the file itself, stands for; raises `InputError` when there are none."""
     if run.is_file():
         return run
     if not run.is_dir():

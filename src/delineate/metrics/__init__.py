@@ -1,25 +1,19 @@
-"""How well predictions agree with the truth."""
+"""Metrics say how well predictions agree with the truth."""
 
-from delineate.metrics.coco import PROTOCOL as COCO_PROTOCOL
-from delineate.metrics.coco import CocoEvaluation, by_content
-from delineate.metrics.detection import (
-    PictureMistakes,
-    PrecisionRecall,
-    detection_confusion,
-    precision_recall,
-    worst_pictures,
-)
-from delineate.metrics.errors import ErrorBreakdown, error_breakdown
-from delineate.metrics.localization import PROTOCOL as LOCALIZATION_PROTOCOL
-from delineate.metrics.localization import LocalizationEvaluation
-from delineate.metrics.pose import PROTOCOL as POSE_PROTOCOL
-from delineate.metrics.pose import PoseEvaluation
+from delineate.metrics.coco import COCO_PROTOCOL, CocoEvaluation, by_content
+from delineate.metrics.detection import PictureMistakes, detection_confusion, precision_recall, worst_pictures
+from delineate.metrics.errors import error_breakdown
+from delineate.metrics.localization import LOCALIZATION_PROTOCOL, LocalizationEvaluation
+from delineate.metrics.pose import POSE_PROTOCOL, PoseEvaluation
 from delineate.metrics.proposals import average_recall, mean_average_best_overlap, proposal_recall
-from delineate.metrics.segmentation import PROTOCOL as SEGMENTATION_PROTOCOL
-from delineate.metrics.segmentation import SegmentationEvaluation, confusion_matrix, segmentation_metrics
+from delineate.metrics.segmentation import (
+    SEGMENTATION_PROTOCOL,
+    SegmentationEvaluation,
+    confusion_matrix,
+    segmentation_metrics,
+)
 from delineate.metrics.summary import main_metrics
-from delineate.metrics.voc import PROTOCOL as VOC_PROTOCOL
-from delineate.metrics.voc import voc_metrics
+from delineate.metrics.voc import VOC_PROTOCOL, voc_metrics
 
 __all__ = [
     "COCO_PROTOCOL",
@@ -28,11 +22,9 @@ __all__ = [
     "SEGMENTATION_PROTOCOL",
     "VOC_PROTOCOL",
     "CocoEvaluation",
-    "ErrorBreakdown",
     "LocalizationEvaluation",
     "PictureMistakes",
     "PoseEvaluation",
-    "PrecisionRecall",
     "SegmentationEvaluation",
     "average_recall",
     "by_content",

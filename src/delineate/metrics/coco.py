@@ -15,7 +15,7 @@ from delineate.values import Content, Detections, InputError, Target
 
 Instances = TypeVar("Instances", Detections, Target)
 
-PROTOCOL = (
+COCO_PROTOCOL = (
     "COCO: average precision interpolated at 101 recalls, averaged over IoU 0.50:0.05:0.95 and over the classes that "
     "have objects; at most 100 detections a class and picture (20 with keypoints); small is below 32^2 pixels, large "
     "above 96^2, by the area of the mask, or of the box where there is none; crowds (by the share of the detection "
@@ -23,20 +23,17 @@ PROTOCOL = (
     f"wrong; keypoints by OKS with COCO's sigmas for 17 keypoints, else {CUSTOM_SIGMA} (their mean) for each"
 )
 PREFIXES: Mapping[Content, str] = {"masks": "mask_", "keypoints": "keypoint_", "boxes": ""}
-"""What the names of metrics begin with."""
+"""The names of metrics begin with these."""
 
 
 class CocoEvaluation:
-    """Gathers pictures on the CPU, masks as RLE, and measures them all at once.
+    """The evaluation gathers pictures on the CPU, masks as RLE, and measures them all at once.
 
     It can be pickled, and what other processes gathered be merged into it.
     """
 
     def __init__(self) -> None:
         self._pictures: list[Picture] = []
-
-    def __len__(self) -> int:
-        return len(self._pictures)
 
     def add(self, detections: Detections, target: Target, number: int = 0) -> None:
         """Take one picture, which has the place `number` in the data set.
@@ -50,26 +47,26 @@ class CocoEvaluation:
         self._pictures.append(Picture(number=number, detections=_on_cpu(detections), target=target, rles=rles))
 
     def merge(self, other: "CocoEvaluation") -> None:
-        """Take all pictures of another."""
+        """Take all pictures of another evaluation."""
         self._pictures += other._pictures
 
     @property
     def pictures(self) -> list[Picture]:
-        """All pictures, in the order of their numbers."""
+        """The pictures are sorted by their numbers."""
         return sorted(self._pictures, key=lambda picture: picture.number)
 
     @property
     def detections(self) -> list[Detections]:
-        """The detections of each picture."""
+        """The detections are one value a picture."""
         return [picture.detections for picture in self.pictures]
 
     @property
     def targets(self) -> list[Target]:
-        """The target of each picture, without masks, label map and proposals."""
+        """The targets are one value a picture, without masks, label map and proposals."""
         return [picture.target for picture in self.pictures]
 
     def metrics(self, names: Sequence[str]) -> dict[str, float]:
-        """The metrics of COCO's evaluation server (Lin et al. 2014, Microsoft COCO), each in 0..1.
+        """Compute the metrics of COCO's evaluation server (Lin et al. 2014, Microsoft COCO), each in 0..1.
 
         `AP`, `AP50`, `AP75`, `AP_small`, `AP_medium`, `AP_large`, `AR1`, `AR10`, `AR100`, `AR_small`, `AR_medium`,
         `AR_large` of boxes, and `AP/NAME` of each class; the same with `mask_` before it where detections and targets
@@ -96,12 +93,12 @@ class CocoEvaluation:
         return result
 
     def confusion(self, num_classes: int) -> Int64[Tensor, "n n"]:
-        """How often objects were taken for others: `detection_confusion` of all pictures, by their boxes."""
+        """Count how often objects were taken for others: `detection_confusion` of all pictures, by their boxes."""
         return detection_confusion(self.detections, self.targets, num_classes)
 
 
 def by_content(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """COCO's metrics of the whole, each with its values of boxes, masks and keypoints."""
+    """Sort COCO's metrics of the whole: each with its values of boxes, masks and keypoints."""
     rows: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         content, prefix = next((content, prefix) for content, prefix in PREFIXES.items() if name.startswith(prefix))
@@ -116,7 +113,7 @@ def _prefixed(content: Content, figures: Mapping[str, float]) -> dict[str, float
 
 
 def _both_have(field: str, pictures: Sequence[tuple[int, Sized | None, Sized | None]]) -> bool:
-    """Whether there is a field in detections and targets; a picture gives (num_detections, predicted, true)."""
+    """Tell whether detections and targets have a field; a picture gives (num_detections, predicted, true)."""
     if all(predicted is None for _, predicted, _ in pictures) or all(true is None for *_, true in pictures):
         return False
     if any(num_detections and predicted is None for num_detections, predicted, _ in pictures):
@@ -125,7 +122,7 @@ def _both_have(field: str, pictures: Sequence[tuple[int, Sized | None, Sized | N
 
 
 def _on_cpu(value: Instances) -> Instances:
-    """Tensors copied, so that none of them holds, or pickles, a larger one that it is a part of."""
+    """Copy the tensors, so that none of them holds, or pickles, a larger one that it is a part of."""
     copies: dict[str, Any] = {
         name: field.detach().cpu().clone() for name, field in vars(value).items() if isinstance(field, Tensor)
     }

@@ -1,4 +1,4 @@
-"""Pictures as COCO's annotations, and what COCO's evaluation says of them."""
+"""Pictures become COCO's annotations, and COCO's evaluation gives figures."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from delineate.values import Content, Detections, Target
 Row = dict[str, Any]
 
 CUSTOM_SIGMA = 0.067
-"""The mean of COCO's 17 sigmas, for keypoints whose annotators' spread nobody has measured."""
+"""The mean of COCO's 17 sigmas serves for keypoints whose annotators' spread nobody has measured."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,7 +30,7 @@ class Picture:
 
 
 def coco_figures(content: Content, pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, float]:
-    """The figures of boxes, masks or keypoints, as `CocoEvaluation.metrics` names them; none where no object counts."""
+    """Measure boxes, masks or keypoints, named as in `CocoEvaluation.metrics`; nothing where no object counts."""
     images = [
         {"id": number, "height": picture.target.image_size[0], "width": picture.target.image_size[1]}
         for number, picture in enumerate(pictures, start=1)
@@ -68,14 +68,13 @@ class _Evaluator(COCOeval_faster):  # type: ignore[misc]
 
 
 def _numbered(pictures: Iterable[Iterator[Row]]) -> list[Row]:
-    """The rows of all pictures with `id` and `image_id`, both from 1: COCO takes 0 for nothing."""
+    """Number the rows of all pictures by `id` and `image_id`, both from 1: COCO takes 0 for nothing."""
     rows = [{"image_id": number, **row} for number, picture in enumerate(pictures, start=1) for row in picture]
     return [{"id": number, **row} for number, row in enumerate(rows, start=1)]
 
 
 def _object_rows(picture: Picture) -> Iterator[Row]:
     target = picture.target
-    assert target.crowd is not None
     boxes, ignored, regions = xywh(target.boxes), target.ignored.tolist(), target.crowd.tolist()
     areas = boxes[:, 2] * boxes[:, 3] if target.areas is None else target.areas.numpy()
     areas = coco_masks.area(picture.rles) if picture.rles else areas
@@ -94,7 +93,7 @@ def _object_rows(picture: Picture) -> Iterator[Row]:
 
 
 def _predicted_rows(content: Content, picture: Picture) -> Iterator[Row]:
-    """The area is that of what is measured, with keypoints of what they span: so does COCO's reader of results."""
+    """Give the area of what is measured, with keypoints of what they span, as COCO's reader of results does."""
     detections = picture.detections
     key, values, areas = _predicted_values(content, detections)
     rows = zip(detections.labels.tolist(), detections.scores.tolist(), values, areas, strict=True)
@@ -118,7 +117,7 @@ def _span(values: list[float]) -> float:
 
 
 def _flat_points(objects: Target | Detections) -> list[list[float]]:
-    """COCO's `x y visibility` of each keypoint; one that is not there and has no place lies at 0."""
+    """List COCO's `x y visibility` of each keypoint; one that is absent and has no place lies at 0."""
     if objects.keypoints is None or objects.visibility is None:
         return [[] for _ in range(len(objects))]
     points = objects.keypoints.double().nan_to_num(0, 0, 0)
@@ -127,7 +126,7 @@ def _flat_points(objects: Target | Detections) -> list[list[float]]:
 
 
 def _figures(points: bool, precision: Any, recall: Any, names: Sequence[str]) -> dict[str, float]:
-    """The means over what objects count for.
+    """Average over the classes, sizes and thresholds that objects count for.
 
     `precision` is (IoU, recall, class, area, detections) and `recall` (IoU, class, area, detections); -1 where no
     object counts.

@@ -1,4 +1,4 @@
-"""What to look at beside the average precision: curves, confusions and the worst pictures."""
+"""Beside the average precision one looks at curves, confusions and the worst pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from delineate.metrics.matching import Ranking, match, overlaps, rank_detections
 from delineate.values import Content, Detections, Target
 
 LIKELY = 0.5
-"""The score from which on a detection is taken as said: by its own account it is rather right than wrong."""
+"""A detection of this score or more is taken at its word: it is rather right than wrong."""
 
 NUM_RECALLS = 101
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PrecisionRecall:
-    """The curve of one class at the recalls 0, 0.01, ... 1.
+    """The curve of one class is given at the recalls 0, 0.01, ... 1.
 
     `precision` is the largest at that recall or more, 0 where it is not reached; `scores` are those of the detections
     with which it is reached, or 0.
@@ -30,7 +30,7 @@ class PrecisionRecall:
 
     @property
     def ap(self) -> float:
-        """The average precision, as COCO has it at one IoU."""
+        """The average precision is COCO's at one IoU."""
         return float(self.precision.mean())
 
 
@@ -39,30 +39,28 @@ def precision_recall(
     targets: Sequence[Target],
     names: Sequence[str],
     *,
-    iou: float = 0.5,
     kind: Content = "boxes",
 ) -> dict[str, PrecisionRecall]:
-    """The curve of each class that has objects, interpolated as COCO does (`accumulate` in its `cocoeval.py`).
+    """Compute each class's curve at an IoU of 0.5, interpolated as COCO does (`accumulate` in its `cocoeval.py`).
+
+    A class without objects has none.
 
     Raises `InputError` where no picture has an object that counts, or masks are asked for and not there.
     """
-    rankings = rank_detections(detections, targets, len(names), threshold=iou, kind=kind)
+    rankings = rank_detections(detections, targets, len(names), kind=kind)
     return {
         name: interpolated_curve(ranking) for name, ranking in zip(names, rankings, strict=True) if ranking.num_objects
     }
 
 
 def interpolated_curve(ranking: Ranking) -> PrecisionRecall:
-    """The curve of a class that has objects."""
-    correct = ranking.correct.cpu().numpy().cumsum()
-    precision = correct / np.arange(1, len(correct) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    recalls = np.linspace(0, 1, NUM_RECALLS)  # COCO's own, to the last bit
-    first = np.searchsorted(correct / ranking.num_objects, recalls)
+    """Interpolate the curve of a class that has objects."""
+    recall, precision = ranking.curve()
+    first = np.searchsorted(recall, np.linspace(0, 1, NUM_RECALLS))  # COCO's own, to the last bit
     beyond = np.zeros(1)
-    reached = np.minimum(first, len(correct))
+    reached = np.minimum(first, len(recall))
     return PrecisionRecall(
-        precision=torch.from_numpy(np.concatenate([envelope, beyond])[reached]),
+        precision=torch.from_numpy(np.concatenate([precision, beyond])[reached]),
         scores=torch.from_numpy(np.concatenate([ranking.scores.double().cpu().numpy(), beyond])[reached]),
     )
 
@@ -72,28 +70,24 @@ def detection_confusion(
     targets: Sequence[Target],
     num_classes: int,
     *,
-    iou: float = 0.5,
     score: float = LIKELY,
-    kind: Content = "boxes",
 ) -> Int64[Tensor, "n n"]:
-    """How often an object of each class (row) was taken for each class (column); the last of both is background.
+    """Count how often an object of each class (row) was taken for each class (column); the last of both is background.
 
-    Detections scored `score` or more find objects, the highest first, at an IoU of `iou` or more: an object of their
-    class if they can, else one of another class that is left. The last row are detections of nothing, the last column
-    missed objects, their common cell is 0. Detections of crowds and difficult objects, and these, are left out.
-
-    Raises `InputError` where masks are asked for and not there.
+    Boxes scored `score` or more find objects, the highest first, at an IoU of 0.5 or more: an object of their class if
+    they can, else one of another class that is left. The last row are detections of nothing, the last column missed
+    objects, their common cell is 0. Detections of crowds and difficult objects, and these, are left out.
     """
     matrix = torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.int64)
     for predicted, target in zip(detections, targets, strict=True):
-        overlap, same = overlaps(predicted, target, kind), same_class(predicted, target)
+        overlap, same = overlaps(predicted, target), same_class(predicted, target)
         likely = predicted.scores[:, None] >= score
-        own = match(overlap * (same & likely), target, iou)
+        own = match(overlap * (same & likely), target)
         seen = torch.zeros(len(target) + 1, dtype=torch.bool)
         seen[own.objects] = True
         lost = target.ignored | seen[:-1]
         left = (own.objects < 0) & ~own.neutral & likely[:, 0]
-        other = match(overlap * left[:, None] * ~lost, target, iou)
+        other = match(overlap * left[:, None] * ~lost, target)
         objects = own.objects.maximum(other.objects)
         seen[objects] = True
         # The row -1 of those that find no object is the background's.
@@ -107,34 +101,23 @@ def detection_confusion(
 
 @dataclass(frozen=True, kw_only=True)
 class PictureMistakes:
-    """What went wrong in the picture of one index."""
+    """The picture of an index misses so many objects and has so many false detections."""
 
     index: int
     num_missed: int
     num_false: int
 
 
-def worst_pictures(
-    detections: Sequence[Detections],
-    targets: Sequence[Target],
-    *,
-    iou: float = 0.5,
-    score: float = LIKELY,
-    kind: Content = "boxes",
-) -> list[PictureMistakes]:
-    """The pictures with a mistake, those with most first.
+def worst_pictures(detections: Sequence[Detections], targets: Sequence[Target]) -> list[PictureMistakes]:
+    """Find the pictures with a mistake, those with most first.
 
-    A mistake is an object that no detection of its class, scored `score` or more, finds at an IoU of `iou` or more,
-    and such a detection that finds none. Crowds, difficult objects and their detections are none.
-
-    Raises `InputError` where masks are asked for and not there.
+    A mistake is an object that no box of its class, scored `LIKELY` or more, finds at an IoU of 0.5 or more, and such
+    a box that finds none. Crowds, difficult objects and their detections are none.
     """
     mistakes = []
     for index, (predicted, target) in enumerate(zip(detections, targets, strict=True)):
-        likely = predicted.scores >= score
-        matches = match(
-            overlaps(predicted, target, kind) * same_class(predicted, target) * likely[:, None], target, iou
-        )
+        likely = predicted.scores >= LIKELY
+        matches = match(overlaps(predicted, target) * same_class(predicted, target) * likely[:, None], target)
         num_found = int((matches.objects >= 0).sum())
         num_missed = int((~target.ignored).sum()) - num_found
         num_false = int((likely & ~matches.neutral).sum()) - num_found

@@ -1,4 +1,4 @@
-"""What the errors of a detector cost, by TIDE.
+"""TIDE tells what the errors of a detector cost.
 
 Bolya et al. 2020, TIDE: A General Toolbox for Identifying Object Detection Errors. Its section 2.2 defines the errors
 by the largest IoU of a false positive with an object of its class and of another class; `t_f` is 0.5 and `t_b` 0.1.
@@ -14,18 +14,13 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from delineate.metrics.detection import interpolated_curve
-from delineate.metrics.matching import (
-    count_objects,
-    match,
-    overlaps,
-    same_class,
-    split_ranking,
-)
+from delineate.metrics.matching import FOUND_IOU, count_objects, match, overlaps, same_class, split_ranking
 from delineate.values import Content, Detections, Target
 
 ERRORS = ("classification", "localization", "both", "duplicate", "background", "missed")
 CLASSIFICATION, LOCALIZATION, BOTH, DUPLICATE, BACKGROUND, _ = range(len(ERRORS))
 CORRECT = -1
+BACKGROUND_IOU = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +34,7 @@ class ErrorBreakdown:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Verdicts:
-    """All D detections that count, each with its error (or `CORRECT`) and the object it should have been, of O.
+    """Each of D detections has an error (or is `CORRECT`) and an object that it should have been, of O.
 
     `object_found` says which objects a detection was right about.
     """
@@ -53,7 +48,7 @@ class _Verdicts:
 
     @property
     def missed(self) -> Bool[Tensor, " o"]:
-        """The objects not found, which no classification or localization error explains either."""
+        """Missed are the objects not found that no classification or localization error explains either."""
         missed = ~self.object_found
         missed[self.objects[(self.errors == CLASSIFICATION) | (self.errors == LOCALIZATION)]] = False
         return missed
@@ -65,18 +60,16 @@ def error_breakdown(
     num_classes: int,
     *,
     kind: Content = "boxes",
-    foreground: float = 0.5,
-    background: float = 0.1,
 ) -> ErrorBreakdown:
-    """Which errors there are, and the AP that mending all of one sort would gain (the paper's delta AP), never below 0.
+    """Count the errors, and the AP that mending all of one sort would gain (the paper's delta AP), never below 0.
 
-    AP is COCO's at an IoU of `foreground`, without a limit to the detections of a picture. Crowds, difficult objects
+    AP is COCO's at an IoU of 0.5, without a limit to the detections of a picture. Crowds, difficult objects
     and detections of them are left out. A class of which every object is missed has an AP of 1 with those mended.
 
     Raises `InputError` where no picture has an object that counts, or masks are asked for and not there.
     """
     num_objects = count_objects(targets, num_classes)
-    verdicts = _judge(detections, targets, kind, foreground, background)
+    verdicts = _judge(detections, targets, kind)
     ap50 = _mean_ap(verdicts.scores, verdicts.labels, verdicts.errors == CORRECT, num_objects, num_objects)
     mended = [_mended_ap(verdicts, error, num_objects) for error in range(len(ERRORS) - 1)]
     left = num_objects - verdicts.object_labels[verdicts.missed].bincount(minlength=num_classes)
@@ -89,15 +82,13 @@ def error_breakdown(
     )
 
 
-def _judge(
-    detections: Sequence[Detections], targets: Sequence[Target], kind: Content, foreground: float, background: float
-) -> _Verdicts:
+def _judge(detections: Sequence[Detections], targets: Sequence[Target], kind: Content) -> _Verdicts:
     columns: dict[str, list[Tensor]] = {name: [] for name in _Verdicts.__dataclass_fields__}
     num_objects = 0
     for predicted, target in zip(detections, targets, strict=True):
         overlap, same = overlaps(predicted, target, kind), same_class(predicted, target)
-        matches, counted = match(overlap * same, target, foreground), ~target.ignored
-        errors, objects = _errors(overlap[:, counted], same[:, counted], foreground, background)
+        matches, counted = match(overlap * same, target), ~target.ignored
+        errors, objects = _errors(overlap[:, counted], same[:, counted])
         object_found = torch.zeros(len(target), dtype=torch.bool)
         object_found[matches.objects[matches.objects >= 0]] = True
         picture = {
@@ -115,22 +106,22 @@ def _judge(
 
 
 def _errors(
-    overlap: Float64[Tensor, "n t"], same: Bool[Tensor, "n t"], foreground: float, background: float
+    overlap: Float64[Tensor, "n t"], same: Bool[Tensor, "n t"]
 ) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:
-    """The error of each detection, were it wrong, and the object that it should have been. The later lines win."""
+    """Name each detection's error, were it wrong, and the object that it should have been; the later lines win."""
     nothing = overlap.new_zeros(len(overlap), 1)
     own, own_object = torch.cat([overlap * same, nothing], dim=1).max(1)
     other, other_object = torch.cat([overlap * ~same, nothing], dim=1).max(1)
     errors = torch.full((len(overlap),), BOTH)
-    errors[own.maximum(other) < background] = BACKGROUND
-    errors[own >= foreground] = DUPLICATE
-    errors[other >= foreground] = CLASSIFICATION
-    errors[(own >= background) & (own < foreground)] = LOCALIZATION
+    errors[own.maximum(other) < BACKGROUND_IOU] = BACKGROUND
+    errors[own >= FOUND_IOU] = DUPLICATE
+    errors[other >= FOUND_IOU] = CLASSIFICATION
+    errors[(own >= BACKGROUND_IOU) & (own < FOUND_IOU)] = LOCALIZATION
     return errors, torch.where(errors == CLASSIFICATION, other_object, own_object)
 
 
 def _mended_ap(verdicts: _Verdicts, error: int, num_objects: Int64[Tensor, " c"]) -> float:
-    """Section 2.3: the detections with this error are made right where that can be, and taken away where it cannot.
+    """Make the detections with this error right where that can be, and take them away where it cannot (section 2.3).
 
     Of several that would then find one object the highest score does. An object already found keeps its detection.
     """
@@ -155,7 +146,7 @@ def _mean_ap(
     num_objects: Int64[Tensor, " c"],
     num_before: Int64[Tensor, " c"],
 ) -> float:
-    """The mean over the classes that had objects before some were left out."""
+    """Average over the classes that had objects before some were left out."""
     rankings = split_ranking(scores, labels, correct, num_objects)
     classes = [
         interpolated_curve(ranking).ap if ranking.num_objects else 1.0

@@ -10,7 +10,7 @@ from delineate.ops.boxes import paired_iou
 from delineate.values import Detections, InputError, Target
 
 LOCALIZED_IOU = 0.5
-PROTOCOL = (
+LOCALIZATION_PROTOCOL = (
     "of each picture the largest object, pictures without one left out; localization_accuracy is the share of "
     "pictures whose class is right and whose box overlaps the object's by an IoU of 0.5 or more (ImageNet's rule), "
     "accuracy that of right classes, mean_IoU the mean of the boxes' IoU, whatever their class"
@@ -18,7 +18,7 @@ PROTOCOL = (
 
 
 class LocalizationEvaluation:
-    """Gathers pictures; what other processes gathered can be merged into it."""
+    """The evaluation gathers pictures; what other processes gathered can be merged into it."""
 
     def __init__(self, num_classes: int) -> None:
         self._confusion: Int64[Tensor, "c c"] = torch.zeros(num_classes, num_classes, dtype=torch.int64)
@@ -36,12 +36,12 @@ class LocalizationEvaluation:
         self._rows.append((number, label, predicted, overlap))
 
     def merge(self, other: "LocalizationEvaluation") -> None:
-        """Take all pictures of another."""
+        """Take all pictures of another evaluation."""
         self._confusion += other._confusion
         self._rows += other._rows
 
     def metrics(self, names: Sequence[str]) -> dict[str, float]:
-        """`localization_accuracy`, `accuracy`, `mean_IoU`, and the same of each class, `METRIC/NAME`; in 0..1.
+        """Compute `localization_accuracy`, `accuracy`, `mean_IoU`, and the same of each class, `METRIC/NAME`; in 0..1.
 
         Russakovsky et al. 2015, ImageNet large scale visual recognition challenge, section 4.2. Raises `InputError`
         where no picture has an object.
@@ -60,7 +60,7 @@ class LocalizationEvaluation:
         return metrics
 
     def confusion(self, num_classes: int) -> Int64[Tensor, "c c"]:
-        """The number of pictures of each true class (row) that were given each class (column)."""
+        """Count the pictures of each true class (row) that were given each class (column)."""
         return self._confusion
 
 

@@ -14,8 +14,8 @@ COCO_SIGMAS = (
     *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
     *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
 )
-"""Of COCO's 17 keypoints, from its evaluation."""
-PROTOCOL = (
+"""These are COCO's, of its 17 keypoints."""
+POSE_PROTOCOL = (
     "of annotated joints, each body in its own crop: PCK@0.2 is the share that are nearer to the truth than 0.2 of the "
     "torso (left shoulder to right hip, or right to left where these are not annotated; bodies with neither are left "
     "out), or of the box's longer side where no body has such joints; PCKh@0.5 is the same with half of the head "
@@ -25,7 +25,7 @@ PROTOCOL = (
 
 
 class PoseEvaluation:
-    """Gathers bodies; what other processes gathered can be merged into it."""
+    """The evaluation gathers bodies; what other processes gathered can be merged into it."""
 
     def __init__(self, keypoint_names: Sequence[str]) -> None:
         self.names = tuple(keypoint_names)
@@ -46,11 +46,11 @@ class PoseEvaluation:
         self._rows.append((number, predicted, truth, known, box))
 
     def merge(self, other: "PoseEvaluation") -> None:
-        """Take all bodies of another."""
+        """Take all bodies of another evaluation."""
         self._rows += other._rows
 
     def metrics(self, names: Sequence[str]) -> dict[str, float]:
-        """`PCK@0.2`, `PCKh@0.5` where there is a head, `OKS`, and `PCK@0.2/NAME` of each joint; in 0..1.
+        """Compute `PCK@0.2`, `PCKh@0.5` where there is a head, `OKS`, and `PCK@0.2/NAME` of each joint; in 0..1.
 
         Yang & Ramanan 2013, "Articulated human detection with flexible mixtures of parts", section 7.1; Andriluka et
         al. 2014, "2D human pose estimation: new benchmark", for the head. Raises `InputError` where no body has an
@@ -83,7 +83,7 @@ class PoseEvaluation:
         """Bodies are not told apart."""
 
     def _length(self, truth: Tensor, known: Tensor, ends: tuple[str, str]) -> Float[Tensor, " n"] | None:
-        """How far two joints of each body are apart, 0 where they are not both known; `None` without such joints."""
+        """Measure how far two joints of a body are apart, 0 where not both are known; `None` without such joints."""
         if not set(ends) <= set(self.names):
             return None
         first, second = (self.names.index(name) for name in ends)
@@ -94,7 +94,7 @@ class PoseEvaluation:
 def similarity(
     distances: Float[Tensor, "n k"], known: Bool[Tensor, "n k"], boxes: Float[Tensor, "n 4"]
 ) -> Float[Tensor, " n"]:
-    """COCO's object keypoint similarity of each body, over its annotated joints."""
+    """Compute COCO's object keypoint similarity of each body, over its annotated joints."""
     num_joints = distances.shape[1]
     sigmas = torch.tensor(COCO_SIGMAS if num_joints == 17 else (CUSTOM_SIGMA,) * num_joints, dtype=torch.float64)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1).double()

@@ -1,4 +1,4 @@
-"""How many objects a set of proposals covers, whatever their class. Crowd and difficult objects are left out."""
+"""Proposals are measured by how many objects they cover, of whatever class, but crowds and difficult ones."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def proposal_recall(
     num_proposals: Sequence[int],
     iou: float = 0.5,
 ) -> dict[int, float]:
-    """The share of objects that one of the first proposals of their picture overlaps by an IoU of `iou` or more.
+    """Measure the share of objects that one of the first proposals of their picture overlaps by `iou` or more.
 
     Boxes are `x1 y1 x2 y2`, the likeliest first; a picture with fewer than asked for gives all it has. The result has
     one entry for each of `num_proposals`. One proposal may cover several objects.
@@ -32,7 +32,7 @@ def proposal_recall(
 def average_recall(
     proposals: Sequence[Float[Tensor, "_p 4"]], targets: Sequence[Target], num_proposals: Sequence[int]
 ) -> dict[int, float]:
-    """Recall as in `proposal_recall`, averaged over the IoUs 0.50, 0.55, ... 0.95.
+    """Average the recall of `proposal_recall` over the IoUs 0.50, 0.55, ... 0.95.
 
     Hosang et al. 2016, What makes for effective detection proposals?, section 5, with COCO's thresholds in place of
     the integral.
@@ -45,7 +45,7 @@ def average_recall(
 def mean_average_best_overlap(
     proposals: Sequence[Float[Tensor, "_p 4"]], targets: Sequence[Target], num_proposals: Sequence[int]
 ) -> dict[int, float]:
-    """MABO: the largest IoU that each object has with a proposal, averaged over a class, averaged over the classes.
+    """Average the largest IoU of each object with a proposal over a class, then over the classes (MABO).
 
     Uijlings et al. 2013, Selective Search for Object Recognition, section 5. Arguments, result and errors as
     `proposal_recall`; a class without objects is left out.
@@ -58,7 +58,7 @@ def mean_average_best_overlap(
 def _best_overlaps(
     proposals: Sequence[Float[Tensor, "_p 4"]], targets: Sequence[Target], num_proposals: Sequence[int]
 ) -> tuple[Float64[Tensor, "o n"], Int64[Tensor, " o"]]:
-    """For each object of all pictures, the largest IoU with the first so many proposals; and its class."""
+    """Find each object's largest IoU with the first so many proposals, and its class."""
     assert min(num_proposals) > 0, num_proposals
     best, labels = [], []
     for boxes, target in zip(proposals, targets, strict=True):

@@ -1,4 +1,4 @@
-"""Semantic segmentation: every metric from one confusion matrix. Matrices of pictures and of processes add up."""
+"""Every metric of semantic segmentation follows from one confusion matrix; those of pictures and processes add up."""
 
 from collections.abc import Sequence
 
@@ -8,28 +8,28 @@ from torch import Tensor
 
 from delineate.values import IGNORE, InputError, LabelMap, Target
 
-PROTOCOL = (
+SEGMENTATION_PROTOCOL = (
     "one confusion matrix of all pixels of all pictures, each at its original size, "
     f"pixels of value {IGNORE} (ignore) left out; mIoU is the mean over the classes that occur in truth or prediction"
 )
 
 
 def confusion_matrix(
-    truth: Int64[Tensor, "*shape"], prediction: Int64[Tensor, "*shape"], num_classes: int, ignore: int = IGNORE
+    truth: Int64[Tensor, "*shape"], prediction: Int64[Tensor, "*shape"], num_classes: int
 ) -> Int64[Tensor, "{num_classes} {num_classes}"]:
-    """The number of pixels of each true class (row) that were given each class (column).
+    """Count the pixels of each true class (row) that were given each class (column).
 
-    Pixels whose truth is `ignore` are left out, whatever was predicted there. Raises `InputError` for a true value
-    that is neither a class nor `ignore`.
+    Pixels whose truth is `IGNORE` are left out, whatever was predicted there. Raises `InputError` for a true value
+    that is neither a class nor `IGNORE`.
     """
-    counted = truth != ignore
+    counted = truth != IGNORE
     truth, prediction = truth[counted], prediction[counted]
     if truth.numel():
         low, high = (int(value) for value in truth.aminmax())
         if low < 0 or high >= num_classes:
             raise InputError(
                 f"label_map: value {high if high >= num_classes else low} is no class of {num_classes} "
-                f"and not {ignore} (ignore)"
+                f"and not {IGNORE} (ignore)"
             )
         low, high = (int(value) for value in prediction.aminmax())
         assert 0 <= low <= high < num_classes, f"predicted classes {low}..{high} of {num_classes}"
@@ -38,7 +38,7 @@ def confusion_matrix(
 
 
 def segmentation_metrics(matrix: Int64[Tensor, "c c"], names: Sequence[str]) -> dict[str, float]:
-    """The metrics of Long et al. 2015, Fully Convolutional Networks, section 5, each in 0..1.
+    """Compute the metrics of Long et al. 2015, Fully Convolutional Networks, section 5, each in 0..1.
 
     `mIoU`, `pixel_accuracy`, `mean_accuracy`, `frequency_weighted_IoU`, and `IoU/NAME` of each class. A class that
     occurs neither in truth nor in prediction has no IoU: it is left out of the mean and of the result. The mean
@@ -64,7 +64,7 @@ def segmentation_metrics(matrix: Int64[Tensor, "c c"], names: Sequence[str]) -> 
 
 
 class SegmentationEvaluation:
-    """Gathers pictures in one confusion matrix; what other processes gathered can be merged into it."""
+    """The evaluation gathers pictures in one confusion matrix; what other processes gathered can be merged into it."""
 
     def __init__(self, num_classes: int) -> None:
         self._confusion = torch.zeros(num_classes, num_classes, dtype=torch.int64)
@@ -78,7 +78,7 @@ class SegmentationEvaluation:
         ).cpu()
 
     def merge(self, other: "SegmentationEvaluation") -> None:
-        """Take all pictures of another."""
+        """Take all pictures of another evaluation."""
         self._confusion += other._confusion
 
     def metrics(self, names: Sequence[str]) -> dict[str, float]:
@@ -86,5 +86,5 @@ class SegmentationEvaluation:
         return segmentation_metrics(self._confusion, names)
 
     def confusion(self, num_classes: int) -> Int64[Tensor, "c c"]:
-        """The number of pixels of each true class (row) that were given each class (column)."""
+        """Count the pixels of each true class (row) that were given each class (column)."""
         return self._confusion

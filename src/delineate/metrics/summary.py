@@ -1,4 +1,4 @@
-"""The few metrics that a person looks at first."""
+"""A person looks at few metrics first."""
 
 import re
 from collections.abc import Mapping
@@ -7,5 +7,5 @@ PARTIAL = re.compile(r"(^|_)AR\d*($|_)|_(small|medium|large)$")
 
 
 def main_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics of the whole: not those of single classes, `IoU/NAME`, nor COCO's of one size and of recall."""
+    """Choose the metrics of the whole: not those of classes, `IoU/NAME`, nor COCO's of one size and of recall."""
     return {name: value for name, value in metrics.items() if "/" not in name and not PARTIAL.search(name)}

@@ -1,4 +1,4 @@
-"""The one contract of every system, and the seam between what is exported and what reads it.
+"""Every system keeps this one contract, which parts what is exported from what reads it.
 
     Inputs ──► Model.forward ──► raw tensors ──► Reader.find ──► rows ──► Model.extend ──► rows ──► Reader.results
                └──────────────────────────── what is exported ────────────────────────────┘     └ without weights ┘
@@ -8,6 +8,7 @@ B  pictures    P  proposals    K  rows of a picture, as many for each; those tha
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -22,7 +23,7 @@ Say = Callable[[str], None]
 
 
 class Inputs(NamedTuple):
-    """A batch as a network takes it: normalised pictures of one size, and the places to look at where it needs them.
+    """A batch, as a network takes it, has normalised pictures of one size and, for some systems, proposals.
 
     Pictures with fewer proposals than others have boxes of zeros at the end.
     """
@@ -32,7 +33,7 @@ class Inputs(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The objects of each picture, the likeliest first, in pixels of the network's input.
+    """Rows are the objects of each picture, the likeliest first, in pixels of the network's input.
 
     `masks` are probabilities in the box, `heatmaps` logits over the box, `keypoints` places. `posed` says which rows
     have keypoints.
@@ -47,13 +48,13 @@ class Rows(NamedTuple):
     posed: Bool[Tensor, "b k"] | None = None
 
     def first(self, count: int) -> "Rows":
-        """The first `count` rows of each picture."""
+        """Keep the first `count` rows of each picture."""
         cut: Any = {name: value[:, :count] for name, value in self._asdict().items() if value is not None}
         return self._replace(**cut)
 
 
 class Scores(NamedTuple):
-    """The logits of every class at every pixel of the network's input."""
+    """Scores are the logits of every class at every pixel of the network's input."""
 
     logits: Float[Tensor, "b c h w"]
 
@@ -62,26 +63,27 @@ Raw = TypeVar("Raw")
 Found = TypeVar("Found", Rows, Scores)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Reader(ABC, Generic[Raw, Found]):
-    """What is made of a network's outputs without any weights: a frozen value, which can be written as JSON.
+    """A reader makes results of a network's outputs without any weights; it can be written as JSON.
 
     `thresholds` are `None` where there is nothing to choose.
     """
 
-    thresholds: Thresholds | None
+    thresholds: Thresholds | None = None
 
     @abstractmethod
     def find(self, raw: Raw, size: tuple[int, int]) -> Found:
-        """The detections in an input of `(height, width)`, as a fixed number of rows; the graph goes on through it."""
+        """Find a fixed number of rows in an input of `(height, width)`; this is a part of the exported graph."""
 
     @abstractmethod
     def results(self, found: Found, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> Sequence[Prediction]:
-        """One result a picture, from the input of `size` in the coordinates of the original one in `sizes`."""
+        """Move what was found in inputs of `size` into the original pictures of `sizes`, one result a picture."""
 
 
 @runtime_checkable
 class Batches(Protocol):
-    """Inputs with the truths of their pictures, batch by batch, and the number of batches."""
+    """Batches are inputs with the truths of their pictures; their number is known."""
 
     def __len__(self) -> int: ...
 
@@ -90,16 +92,16 @@ class Batches(Protocol):
 
 @runtime_checkable
 class TrainingPictures(Protocol):
-    """What a system may ask of the pictures that it is going to learn from; each answer reads all annotations."""
+    """A system may ask this of the pictures that it is going to learn from; each answer reads all annotations."""
 
     def object_sizes(self) -> Float[Tensor, "n 2"] | None:
-        """The `(width, height)` of all objects, in pixels of the resized pictures; `None` where shapes are chosen."""
+        """List the `(width, height)` of all objects in resized pictures; `None` where shapes are chosen."""
 
     def keypoint_classes(self) -> Bool[Tensor, " c"]:
-        """The classes of which an object has an annotated keypoint."""
+        """Tell the classes of which an object has an annotated keypoint."""
 
     def class_weights(self) -> Float[Tensor, " c"] | None:
-        """The weights of the values of label maps, `None` where all are equal."""
+        """Weigh the values of label maps; `None` where all are equal."""
 
 
 class Model(nn.Module, ABC, Generic[Raw, Found]):
@@ -116,28 +118,28 @@ class Model(nn.Module, ABC, Generic[Raw, Found]):
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> Raw:
-        """The graph: normalised pictures of one size in, tensors out whose shapes follow from shapes."""
+        """Run the graph: normalised pictures of one size go in; the shapes of what comes out follow from shapes."""
 
     @property
     def takes_any_size(self) -> bool:
-        """Whether the graph runs on pictures of any size; it does unless pictures are resized to `input_size`."""
+        """Whether pictures may have any size follows from `input_size`: they may where there is none."""
         return self.input_size is None
 
     def extend(self, raw: Raw, found: Found) -> Found:
-        """What further heads say of the rows that were found: masks, heatmaps; nothing for most systems."""
+        """Add what further heads say of the rows: masks, heatmaps; most systems have no such heads."""
         return found
 
     @abstractmethod
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
-        """Named scalars, to be minimised by their sum; nothing is validated, written or said to other processes."""
+        """Compute named scalars whose sum is minimised; nothing is validated, written or sent to other processes."""
 
     def begin(self, pictures: TrainingPictures) -> Sequence[str]:
-        """Take what is known of the training pictures before the first step, such as anchors; lines that say what."""
+        """Take what is known of the training pictures, such as anchors, before the first step; say so in lines."""
         return ()
 
     @property
     def fits(self) -> bool:
-        """Whether the system has something to `fit` once its gradient descent is over."""
+        """The model has something to `fit` once gradient descent is over, where this is true."""
         return False
 
     def fit(self, batches: Batches, folder: Path, say: Say) -> None:
@@ -148,7 +150,7 @@ class Model(nn.Module, ABC, Generic[Raw, Found]):
         """
 
     def learned(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Those of its weights that gradients have learned; what `fit` has made is left out."""
+        """Leave out the weights that `fit` makes: gradients have learned the others."""
         return weights
 
 

@@ -1,19 +1,26 @@
-"""Options of presets as types: what the command line says of an option, and its default, stand in its annotation."""
+"""Options of presets are types: what the command line says of an option, and its default, stand in its annotation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
+
+from typing_extensions import Doc
+
+FrozenNorm = Annotated[
+    bool, Doc("Keep the backbone's batch norms as loaded: for pretrained weights and few pictures a step.")
+]
+ImageSize = Annotated[int, Doc("Side in pixels of the square that every picture is resized to.")]
 
 
 @dataclass(frozen=True)
 class Default:
-    """The default of an option that presets share: `Annotated[int, Doc("..."), Default(8)]` in a `TypedDict`."""
+    """Presets share an option with this default: `Annotated[int, Doc("..."), Default(8)]` in a `TypedDict`."""
 
     value: Any
 
 
 def defaults_of(shared: type) -> dict[str, Any]:
-    """The default of each option in a `TypedDict` of annotated options."""
+    """List the default of each option in a `TypedDict` of annotated options."""
     hints = get_type_hints(shared, include_extras=True)
     return {
         key: next(note.value for note in annotation.__metadata__ if isinstance(note, Default))
@@ -22,5 +29,5 @@ def defaults_of(shared: type) -> dict[str, Any]:
 
 
 def filled(shared: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, and the defaults of all others."""
+    """Complete the options that were given by the defaults of all others."""
     return {**defaults_of(shared), **given}

@@ -1,1 +1,1 @@
-"""Learnable pieces that two families or more use."""
+"""Two families or more use these learnable pieces."""

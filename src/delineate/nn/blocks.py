@@ -1,12 +1,27 @@
-"""Convolutions with what usually follows them, and maps cut to a size."""
+"""Convolutions with what usually follows them, their first weights, and maps cut to a size."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+kaiming_fan_out = partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")
+
+
+def initialise(layers: Iterable[nn.Module], fill: Callable[[Tensor], Any]) -> None:
+    """Fill the weights of layers, and their biases with zeros."""
+    for layer in layers:
+        assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+        assert layer.bias is not None
+        fill(layer.weight)
+        nn.init.zeros_(layer.bias)
+
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
-    """A padded convolution, batch normalisation and ReLU."""
+    """Build a padded convolution, batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -14,8 +29,14 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel_size: int = 3, stri
     )
 
 
+def padded_to(images: Float[Tensor, "b c h w"], multiple: int) -> Float[Tensor, "b c h2 w2"]:
+    """Pad pictures by zeros, at right and bottom, to multiples of so many pixels."""
+    height, width = images.shape[-2:]
+    return F.pad(images, (0, -width % multiple, 0, -height % multiple))
+
+
 def cropped(x: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
-    """A map without what overhangs `(height, width)` at right and bottom.
+    """Cut off what overhangs `(height, width)` of a map at right and bottom.
 
     A slice would lie in memory as the map does or otherwise, by whether anything overhangs, and so tie an exported
     graph to sizes like that of its example.
@@ -24,7 +45,7 @@ def cropped(x: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor,
 
 
 def num_cells(side: int, stride: int) -> int:
-    """The number of cells of `stride` pixels that cover a side, of which the last one may overhang.
+    """Count the cells of `stride` pixels that cover a side, of which the last one may overhang.
 
     No negative number is divided: ONNX rounds those another way than Python.
     """

@@ -1,4 +1,4 @@
-"""Which object a box answers for; one matcher serves anchors, RoIs and default boxes."""
+"""One matcher tells which object an anchor, a RoI or a default box answers for."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Feature maps that detectors look at: one level of a backbone, or a feature pyramid of all.
+"""Detectors look at one level of a backbone, or at a feature pyramid of several.
 
 Pictures are padded by zeros, at right and bottom, to a multiple of the backbone's coarsest stride, so that levels fit
 each other and a picture's features depend on nothing but itself.
@@ -6,6 +6,7 @@ each other and a picture's features depend on nothing but itself.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 from jaxtyping import Float
@@ -13,14 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.nn.backbones import Backbone
+from delineate.nn.blocks import initialise, padded_to
 from delineate.values import InputError
 
 Further = Literal["subsample", "convolve_backbone", "convolve_pyramid"]
-"""How a pyramid gets levels coarser than the backbone's."""
+"""A pyramid gets levels coarser than the backbone's in one of these ways."""
 
 
 class Pyramid(nn.Module, ABC):
-    """Pictures `(B, 3, H, W)` to maps `(B, channels, h, w)`, one for each of `strides`, fine to coarse."""
+    """Pictures `(B, 3, H, W)` become maps `(B, channels, h, w)`, one for each of `strides`, fine to coarse."""
 
     backbone: Backbone
     channels: int
@@ -28,17 +30,11 @@ class Pyramid(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
-        """The maps of normalised pictures, that of stride s of `ceil(side of the padded picture / s)`."""
-
-    def padded(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h2 w2"]:
-        """The pictures with zeros at right and bottom, their sides multiples of the coarsest stride."""
-        coarsest = self.backbone.strides[-1]
-        height, width = images.shape[-2:]
-        return F.pad(images, (0, -width % coarsest, 0, -height % coarsest))
+        """Compute the maps of normalised pictures, that of stride s of `ceil(side of the padded picture / s)`."""
 
 
 class SingleLevel(Pyramid):
-    """The backbone's coarsest level, as in Faster R-CNN before feature pyramids (stride 16: C4, or VGG's conv5)."""
+    """It gives the coarsest level, as in Faster R-CNN before feature pyramids (stride 16: C4, or VGG's conv5)."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -47,7 +43,7 @@ class SingleLevel(Pyramid):
         self.strides = backbone.strides[-1:]
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
-        return (self.backbone(self.padded(images)).levels[-1],)
+        return (self.backbone(padded_to(images, self.strides[-1])).levels[-1],)
 
 
 class FPN(Pyramid):
@@ -88,14 +84,10 @@ class FPN(Pyramid):
         self.further = nn.ModuleList(
             nn.Conv2d(first if step == 0 else channels, channels, 3, stride=2, padding=1) for step in range(num_convs)
         )
-        for conv in (*self.laterals, *self.outputs, *self.further):
-            assert isinstance(conv, nn.Conv2d)
-            assert conv.bias is not None
-            nn.init.kaiming_uniform_(conv.weight, a=1)
-            nn.init.zeros_(conv.bias)
+        initialise((*self.laterals, *self.outputs, *self.further), partial(nn.init.kaiming_uniform_, a=1))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
-        features = self.backbone(self.padded(images))
+        features = self.backbone(padded_to(images, self.backbone.strides[-1]))
         levels = dict(zip(self.backbone.strides, features.levels, strict=True))
         merged: list[Tensor] = []
         for stride, lateral in zip(reversed(self.taken), reversed(self.laterals), strict=True):
@@ -105,7 +97,7 @@ class FPN(Pyramid):
         return (*outputs, *self.coarser(levels[self.taken[-1]], outputs[-1]))
 
     def coarser(self, level: Float[Tensor, "b c h w"], output: Float[Tensor, "b d h w"]) -> Iterator[Tensor]:
-        """The further levels, from the coarsest map of the backbone that is taken and that of the pyramid."""
+        """Make the further levels of the coarsest map of the backbone that is taken, or of that of the pyramid."""
         x = level if self.from_backbone else output
         for step in range(self.num_further):
             x = self.further[step](F.relu(x) if step else x) if self.further else F.max_pool2d(x, 1, stride=2)

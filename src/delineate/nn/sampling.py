@@ -1,4 +1,4 @@
-"""Which of many boxes carry the loss."""
+"""Few of many boxes carry the loss."""
 
 import torch
 from jaxtyping import Bool, Int64
@@ -15,8 +15,8 @@ def sample_balanced(
     positives, negatives = positive.nonzero()[:, 0], negative.nonzero()[:, 0]
     num_positive = min(len(positives), int(count * positive_share))
     num_negative = min(len(negatives), count - num_positive)
-    return _some(positives, num_positive), _some(negatives, num_negative)
+    return _drawn(positives, num_positive), _drawn(negatives, num_negative)
 
 
-def _some(rows: Tensor, count: int) -> Tensor:
+def _drawn(rows: Tensor, count: int) -> Tensor:
     return rows[torch.randperm(len(rows), device=rows.device)[:count]].sort().values

@@ -1,4 +1,4 @@
-"""Boxes at every place of a feature map."""
+"""Anchors: boxes at every place of a feature map, and shapes for them."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Loops that Numba compiles, once a machine where there is a place to keep what it made."""
+"""Numba compiles loops, once a machine where there is a place to keep what it made."""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Keypoints to cells of a heatmap over their RoI, and heatmaps back to keypoints."""
+"""Keypoints become cells of a heatmap over their RoI, and heatmaps keypoints again."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from delineate.ops.compiling import compiled
 def keypoint_cells(
     keypoints: Float[Tensor, "n k 2"], visibility: Int64[Tensor, "n k"], rois: Float[Tensor, "n 4"], size: int
 ) -> tuple[Int64[Tensor, "n k"], Bool[Tensor, "n k"]]:
-    """The cell `y * size + x` in which each keypoint of a RoI lies, and whether it counts: labelled and inside.
+    """Find the cell `y * size + x` in which each keypoint lies, and whether it counts: annotated and inside.
 
     RoI and heatmap of `(size, size)` cover the same square; the RoI's right and lower edges belong to the last cells.
     The cell of a keypoint that does not count is 0. He et al. 2017, Mask R-CNN, section 5 (one-hot targets).
@@ -26,7 +26,7 @@ def keypoint_cells(
 def decode_heatmaps(
     heatmaps: Float[Tensor, "n k s s"], rois: Float[Tensor, "n 4"]
 ) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-    """The place in the picture at which each heatmap, enlarged bicubically to its RoI, is highest, and its logit there.
+    """Find where in the picture each heatmap, enlarged bicubically to its RoI, is highest, and the logit of that place.
 
     The enlarged map has whole pixels, as many as the RoI's sides rounded up; a place is the centre of one. Runs on the
     CPU, wherever the maps are. He et al. 2017, Mask R-CNN, section 5, with the enlargement of Detectron.
@@ -44,9 +44,9 @@ def decode_heatmaps(
 
 @compiled
 def _cubic_taps(length: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each of `length` pixels over `size` values: the place of the value before it, from -1 on, and four weights.
+    """Compute for each of `length` pixels over `size` values the index of the value before it, from -1 on, and weights.
 
-    The weights are of that value, the one before it, and the next two; Keys 1981, equation 4 with a = -3/4.
+    The four weights are of that value, the one before it, and the next two; Keys 1981, equation 4 with a = -3/4.
     """
     before = np.empty(length, np.int64)
     weights = np.empty((length, 4), np.float32)

@@ -5,8 +5,9 @@ from typing import Any, TypedDict
 
 import torch
 from faster_coco_eval.core import mask as coco_masks
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torchvision.ops import masks_to_boxes
 
 
 class RLE(TypedDict):
@@ -17,7 +18,7 @@ class RLE(TypedDict):
 
 
 def encode_rle(masks: Bool[Tensor, "n h w"]) -> list[RLE]:
-    """Each mask as a compressed RLE; parts, holes and emptiness survive."""
+    """Encode each mask as a compressed RLE; parts, holes and emptiness survive."""
     if not len(masks):
         return []
     # The encoder reads (h, w, n) in Fortran's order, which is (n, w, h) in ours.
@@ -27,7 +28,7 @@ def encode_rle(masks: Bool[Tensor, "n h w"]) -> list[RLE]:
 
 
 def decode_rle(rles: Sequence[RLE], image_size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
-    """The masks of a picture of `(height, width)`.
+    """Decode the masks of a picture of `(height, width)`.
 
     Raises `ValueError` for an RLE of another size or one that does not fill its size.
     """
@@ -41,8 +42,15 @@ def decode_rle(rles: Sequence[RLE], image_size: tuple[int, int]) -> Bool[Tensor,
     return columns.permute(2, 0, 1).contiguous().view(torch.bool)
 
 
+def boxes_of_masks(masks: Bool[Tensor, "n h w"]) -> Float[Tensor, "n 4"]:
+    """Find the smallest box around each mask, of which each has a pixel."""
+    boxes: Tensor = masks_to_boxes(masks)
+    boxes[:, 2:] += 1  # torchvision's end at the last pixel, ours behind it
+    return boxes
+
+
 def paint_label_map(masks: Bool[Tensor, "n h w"], values: Int64[Tensor, " n"], background: int) -> Int64[Tensor, "h w"]:
-    """One value a pixel: `background` where no mask is, and the value of the smallest of the masks that cover it."""
+    """Give each pixel the value of the smallest mask that covers it, or `background` where none does."""
     label_map = torch.full(masks.shape[1:], background, dtype=torch.int64, device=masks.device)
     areas = [int(mask.count_nonzero()) for mask in masks]
     for row in sorted(range(len(areas)), key=areas.__getitem__, reverse=True):

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 NONE = -1.0
-"""The score of a row that holds nothing."""
+"""A row of this score holds nothing."""
 SMALLEST_SIDE = 1e-2
 
 
 class Selected(NamedTuple):
-    """The best boxes of each picture, scores descending, then rows that score `NONE`."""
+    """Each picture has its best boxes, scores descending, then rows that score `NONE`."""
 
     boxes: Float[Tensor, "b k 4"]
     scores: Float[Tensor, "b k"]
@@ -35,7 +35,7 @@ def select(
     max_candidates: int | None,
     max_detections: int,
 ) -> Selected:
-    """Every class of every box that scores above the threshold, thinned out by NMS class by class.
+    """Choose among every class of every box that scores above the threshold, by NMS class by class.
 
     Boxes are `x1 y1 x2 y2` in a picture of `size` `(height, width)`, and cut at its borders; those with a side below
     `SMALLEST_SIDE` go. One box for all classes may stand in the place of one for each. The thresholds are those of
@@ -52,14 +52,14 @@ def select(
     scores = scores.where(kept, NONE)
     labels = torch.arange(scores.shape[1], device=scores.device)[:, None].expand_as(scores)
     labelled = torch.cat([boxes, labels[..., None].to(boxes)], -1)
-    scores, found = best(scores.flatten(1), labelled.flatten(1, 2), max_detections)
-    return Selected(found[..., :4], scores, found[..., 4].long())
+    scores, selected = best(scores.flatten(1), labelled.flatten(1, 2), max_detections)
+    return Selected(selected[..., :4], scores, selected[..., 4].long())
 
 
 def best(
     scores: Float[Tensor, "*b n"], values: Float[Tensor, "*b n d"], count: int
 ) -> tuple[Float[Tensor, "*b m"], Float[Tensor, "*b m d"]]:
-    """The `count` highest scores, descending, with their values; `NONE` and zeros where there are not so many.
+    """Choose the `count` highest scores, descending, with their values; `NONE` and zeros where there are fewer.
 
     Of equal scores the first comes first.
     """
@@ -72,7 +72,7 @@ def _rows(values: Float[Tensor, "*b n d"], rows: Int64[Tensor, "*b m"]) -> Float
 
 
 def clip(boxes: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "*n 4"]:
-    """The boxes cut at the borders of a picture of `(height, width)`."""
+    """Cut the boxes at the borders of a picture of `(height, width)`."""
     height, width = size
     x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
     return torch.stack([x[..., 0], y[..., 0], x[..., 1], y[..., 1]], -1)
@@ -80,7 +80,7 @@ def clip(boxes: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "
 
 @torch.library.custom_op("delineate::keep_best", mutates_args=())
 def keep_best(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
-    """Which of the boxes `(G, N, 4)` no better one of their group overlaps by more than `iou`; none below the score 0.
+    """Keep the boxes `(G, N, 4)` of scores from 0 on that no better one of their group overlaps by more than `iou`.
 
     The answer is bool `(G, N)`: its shape, unlike that of indices, follows from shapes.
     """
@@ -90,8 +90,8 @@ def keep_best(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
     groups, rows = (scores >= 0).nonzero(as_tuple=True)
     if boxes.is_cuda:  # one launch for all groups, which lie apart from each other; float64 costs no precision there
         apart = boxes.amax().double().clamp(min=0) + 1
-        found = boxes[groups, rows].double() + (groups * apart)[:, None]
-        chosen = nms(found, scores[groups, rows].double(), iou)
+        moved = boxes[groups, rows].double() + (groups * apart)[:, None]
+        chosen = nms(moved, scores[groups, rows].double(), iou)
         kept[groups[chosen], rows[chosen]] = True
         return kept
     counts = torch.bincount(groups, minlength=len(scores)).tolist()

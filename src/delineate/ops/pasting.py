@@ -1,4 +1,4 @@
-"""Masks of boxes pasted into their picture, straight to run lengths."""
+"""Masks of boxes are pasted into their picture, straight to run lengths."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def paste_masks(
     image_size: tuple[int, int],
     threshold: float = 0.5,
 ) -> list[RLE]:
-    """Each mask enlarged bilinearly to its box; what of it is above `threshold`, in a picture of `(height, width)`.
+    """Enlarge each mask bilinearly to its box and cut it at `threshold`, in a picture of `(height, width)`.
 
     Parts and holes stay, and what overhangs the picture is cut off. Runs on the CPU, wherever the masks are, and never
     holds a mask as large as the picture or the box. He et al. 2017, Mask R-CNN, section 3.1 (inference), with the
@@ -44,7 +44,7 @@ def paste_masks(
 
 @compiled
 def _taps(first: int, stop: int, corner: int, length: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each pixel of `first .. stop-1`, the value before it on an axis of `side` values, and the weight of the next.
+    """Compute for each pixel of `first .. stop-1` the value before it, of `side` values, and the weight of the next.
 
     The `side` values are spread evenly over `length` pixels from `corner` on, and the outermost ones continue.
     """
@@ -62,7 +62,7 @@ def _taps(first: int, stop: int, corner: int, length: int, side: int) -> tuple[n
 def _flips(
     mask: np.ndarray, x1: int, y1: int, x2: int, y2: int, height: int, width: int, threshold: np.float32
 ) -> np.ndarray:
-    """The pixels, counted down the columns, at which the pasted mask begins or ends.
+    """Find the pixels, counted down the columns, at which the pasted mask begins or ends.
 
     Between two rows of the mask a column is linear: if both are on one side of the threshold, so are all pixels
     between. Only the stretches in which the border lies are looked at pixel by pixel.

@@ -51,7 +51,7 @@ def transposed(
 
 
 def bilinear_kernel(factor: int) -> Float[Tensor, "k k"]:
-    """The kernel `(2f, 2f)` with which a transposed convolution of stride f and padding f/2 interpolates bilinearly.
+    """Make the kernel `(2f, 2f)` with which a transposed convolution of stride f and padding f/2 is bilinear.
 
     Long et al. 2015, FCN, section 3.3. Exact away from the borders for even factors.
     """

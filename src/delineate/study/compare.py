@@ -1,4 +1,4 @@
-"""Several systems trained under equal conditions on one data set, and measured: Huang et al. 2017 on your pictures.
+"""Several systems are trained under equal conditions on one data set, and measured, as Huang et al. 2017 did.
 
     study.json                     what is compared, and how
     entries/NAME/seed-N/run        the run, as `train` leaves it
@@ -21,12 +21,11 @@ from delineate.data.dataset import Dataset
 from delineate.data.proposals import with_proposals
 from delineate.data.splits import read_split, spread
 from delineate.evaluation import Evaluation, evaluate_run
-from delineate.io.files import written_beside
 from delineate.io.machine import machine
 from delineate.metrics import error_breakdown
 from delineate.study.grid import Entry
 from delineate.study.measuring import measure
-from delineate.study.results import Findings, Result, together, write_tables
+from delineate.study.results import Findings, Result, together, write_json, write_tables
 from delineate.system.catalog import build
 from delineate.system.tasks import find_task
 from delineate.training import Run, TrainingSettings, resume, train
@@ -88,7 +87,7 @@ def compare(study: Study, out: Path, say: Say = print) -> Findings:
     failures: dict[str, str] = {}
     for entry in study.entries:
         for seed in range(study.seeds):
-            folder = _folder(out, entry, seed)
+            folder = _folder(out, entry.name, seed)
             if (folder / "result.json").exists():
                 say(f"{entry.name}, seed {seed}: finished before")
                 continue
@@ -102,8 +101,7 @@ def compare(study: Study, out: Path, say: Say = print) -> Findings:
                 (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
                 say(f"{entry.name}, seed {seed}: failed: {line}")
                 continue
-            with written_beside(folder / "result.json") as beside:
-                beside.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+            write_json(folder / "result.json", asdict(result))
             (folder / "error.txt").unlink(missing_ok=True)
             say(f"{entry.name}, seed {seed}: {result.metric} {result.accuracy:.4f}, {result.throughput:.3g} pictures/s")
     results = load_results(out)
@@ -120,8 +118,7 @@ def load_results(out: Path) -> list[Result]:
     record = read_record(out)
     results = []
     for entry in record["entries"]:
-        folder = out / "entries" / _file_name(entry["name"])
-        files = [folder / f"seed-{seed}" / "result.json" for seed in range(record["seeds"])]
+        files = [_folder(out, entry["name"], seed) / "result.json" for seed in range(record["seeds"])]
         files = [file for file in files if file.exists()]
         if files:
             results.append(together([Result.read(json.loads(file.read_text())) for file in files]))
@@ -167,11 +164,7 @@ def _one(
         errors=_errors(evaluation),
         protocol=evaluation.protocol,
         seeds=[seed],
-        parameters=costs.parameters,
-        flops=costs.flops,
-        memory=costs.memory,
-        latency=costs.latency,
-        throughput=costs.throughput,
+        **vars(costs),
         training_seconds=trained.seconds,
         pictures=trained.pictures,
         size=Run(run).best.stat().st_size,
@@ -222,8 +215,7 @@ def _budgets(study: Study, out: Path, say: Say) -> dict[str, dict[str, Any]]:
                 paces[entry.name] = pictures_a_second(_settings(study, entry, 0, out / "pace", {"epochs": 1}))
             except Exception as error:  # it will fail in its turn, with a message
                 say(f"{entry.name}: {error}")
-        with written_beside(file) as beside:
-            beside.write_text(json.dumps(paces, indent=1) + "\n")
+        write_json(file, paces)
     paces = json.loads(file.read_text())
     num_images = len(study.read(study.train_split))
     seconds_an_epoch = sum(num_images / pace for pace in paces.values())
@@ -246,8 +238,7 @@ def _keep_record(study: Study, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"out: {out} is no empty folder and no study; name another")
     out.mkdir(parents=True, exist_ok=True)
-    with written_beside(file) as beside:
-        beside.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_json(file, record)
 
 
 def read_record(out: Path) -> dict[str, Any]:
@@ -271,9 +262,5 @@ def _facts(study: Study, results: Sequence[Result]) -> dict[str, str]:
     }
 
 
-def _folder(out: Path, entry: Entry, seed: int) -> Path:
-    return out / "entries" / _file_name(entry.name) / f"seed-{seed}"
-
-
-def _file_name(name: str) -> str:
-    return name.replace("/", "_").replace(" ", "_")
+def _folder(out: Path, name: str, seed: int) -> Path:
+    return out / "entries" / name.replace("/", "_").replace(" ", "_") / f"seed-{seed}"

@@ -1,4 +1,4 @@
-"""What is compared: systems, and the options in which they differ."""
+"""A grid lists what is compared: systems, and the options in which they differ."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -73,8 +73,8 @@ def grid(
         for combination in product(*chosen.values()):
             entry = _entry(model, fixed, dict(zip(chosen, combination, strict=True)), own)
             entries[entry.name] = entry
-    for axis, every in axes.items():
-        for value in every:
+    for axis, choices in axes.items():
+        for value in choices:
             if value not in used[axis]:
                 raise InputError(f"{axis}s: none of the systems takes {value}; leave it out")
     return list(entries.values())
@@ -82,9 +82,9 @@ def grid(
 
 def _with_options(described: str) -> tuple[str, dict[str, Any]]:
     """Read the system in `NAME:OPTION=VALUE:...`, and its options as their type hints have them."""
-    model, *given = described.split(":")
+    model, *parts = described.split(":")
     own, values = options(model), {}
-    for part in given:
+    for part in parts:
         name, equals, text = part.partition("=")
         name = name.replace("-", "_")
         if not equals or name not in own:

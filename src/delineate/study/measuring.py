@@ -1,4 +1,4 @@
-"""What a trained system costs: parameters, operations, memory, and the time of each step of a prediction.
+"""A trained system costs parameters, operations, memory, and the time of each step of a prediction.
 
 `python -m delineate.study.measuring RUN PICTURE ...` prints a `Measurement` as JSON; it runs in a process of its own,
 so that its memory is that of one system alone.
@@ -23,8 +23,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from delineate.data.images import read_image
-from delineate.io.machine import find_device, num_cores
-from delineate.io.runs import find_checkpoint
+from delineate.deploy import Predictor
+from delineate.io.machine import num_cores
 from delineate.system.system import System, trimmed
 from delineate.values import InputError
 
@@ -46,7 +46,7 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """A system has costs. `flops` are those of the first picture, a multiplication and an addition counting as two.
+    """A measurement is what a system costs: `flops` are those of the first picture, of which a multiply-add is two.
 
     `latency` has each of `STEPS` and `total`; `memory` is what predicting adds to the loaded process, in bytes.
     """
@@ -96,7 +96,7 @@ def measure_here(system: System, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> 
 
 @torch.no_grad()
 def count_flops(system: System, image: UInt8[Tensor, "3 h w"]) -> float:
-    """Count those of the network for one picture, as PyTorch does: convolutions and products of matrices."""
+    """Count the network's operations for one picture, as PyTorch does: convolutions and products of matrices."""
     (prepared,) = system.prepare([image])
     counter = FlopCounterMode(display=False)
     learned = [weight for weight in system.model.parameters() if weight.requires_grad]
@@ -189,9 +189,8 @@ def _latency(seconds: Sequence[float]) -> Latency:
 def main(run: str, device: str, *pictures: str) -> None:
     """Measure and print."""
     torch.set_num_threads(num_cores())
-    system = System.load(find_checkpoint(Path(run)), find_device(device))
     images = [read_image(Path(picture)) for picture in pictures]
-    print(json.dumps(asdict(measure_here(system, images))))
+    print(json.dumps(asdict(measure_here(Predictor.load(run, device=device).system, images))))
 
 
 if __name__ == "__main__":

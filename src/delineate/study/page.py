@@ -1,7 +1,8 @@
-"""A study as one HTML file: scatters, tables, pictures side by side, and what follows from them."""
+"""A study is written as one HTML file: scatters, tables, pictures side by side, and what follows from them."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ def write_study(path: Path, findings: Findings, dataset: Dataset | None = None) 
             columns=list(dict.fromkeys(name for row in rows for name in row)),
             times=times,
             steps=list(dict.fromkeys(name for row in times for name in row)),
-            per_class=_metric_table(results, sizes=False),
-            per_size=_metric_table(results, sizes=True),
+            per_class={result.name: classes for result in results if (classes := _by_class(result))},
+            per_size={result.name: sizes for result in results if (sizes := _by_size(result))},
             errors={result.name: result.errors for result in results if result.errors},
             failures=findings.failures,
             pictures=[] if dataset is None else _side_by_side(results, dataset),
@@ -89,11 +90,11 @@ def trade_off(results: Sequence[Result], cost: str) -> Figure:
         Point(
             name=name,
             family=family_of(result.model),
-            cost=each,
+            cost=paid,
             value=result.accuracy,
             spread=result.spread.get(result.metric, 0.0),
         )
-        for name, result, each in zip(names, results, costs, strict=True)
+        for name, result, paid in zip(names, results, costs, strict=True)
     ]
     return trade_off_figure(points, pareto_front(costs, values), cost=cost, value=results[0].metric, families=FAMILIES)
 
@@ -102,9 +103,9 @@ def short_names(names: Sequence[str]) -> list[str]:
     """Shorten names by the options that all entries of the same system share, which tell nothing apart."""
     split = [name.split(" ") for name in names]
     short = []
-    for system, *own in split:
-        others = [set(options) for other, *options in split if other == system]
-        short.append(" ".join((system, *(option for option in own if not all(option in given for given in others)))))
+    for system, *options in split:
+        shared = set(options).intersection(*(values for name, *values in split if name == system))
+        short.append(" ".join((system, *(option for option in options if option not in shared))))
     return short
 
 
@@ -143,18 +144,14 @@ def _milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
 
 
-def _metric_table(results: Sequence[Result], *, sizes: bool) -> dict[str, dict[str, float]]:
-    """List the main metric of each class, or of small, medium and large objects, for each entry."""
-    rows = {result.name: _by_size(result) if sizes else _by_class(result) for result in results}
-    return {name: values for name, values in rows.items() if values}
-
-
 def _by_size(result: Result) -> dict[str, float]:
+    """List the main metric of small, medium and large objects."""
     names = {size: f"{result.metric}_{size}" for size in ("small", "medium", "large")}
     return {size: result.metrics[name] for size, name in names.items() if name in result.metrics}
 
 
 def _by_class(result: Result) -> dict[str, float]:
+    """List the first metric of each class."""
     first = next(iter(next(iter(result.per_class.values()), {})), "")
     return {name: metrics[first] for name, metrics in result.per_class.items() if first in metrics}
 
@@ -201,7 +198,7 @@ def read_findings(folders: Sequence[Path]) -> Findings:
         for row in values["results"]:
             result = Result.read(row)
             if several and any(result.name == other.name for other in results):
-                result = Result(**{**vars(result), "name": f"{result.name} ({folder.name})"})
+                result = replace(result, name=f"{result.name} ({folder.name})")
             results.append(result)
         failures |= values["failures"]
         facts |= {f"{folder.name}: {name}" if several else name: value for name, value in values["facts"].items()}

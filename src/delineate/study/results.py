@@ -1,4 +1,4 @@
-"""What a study found: rows, which of them nothing beats, and what follows for a user."""
+"""A study has results: rows, which of them nothing beats, and what follows for a user."""
 
 import csv
 import json
@@ -65,8 +65,8 @@ def together(results: Sequence[Result]) -> Result:
     values = {name: [result.metrics[name] for result in results] for name in names}
     several = len(results) > 1
     changes: dict[str, Any] = {
-        "metrics": {name: statistics.mean(each) for name, each in values.items()},
-        "spread": {name: statistics.stdev(each) if several else 0.0 for name, each in values.items()},
+        "metrics": {name: statistics.mean(measured) for name, measured in values.items()},
+        "spread": {name: statistics.stdev(measured) if several else 0.0 for name, measured in values.items()},
         "seeds": [seed for result in results for seed in result.seeds],
         "folders": tuple(folder for result in results for folder in result.folders),
         "training_seconds": statistics.mean(result.training_seconds for result in results),
@@ -138,8 +138,7 @@ def write_tables(folder: Path, findings: Findings) -> None:
     """Write `results.json` and `results.csv`, each whole or not at all."""
     rows = [asdict(result) for result in findings.results]
     values = {"results": rows, "failures": dict(findings.failures), "facts": dict(findings.facts)}
-    with written_beside(folder / "results.json") as beside:
-        beside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "results.json", values)
     text = StringIO()
     flat = [flat_row(result) for result in findings.results]
     names = list(dict.fromkeys(name for row in flat for name in row))
@@ -148,6 +147,12 @@ def write_tables(folder: Path, findings: Findings) -> None:
     writer.writerows(flat)
     with written_beside(folder / "results.csv") as beside:
         beside.write_text(text.getvalue(), encoding="utf-8")
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write plain values as JSON, whole or not at all."""
+    with written_beside(file) as beside:
+        beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def flat_row(result: Result) -> dict[str, Any]:

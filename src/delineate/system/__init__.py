@@ -1,4 +1,4 @@
-"""A trained system: what it is made of, how it is saved and loaded, and what it makes of pictures."""
+"""A trained system is one value: it is saved and loaded, and makes results of pictures."""
 
 from delineate.system.catalog import CATALOG, Entry, build, find_entry
 from delineate.system.system import Prepared, System

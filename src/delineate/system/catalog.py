@@ -1,4 +1,4 @@
-"""Every system by its name: one explicit dictionary, from name to preset."""
+"""Every system has a name in one explicit dictionary, from name to preset."""
 
 import difflib
 import inspect
@@ -33,7 +33,7 @@ from delineate.values import Categories, Content, InputError, Task
 
 @dataclass(frozen=True)
 class Entry:
-    """A preset with what a reader wants to know of it."""
+    """A preset has a task, and what a reader wants to know of it."""
 
     preset: Callable[..., AnyModel]
     task: Task
@@ -178,7 +178,7 @@ CATALOG: dict[str, Entry] = {
 
 
 def find_entry(name: str) -> Entry:
-    """The entry of that name; raises `InputError` with the nearest names."""
+    """Find the entry of that name; raises `InputError` with the nearest names."""
     if name not in CATALOG:
         near = difflib.get_close_matches(name, CATALOG, n=3) or list(CATALOG)
         raise InputError(
@@ -188,37 +188,36 @@ def find_entry(name: str) -> Entry:
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:
-    """The arguments of a system's preset, but for the numbers of classes and of keypoints, which the data gives.
+    """List the arguments of a system's preset but the numbers of classes and of keypoints, which the data gives.
 
     An option list that several presets share, `**options: Unpack[...]`, stands as its options: each has its default in
     its annotation.
     """
-    found: dict[str, inspect.Parameter] = {}
+    listed: dict[str, inspect.Parameter] = {}
     for key, parameter in inspect.signature(find_entry(name).preset).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            found |= _shared(parameter.annotation)
+            listed |= _shared(parameter.annotation)
         elif key not in ("num_classes", "num_keypoints"):
-            found[key] = parameter
-    return found
+            listed[key] = parameter
+    return listed
 
 
 def _shared(unpacked: Any) -> dict[str, inspect.Parameter]:
     (shared,) = get_args(unpacked)
+    hints = get_type_hints(shared, include_extras=True)
     return {
-        key: inspect.Parameter(
-            key, inspect.Parameter.KEYWORD_ONLY, default=defaults_of(shared)[key], annotation=annotation
-        )
-        for key, annotation in get_type_hints(shared, include_extras=True).items()
+        key: inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[key])
+        for key, default in defaults_of(shared).items()
     }
 
 
 def needs(name: str, arguments: Mapping[str, Any]) -> frozenset[Content]:
-    """The annotations that a system with these arguments learns from."""
+    """List the annotations that a system with these arguments learns from."""
     return find_entry(name).task.needs | ({"masks"} if arguments.get("masks") else set())
 
 
 def build(name: str, categories: Categories, **arguments: Any) -> AnyModel:
-    """A freshly initialised system for data of these categories; raises `InputError` for an unknown name or argument.
+    """Initialise a system for data of these categories; raises `InputError` for an unknown name or argument.
 
     A dense system tells apart the values of label maps, every other one the classes of objects.
     """

@@ -1,4 +1,4 @@
-"""A trained system in one file: safetensors whose header says, as JSON, everything needed to use it again."""
+"""A trained system is one file: safetensors whose header says, as JSON, everything needed to use it again."""
 
 import importlib.metadata
 import json
@@ -26,7 +26,7 @@ def _versions() -> dict[str, str]:
 
 
 class Facts(BaseModel):
-    """What a checkpoint says of its system, beside the weights."""
+    """A checkpoint says these facts of its system, beside the weights."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,13 +50,13 @@ def write_checkpoint(file: Path, facts: Facts, weights: dict[str, Tensor]) -> No
 
 
 def read_checkpoint(file: Path) -> tuple[Facts, dict[str, Tensor]]:
-    """The facts and the weights of a file; raises `InputError` naming it when it is missing or not a checkpoint."""
+    """Read the facts and the weights; raises `InputError` naming the file when it is missing or not a checkpoint."""
     with _opened(file) as opened:
         return _facts(file, opened), {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a dict)
 
 
 def read_facts(file: Path) -> Facts:
-    """What `file` says of its system, its weights unread; raises as `read_checkpoint` does."""
+    """Read what `file` says of its system, but no weights; raises as `read_checkpoint` does."""
     with _opened(file) as opened:
         return _facts(file, opened)
 
@@ -77,14 +77,13 @@ def _facts(file: Path, opened: Any) -> Facts:
     if "delineate" not in header:
         raise InputError(f"{file}: not a checkpoint of delineate (weights of a backbone go to --backbone-weights)")
     try:
-        values = json.loads(header["delineate"])
-        return Facts(**{"version": 1, **values})
+        return Facts(**{"version": 1, **json.loads(header["delineate"])})
     except (ValueError, TypeError) as error:
         raise InputError(f"{file}: its header is not that of a checkpoint: {_first(error)}") from error
 
 
 def _first(error: Exception) -> str:
-    """The first thing that is wrong with the facts, in a line."""
+    """Say the first thing that is wrong with the facts in a line."""
     if not isinstance(error, ValidationError):
         return str(error)
     problem = error.errors()[0]

@@ -1,4 +1,4 @@
-"""A trained system as one value: what is trained, saved, loaded, used and exported."""
+"""A trained system is one value, which is trained, saved, loaded, used and exported."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ Pictures = Sequence[UInt8[Tensor, "3 _h _w"]]
 
 
 class Prepared(NamedTuple):
-    """Some of the pictures of a call as the network takes them, with their places in it and their original sizes."""
+    """Pictures of a call are prepared for the network; their places in the call and their original sizes are kept."""
 
     places: list[int]
     inputs: Inputs
@@ -31,7 +31,7 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class System:
-    """A model with its name and arguments in the catalog, its preprocessing, its names and what it measured.
+    """A model has a name and arguments in the catalog, preprocessing, names, and metrics that were measured.
 
     `thresholds` are the model's own where they are `None`, and nothing where there is nothing to choose.
     """
@@ -43,11 +43,10 @@ class System:
     arguments: dict[str, Any] = field(default_factory=dict)
     thresholds: Thresholds | None = None
     metrics: dict[str, float] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, file: Path, device: torch.device | str = "cpu") -> "System":
-        """The system in a .safetensors file that `save` wrote, in evaluation mode.
+        """Load the system in a .safetensors file that `save` wrote, in evaluation mode.
 
         Raises `InputError` naming the file when it is missing, is no checkpoint of ours, or does not fit its system.
         """
@@ -66,7 +65,6 @@ class System:
             arguments=facts.arguments,
             thresholds=facts.thresholds,
             metrics=facts.metrics,
-            versions=facts.versions,
         )
 
     def save(self, file: Path, weights: dict[str, Tensor] | None = None) -> None:
@@ -86,24 +84,24 @@ class System:
 
     @property
     def task(self) -> Task:
-        """What it finds."""
+        """The task says what it finds."""
         return find_entry(self.name).task
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The model is on this device."""
         return next(self.model.parameters()).device
 
     @property
     def reader(self) -> Reader[Any, Any]:
-        """The model's reader with this system's thresholds."""
+        """The model's reader has this system's thresholds here."""
         reader = self.model.reader
         if self.thresholds is None or reader.thresholds is None:
             return reader
-        return replace(reader, thresholds=self.thresholds)  # type: ignore[type-var]  # every reader is a dataclass
+        return replace(reader, thresholds=self.thresholds)
 
     def with_thresholds(self, **given: Any) -> "System":
-        """The same with other values of `Thresholds`; those that are `None` are left as they are.
+        """Change values of `Thresholds`; those that are `None` are left as they are.
 
         Raises `InputError` where a value is given and the system has nothing to choose.
         """
@@ -115,28 +113,25 @@ class System:
         return replace(self, thresholds=self.reader.thresholds.changed(**asked))
 
     def prepare(self, images: Pictures) -> list[Prepared]:
-        """RGB uint8 pictures of any sizes as inputs: resized, proposals found, those of one resized size together."""
+        """Resize RGB uint8 pictures of any sizes, find proposals, and put those of one resized size together."""
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
         return self.together([self.preprocess.resize(image) for image in images], sizes, self.search(images))
 
     def search(self, images: Pictures) -> list[Tensor] | None:
-        """The proposals of original pictures in the resized ones; `None` where none are kept (`Search.kept`)."""
+        """Search original pictures for proposals in the resized ones; `None` where none are kept (`Search.kept`)."""
         search = self.model.search
         if search is None or not search.kept:
             return None
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
-        found = [search.boxes(image) for image in images]
         return [
-            scale_boxes(boxes, size, self.preprocess.resized(size)) for boxes, size in zip(found, sizes, strict=True)
+            scale_boxes(search.boxes(image), size, self.preprocess.resized(size))
+            for image, size in zip(images, sizes, strict=True)
         ]
 
     def together(
-        self,
-        images: Pictures,
-        sizes: Sequence[tuple[int, int]],
-        proposals: Sequence[Tensor] | None = None,
+        self, images: Pictures, sizes: Sequence[tuple[int, int]], proposals: Sequence[Tensor] | None = None
     ) -> list[Prepared]:
-        """Resized pictures as inputs, those of one size together: none is padded to another's size.
+        """Put resized pictures of one size together as inputs: none is padded to another's size.
 
         `sizes` are those of the original pictures, `proposals` boxes in the resized ones.
         """
@@ -158,7 +153,7 @@ class System:
     def inputs(
         self, images: UInt8[Tensor, "b 3 h w"], proposals: Sequence[Float[Tensor, "_p 4"]] | None = None
     ) -> Inputs:
-        """Resized pictures of one size as the network takes them, on its device.
+        """Normalise resized pictures of one size for the network, on its device.
 
         A system that takes proposals searches the resized pictures where none are given.
         """
@@ -172,7 +167,7 @@ class System:
         )
 
     def batch(self, images: UInt8[Tensor, "b 3 h w"], targets: Sequence[Target]) -> tuple[Inputs, list[Truth]]:
-        """What the model learns from in resized pictures of one size, on its device.
+        """Make what the model learns from of resized pictures of one size, on its device.
 
         Proposals are those of the targets, unless one of them has none.
         """
@@ -181,20 +176,19 @@ class System:
         return self.inputs(images, proposals if complete else None), truths_of(targets, self.device)
 
     def find(self, inputs: Inputs) -> Rows | Scores:
-        """What is found in a batch, in pixels of the network's input."""
+        """Find what is in a batch, in pixels of the network's input."""
         size = (inputs.images.shape[-2], inputs.images.shape[-1])
         raw = self.model(*inputs)
-        found = self.reader.find(raw, size)
-        return self.model.extend(raw, trimmed(found))  # type: ignore[no-any-return]
+        return self.model.extend(raw, trimmed(self.reader.find(raw, size)))  # type: ignore[no-any-return]
 
     def read(self, inputs: Inputs, sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
-        """The results of a batch, in the coordinates of the original pictures of `(height, width)` in `sizes`."""
+        """Read the results of a batch, in the coordinates of the original pictures of `(height, width)` in `sizes`."""
         size = (inputs.images.shape[-2], inputs.images.shape[-1])
         return list(self.reader.results(self.find(inputs), size, sizes))
 
     @torch.inference_mode()
     def infer(self, images: Pictures) -> list[Prediction]:
-        """The results of RGB uint8 pictures of any sizes, in the order given, in original coordinates.
+        """Find the results of RGB uint8 pictures of any sizes, in the order given, in original coordinates.
 
         No result depends on the other pictures of the call. The model is in evaluation mode meanwhile.
         """
@@ -202,7 +196,7 @@ class System:
 
     @torch.inference_mode()
     def infer_prepared(self, prepared: Sequence[Prepared]) -> list[Prediction]:
-        """The results of prepared pictures, in the order of their places."""
+        """Find the results of prepared pictures, in the order of their places."""
         results: dict[int, Prediction] = {}
         with evaluating(self.model):
             for group in prepared:
@@ -212,7 +206,7 @@ class System:
 
 @contextmanager
 def evaluating(model: AnyModel) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards as it was."""
+    """Put the model in evaluation mode, and afterwards as it was."""
     was_training = model.training
     model.eval()
     try:
@@ -222,13 +216,13 @@ def evaluating(model: AnyModel) -> Iterator[None]:
 
 
 def padded(proposals: Sequence[Float[Tensor, "_p 4"]]) -> Float[Tensor, "b p 4"]:
-    """Proposals of several pictures as one tensor; those that have fewer get boxes of zeros."""
+    """Stack the proposals of several pictures; those that have fewer get boxes of zeros."""
     most = max(len(boxes) for boxes in proposals)
     return torch.stack([F.pad(boxes, (0, 0, 0, most - len(boxes))) for boxes in proposals])
 
 
 def trimmed(found: Rows | Scores) -> Rows | Scores:
-    """The rows without those that hold nothing in every picture, so that no head looks at them."""
+    """Drop the rows that hold nothing in every picture, so that no head looks at them."""
     if isinstance(found, Scores):
         return found
     return found.first(int((found.scores >= 0).sum(1).max()))

@@ -1,4 +1,6 @@
-"""The tasks of the field, one value each."""
+"""Each task of the field is one value."""
+
+from dataclasses import replace
 
 from delineate.metrics import (
     COCO_PROTOCOL,
@@ -10,12 +12,7 @@ from delineate.metrics import (
     PoseEvaluation,
     SegmentationEvaluation,
 )
-from delineate.values import Categories, InputError, Task
-
-
-def _objects(_: Categories) -> CocoEvaluation:
-    return CocoEvaluation()
-
+from delineate.values import InputError, Task
 
 SEGMENT = Task(
     name="segment",
@@ -60,38 +57,28 @@ DETECT = Task(
     rows="class_names",
     metric="AP",
     protocol=COCO_PROTOCOL,
-    tally=_objects,
+    tally=lambda _: CocoEvaluation(),
     finds_many=True,
 )
-INSTANCE = Task(
+INSTANCE = replace(
+    DETECT,
     name="instance",
     title="Instance segmentation",
     finds="the boxes and the masks of all objects",
     needs=frozenset({"boxes", "masks"}),
-    labels="class_names",
-    rows="class_names",
-    metric="AP",
-    protocol=COCO_PROTOCOL,
-    tally=_objects,
-    finds_many=True,
 )
-KEYPOINTS = Task(
+KEYPOINTS = replace(
+    DETECT,
     name="keypoints",
     title="Keypoint detection",
     finds="the boxes and the poses of all bodies",
     needs=frozenset({"boxes", "keypoints"}),
-    labels="class_names",
-    rows="class_names",
-    metric="AP",
-    protocol=COCO_PROTOCOL,
-    tally=_objects,
-    finds_many=True,
 )
 TASKS = (SEGMENT, LOCALIZE, POSE, DETECT, INSTANCE, KEYPOINTS)
 
 
 def find_task(name: str) -> Task:
-    """The task of that name; raises `InputError` with all names."""
+    """Find the task of that name; raises `InputError` with all names."""
     for task in TASKS:
         if task.name == name:
             return task

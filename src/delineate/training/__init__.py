@@ -1,4 +1,4 @@
-"""Training: settings in, a run folder out."""
+"""Training makes a run folder from settings."""
 
 from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings

@@ -1,9 +1,10 @@
-"""From settings to a system and the batches that it trains on."""
+"""Settings are made a system, and the batches that it trains on."""
 
 from dataclasses import replace
 from typing import Any
 
 import torch
+from lightning.fabric import Fabric
 
 from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
@@ -49,7 +50,15 @@ def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str],
         if fresh:
             notes.append(begin_with(model, earlier, str(settings.weights)))
     if fresh:
-        notes += _begin(settings, model, dataset, preprocess)
+        notes += model.begin(
+            Statistics(
+                dataset,
+                preprocess,
+                class_weights=settings.class_weights,
+                shapes_chosen=settings.weights is not None,  # anchors came with the weights
+                skip_unreadable=settings.skip_unreadable,
+            )
+        )
     return System(
         name=settings.model,
         model=model.to(memory_format=torch.channels_last).train(),
@@ -76,23 +85,11 @@ def _with_backbone(settings: TrainingSettings, model: AnyModel, preprocess: Prep
     return preprocess
 
 
-def _begin(settings: TrainingSettings, model: AnyModel, dataset: Dataset, preprocess: Preprocess) -> list[str]:
-    """Let the model take what it asks of the training pictures, and give the lines that it says."""
-    statistics = Statistics(
-        dataset,
-        preprocess,
-        class_weights=settings.class_weights,
-        shapes_chosen=settings.weights is not None,  # anchors came with the weights
-        skip_unreadable=settings.skip_unreadable,
-    )
-    return list(model.begin(statistics))
-
-
 def _preprocess(settings: TrainingSettings, input_size: tuple[int, int] | None) -> Preprocess:
-    given = [name for name in ("short_side", "long_side", "crop_size") if getattr(settings, name) is not None]
-    if input_size is not None and given:
+    sizes = [name for name in ("short_side", "long_side", "crop_size") if getattr(settings, name) is not None]
+    if input_size is not None and sizes:
         size = " x ".join(map(str, input_size))
-        raise InputError(f"{given[0]}: {settings.model} resizes every picture to {size}; leave {', '.join(given)} out")
+        raise InputError(f"{sizes[0]}: {settings.model} resizes every picture to {size}; leave {', '.join(sizes)} out")
     return Preprocess(short_side=settings.short_side, long_side=settings.long_side, size=input_size)
 
 
@@ -115,8 +112,8 @@ def begin_with(model: AnyModel, earlier: System, source: str) -> str:
     Raises `InputError` when nothing does.
     """
     # gradients go on from what they learned, not from what was fitted to it afterwards
-    learned, own = earlier.model.learned(earlier.model.state_dict()), model.state_dict()
-    fits = {key: value for key, value in learned.items() if key in own and own[key].shape == value.shape}
+    learned, initial = earlier.model.learned(earlier.model.state_dict()), model.state_dict()
+    fits = {key: value for key, value in learned.items() if key in initial and initial[key].shape == value.shape}
     if not fits:
         raise InputError(f"weights: {source} is a {earlier.name}, no weight of which fits; name a run of this system")
     model.load_state_dict(fits, strict=False)
@@ -125,7 +122,7 @@ def begin_with(model: AnyModel, earlier: System, source: str) -> str:
 
 
 def build_loader(
-    settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess, *, rank: int, world_size: int
+    settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess, fabric: Fabric
 ) -> TrainingLoader:
     """Make the loader of this process's batches."""
     crop_size = settings.crop_size or preprocess.size
@@ -141,12 +138,12 @@ def build_loader(
     augmentations = at_many_scales(augmentation) if settings.multi_scale else [augmentation]
     return training_loader(
         dataset,
-        [training_transform(each, preprocess, dataset.categories) for each in augmentations],
+        [training_transform(variant, preprocess, dataset.categories) for variant in augmentations],
         batch_size=settings.batch_size,
         seed=settings.seed,
         num_workers=settings.num_workers,
-        rank=rank,
-        world_size=world_size,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
         skip_unreadable=settings.skip_unreadable,
     )
 

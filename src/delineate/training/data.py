@@ -1,4 +1,4 @@
-"""The pictures of a run: what it trains on, and what it is validated on."""
+"""A run trains on some pictures, and is validated on others."""
 
 from contextlib import suppress
 

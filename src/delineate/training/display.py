@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on: one line that moves, and one that stays for every epoch."""
+"""A run shows one line that moves, and one that stays for every epoch."""
 
 import resource
 import sys
@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
-from rich.text import Text
+from rich.progress import BarColumn, Progress, TextColumn
 
 
 class Display:
-    """Progress on standard error: a bar in a terminal, plain lines elsewhere, nothing when `silent`."""
+    """A display shows progress on stderr: a bar in a terminal, plain lines elsewhere, nothing when `silent`."""
 
     def __init__(self, *, silent: bool = False) -> None:
         self.console = Console(stderr=True, quiet=silent, highlight=False)
@@ -21,13 +20,13 @@ class Display:
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[facts]}"),
-            _TimeLeft(),
+            TextColumn("{task.fields[left]}", style="progress.remaining"),
             console=self.console,
             transient=True,
             refresh_per_second=4,
             disable=silent or not self.console.is_terminal,
         )
-        self.bar = self.progress.add_task("reading", total=1.0, facts="", left=None)
+        self.bar = self.progress.add_task("reading", total=1.0, facts="", left="")
 
     def __enter__(self) -> "Display":
         self.progress.start()
@@ -44,7 +43,8 @@ class Display:
         if self.progress.disable:
             return
         shown = "  ".join(f"{name} {value}" for name, value in facts.items())
-        self.progress.update(self.bar, description=place, completed=share, facts=shown, left=seconds_left)
+        left = "" if seconds_left is None else f"{clock(seconds_left)} left"
+        self.progress.update(self.bar, description=place, completed=share, facts=shown, left=left)
 
     def watch(self, title: str, batches: Iterable[Any]) -> Iterator[Any]:
         """Pass the batches on and count them beside the title."""
@@ -54,23 +54,15 @@ class Display:
             yield batch
 
 
-class _TimeLeft(ProgressColumn):
-    """The time left, as the run itself estimates it."""
-
-    def render(self, task: Task) -> Text:
-        left = task.fields["left"]
-        return Text("" if left is None else f"{clock(left)} left", style="progress.remaining")
-
-
 def clock(seconds: float) -> str:
-    """`1:02:03` or `2:03`."""
+    """Write a duration as `1:02:03` or `2:03`."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def memory(device: torch.device) -> str:
-    """The most memory used so far: of the device's, or of this process."""
+    """Measure the most memory that was used so far, of a GPU or of this process."""
     if device.type == "cuda":
         return f"{torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""Ctrl-C, and being asked to end, as a request that is met at the next good moment."""
+"""Ctrl-C and SIGTERM become a request to stop, which is met at the next good moment."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ class Interrupted(Exception):  # noqa: N818  (no error)
 
 
 class Interrupt:
-    """While entered, the first SIGINT or SIGTERM sets `requested`; the second is an ordinary Ctrl-C."""
+    """While it is entered, the first SIGINT or SIGTERM sets `requested`; the second is an ordinary Ctrl-C."""
 
     def __init__(self) -> None:
         self.requested = False

@@ -1,9 +1,9 @@
-"""A system with what it learns with, on the devices that `lightning.fabric` gives it."""
+"""A learner is a system with all that training adds to it, on the devices that `lightning.fabric` gives."""
 
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from delineate.training.state import State
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Learner:
-    """A learner holds the live objects of training.
+    """A learner holds everything that changes in training, and what changes it.
 
     What a step does follows from the weights, the optimizer's state and `state` alone, so that a run that was killed
     goes on from these. `network` is the system's model, whose `loss` exchanges gradients with other processes;
@@ -35,12 +35,12 @@ class Learner:
 
     @property
     def kept(self) -> System:
-        """The system that is validated, and saved as best and last."""
+        """Give the system that is validated, and saved as best and last."""
         return self.system if self.average is None else self.average
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the moment."""
+        """Compute the learning rate of the next step."""
         return learning_rate(self.settings, self.state.progress(self.settings))
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -54,7 +54,7 @@ class Learner:
             "model": self.system.model.state_dict(),
             "average": None if self.average is None else self.average.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "state": self.state.state_dict(),
+            "state": asdict(self.state),
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:

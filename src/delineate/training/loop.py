@@ -1,4 +1,4 @@
-"""The training loop.
+"""The training loop goes through epochs, and takes a step with each batch.
 
 epochs:  ┌─► batch ─► batch ─► ... ─► validation, what is kept, what is saved ─┐
          └─────────────────────────────────────────────────────────────────────┘
@@ -76,6 +76,6 @@ def step(learner: Learner, batch: Batch) -> dict[str, float]:
 
 
 def _values(total: Tensor, losses: dict[str, Tensor]) -> dict[str, float]:
-    """The losses as numbers, for which the device is waited for once."""
+    """Read the losses as numbers, waiting for the device once."""
     named = {"loss": total, **{f"loss/{name}": loss for name, loss in losses.items() if len(losses) > 1}}
     return dict(zip(named, torch.stack(list(named.values())).tolist(), strict=True))

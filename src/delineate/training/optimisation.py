@@ -1,4 +1,4 @@
-"""The optimizer, its learning rate over the run, and the moving average of the weights."""
+"""Weights are moved by an optimizer whose learning rate changes over the run, and may be averaged."""
 
 import copy
 import math
@@ -14,7 +14,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
-    """AdamW or SGD over what is not frozen; biases and the weights of norms, all of one dimension, do not decay."""
+    """Make AdamW or SGD over what is not frozen; biases and norms, whose weights have one dimension, do not decay."""
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": settings.decay},
@@ -27,7 +27,7 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
 
 
 def learning_rate(settings: TrainingSettings, progress: float) -> float:
-    """The learning rate after the share `progress` of the run: a linear rise, then the schedule down to zero.
+    """Compute the learning rate after the share `progress` of a run: a linear rise, then the schedule down to zero.
 
     `cosine` is Loshchilov & Hutter 2017, SGDR, equation 5 without restarts; `poly` is Chen et al. 2018, DeepLab,
     section 4.1, power 0.9.

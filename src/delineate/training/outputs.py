@@ -1,4 +1,4 @@
-"""What a run leaves in its folder as it goes on."""
+"""A run leaves weights, metrics and pictures in its folder as it goes on."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ NUM_PICTURES = 4
 
 
 class Outputs:
-    """Weights, metrics, curves, pictures and TensorBoard's events of one run; nothing when `silent`."""
+    """Outputs writes a run's weights, metrics, curves, pictures and TensorBoard events; nothing when `silent`."""
 
     def __init__(self, run: Run, val: Dataset, *, silent: bool = False) -> None:
         self.run, self.val, self.silent = run, val, silent
@@ -57,7 +57,7 @@ class Outputs:
 
     def draw(self, system: System, state: State) -> None:
         plot_curves(curves(state.history), self.run.folder / "curves.png")
-        write_picture(self.run.folder / "predictions.png", predictions_beside_truth(system, self.val))
+        write_picture(self.run.folder / "predictions.png", _beside_truth(system, self.val))
 
     def save_weights(self, system: System, state: State) -> None:
         """Save the system as last, and as best where the last validation was the best or there was none."""
@@ -73,8 +73,8 @@ class Outputs:
             self._events.close()
 
 
-def predictions_beside_truth(system: System, dataset: Dataset) -> Tensor:
-    """A few pictures of the data set: picture, truth, prediction."""
+def _beside_truth(system: System, dataset: Dataset) -> Tensor:
+    """Draw a few pictures of the data set, each beside its truth and its prediction."""
     rows = []
     for index in spread(len(dataset), NUM_PICTURES):
         sample = dataset[index]

@@ -1,4 +1,4 @@
-"""How fast a system learns on this machine."""
+"""The pace of a system is how fast it learns on this machine."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def pictures_a_second(settings: TrainingSettings) -> float:
     with torch.random.fork_rng([]):
         fabric = make_fabric(settings, find_device(settings.device))
         system, train, _, _ = build_training(settings, fresh=True)
-        loader = build_loader(settings, train, system.preprocess, rank=0, world_size=1)
+        loader = build_loader(settings, train, system.preprocess, fabric)
         learner = make_learner(settings, State(num_batches=loader.num_batches), system, fabric)
         batches = _batches(learner.state, loader)
         _learn(learner, batches, until=WARM_UP)

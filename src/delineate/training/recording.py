@@ -1,14 +1,15 @@
-"""What happens around the steps of training: timing, showing, validating, saving, stopping."""
+"""Around the steps of training a run is timed, shown, validated, saved and stopped."""
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import distributed
 
 from delineate.data.loading import Batch
+from delineate.evaluation import Watch
 from delineate.training.display import Display, clock, memory
 from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.learner import Learner
@@ -31,6 +32,17 @@ class Session:
     lap_began: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
     save_took: float = 0.0
+
+    def watch(self, title: str, *, stops: bool = True) -> Watch:
+        """Show batches as they pass; where it `stops`, raise `Interrupted` between two when that was requested."""
+
+        def passed_on(batches: Iterable[Any]) -> Iterator[Any]:
+            for batch in self.display.watch(title, batches):
+                if stops and self.interrupt.requested:
+                    raise Interrupted
+                yield batch
+
+        return passed_on
 
 
 def after_batch(learner: Learner, session: Session, batch: Batch, losses: dict[str, float], *, moved: bool) -> bool:
@@ -58,13 +70,7 @@ def after_batch(learner: Learner, session: Session, batch: Batch, losses: dict[s
 def end_epoch(learner: Learner, session: Session, *, over: bool) -> None:
     """Validate where it is due, and write, show and save the epoch; it is the last one when time is `over`."""
     state, settings = learner.state, learner.settings
-    row = {
-        "epoch": float(state.epoch + 1),
-        "seconds": round(state.seconds, 3),
-        "pictures": float(state.pictures),
-        "learning_rate": learner.learning_rate,
-        **state.mean_losses(),
-    }
+    row = state.row() | {"learning_rate": learner.learning_rate, **state.mean_losses()}
     finished = over or state.epoch + 1 == settings.num_epochs
     if learner.fabric.broadcast(due(state, settings, finished=finished)):
         row |= _validated(learner, session)
@@ -82,15 +88,12 @@ def end_epoch(learner: Learner, session: Session, *, over: bool) -> None:
 
 def _validated(learner: Learner, session: Session) -> dict[str, float]:
     """Validate, and give what that adds to the row of the epoch."""
-
-    def watch(batches: Iterable[Any]) -> Iterator[Any]:
-        for batch in session.display.watch("validating", batches):
-            if session.interrupt.requested and learner.fabric.world_size == 1:  # else the next step agrees on it
-                _stop(learner, session)
-            yield batch
-
     began = time.monotonic()
-    evaluation = validate(learner, session.outputs.val, watch)
+    alone = learner.fabric.world_size == 1  # several processes agree at the next step on whether to stop
+    try:
+        evaluation = validate(learner, session.outputs.val, session.watch("validating", stops=alone))
+    except Interrupted:
+        _stop(learner, session)
     learner.state.metric = next(iter(evaluation.metrics))
     return {**evaluation.metrics, "val_seconds": round(time.monotonic() - began, 3)}
 
@@ -112,7 +115,7 @@ def _take_time(learner: Learner, session: Session) -> tuple[bool, bool]:
     return over, interrupted
 
 
-def _stop(learner: Learner, session: Session) -> None:
+def _stop(learner: Learner, session: Session) -> NoReturn:
     _save(learner, session)
     session.outputs.save_weights(learner.kept, learner.state)
     raise Interrupted
@@ -129,11 +132,11 @@ def _save(learner: Learner, session: Session) -> None:
 def _show(learner: Learner, display: Display, losses: dict[str, float]) -> None:
     state, num_epochs = learner.state, learner.settings.num_epochs
     done = state.progress(learner.settings)
-    of = "" if num_epochs is None else f"/{num_epochs}"
+    last = "" if num_epochs is None else f"/{num_epochs}"
     values = {name.removeprefix("loss/"): f"{value:.3f}" for name, value in losses.items()}
     facts = values if len(values) > 2 else {"loss": values["loss"]}
     display.step(
-        f"epoch {state.epoch + 1}{of}  batch {state.batch}/{state.num_batches}",
+        f"epoch {state.epoch + 1}{last}  batch {state.batch}/{state.num_batches}",
         share=done,
         seconds_left=state.seconds * (1 - done) / done if done else None,
         facts={**facts, "memory": memory(learner.fabric.device)},

@@ -1,4 +1,4 @@
-"""How the answers of a system that regresses places move while it learns, in a few validation pictures."""
+"""The answers of a system that regresses places are recorded while it learns, in a few validation pictures."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The folder of a run (`io.runs`), written so that no file is ever half there."""
+"""The folder of a run (`io.runs`) is written so that no file is ever half there."""
 
 import csv
 import json
@@ -19,13 +19,13 @@ WHOLE = ("epoch", "pictures")
 
 @dataclass(frozen=True)
 class Run:
-    """A run by its folder."""
+    """A run is known by its folder."""
 
     folder: Path
 
     @classmethod
     def create(cls, settings: TrainingSettings) -> "Run":
-        """A new folder, `settings.out` or the first free of runs/MODEL-1, -2, ...
+        """Make a new folder, `settings.out` or the first free of runs/MODEL-1, -2, ...
 
         Raises `InputError` when the folder is a run already.
         """
@@ -46,7 +46,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
-        """Raises `InputError` when `folder` is no run."""
+        """Take an existing run; raises `InputError` when `folder` is none."""
         run = cls(folder)
         if not run.settings_file.is_file():
             raise InputError(f"{folder}: no run, there is no settings.json in it; name a folder that `train` wrote")
@@ -73,7 +73,7 @@ class Run:
         return self.folder / "regression"
 
     def settings(self) -> TrainingSettings:
-        """Raises `InputError` naming the file when it was changed into something else."""
+        """Read the settings; raises `InputError` naming the file when it was changed into something else."""
         try:
             values = json.loads(self.settings_file.read_text())
         except ValueError as error:
@@ -90,7 +90,7 @@ class Run:
             os.fsync(opened.fileno())
 
     def load_state(self) -> dict[str, Any] | None:
-        """What `save_state` wrote, or `None` where a run stopped before it wrote any."""
+        """Read what `save_state` wrote; `None` where a run stopped before it wrote any."""
         if not self.resume_file.exists():
             return None
         state: dict[str, Any] = torch.load(self.resume_file, map_location="cpu", weights_only=True)
@@ -104,7 +104,7 @@ class Run:
             writer.writerows({**row, **{name: int(row[name]) for name in WHOLE if name in row}} for row in history)
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """One row an epoch; what an epoch did not measure is absent."""
+        """Read one row an epoch; what an epoch did not measure is absent."""
         file = self.folder / "metrics.csv"
         if not file.exists():
             return []

@@ -1,4 +1,4 @@
-"""Everything that a training run depends on, as one value; the command line is made from it."""
+"""Everything that a training run depends on is one value; the command line is made from it."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -21,112 +21,130 @@ def _field(panel: Panel, default: Any, description: str, **limits: Any) -> Any:
 
 
 class TrainingSettings(BaseModel):
-    """What is trained on what, for how long, and how. `settings.json` of a run holds all of it.
+    """A run's settings say what is trained on what, for how long, and how; its `settings.json` holds all of them.
 
-    What is not given is the recipe of the system in the catalog, or else the default here.
-
-    Raises `InputError` for a value that is out of range or unknown, one line that names each.
+    What is not given is the recipe of the system in the catalog, or else the default here. Raises `InputError` for
+    values that are out of range or unknown, one line that names each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model: str = _field("Data", ..., "Name of the system; `delineate models` lists them.")
-    data: Path = _field("Data", ..., "Folder (or COCO .json) of labelled pictures.")
+    data: Path = _field("Data", ..., "Folder of labelled pictures, or the .json file of a COCO data set.")
     arguments: dict[str, Any] = _field("Data", {}, "The system's own options, such as its backbone.")
     format: str | None = _field(
-        "Data", None, "Layout of the data: coco, voc, yolo, mask_folder; found out if not given."
+        "Data", None, "Layout of the data: coco, voc, yolo or mask_folder. Recognised by itself if not given."
     )
-    train_split: str = _field("Data", "train", "Split to train on.")
-    val_split: str = _field("Data", "val", "Split to validate on; where there is none, 15 % of the training split.")
+    train_split: str = _field("Data", "train", "Part of the data set to train on.")
+    val_split: str = _field(
+        "Data", "val", "Part of the data set to validate on; where it is missing, 15 % of the training pictures."
+    )
     skip_unreadable: bool = _field(
         "Data", False, "Skip pictures that cannot be read, and count them, instead of stopping."
     )
 
-    epochs: int | None = _field("Budget", None, f"Times through the data; {DEFAULT_EPOCHS} without --minutes.", ge=1)
-    minutes: float | None = _field(
-        "Budget", None, "Time to train for; validation, saving and fitting (SVMs) come on top.", gt=0
+    epochs: int | None = _field(
+        "Budget", None, f"How often to go through the training pictures; {DEFAULT_EPOCHS} without --minutes.", ge=1
     )
-    early_stopping: int | None = _field("Budget", None, "Stop after this many validations without a better one.", ge=1)
+    minutes: float | None = _field(
+        "Budget", None, "Minutes to train for; validation, saving and fitting SVMs come on top.", gt=0
+    )
+    early_stopping: int | None = _field(
+        "Budget", None, "Stop after this many validations in a row without a new best one.", ge=1
+    )
     val_every: int | None = _field(
         "Budget",
         None,
-        "Epochs between validations, 0 for none; if not given 1, and with --minutes as many as cost a tenth more.",
+        "Epochs from one validation to the next; 0 never validates. If not given, 1, or with --minutes as many as keep "
+        "validation below a tenth of the training time.",
         ge=0,
     )
 
-    batch_size: int = _field("Optimisation", 8, "Pictures in a step, on each device.", ge=1)
-    accumulate: int = _field("Optimisation", 1, "Batches whose gradients are averaged for a step.", ge=1)
+    batch_size: int = _field("Optimisation", 8, "Pictures in a batch, on each device.", ge=1)
+    accumulate: int = _field("Optimisation", 1, "Batches whose gradients are averaged before each step.", ge=1)
     optimizer: Literal["adamw", "sgd"] = _field("Optimisation", "adamw", "AdamW, or SGD with Nesterov momentum 0.9.")
     learning_rate: float | None = _field(
         "Optimisation",
         None,
-        f"Highest learning rate; {LEARNING_RATES['adamw']} for adamw, {LEARNING_RATES['sgd']} for sgd.",
+        f"Highest learning rate; {LEARNING_RATES['adamw']} for adamw, {LEARNING_RATES['sgd']} for sgd if not given.",
         gt=0,
     )
     weight_decay: float | None = _field(
         "Optimisation",
         None,
-        f"Weight decay, not of biases and norms; {WEIGHT_DECAYS['adamw']} for adamw, {WEIGHT_DECAYS['sgd']} for sgd.",
+        "Weight decay of all weights but biases and those of normalisation; "
+        f"{WEIGHT_DECAYS['adamw']} for adamw, {WEIGHT_DECAYS['sgd']} for sgd if not given.",
         ge=0,
     )
-    schedule: Literal["cosine", "poly", "constant"] = _field("Optimisation", "cosine", "How the learning rate falls.")
-    warmup: float = _field("Optimisation", 0.05, "Share of the run in which the learning rate rises.", ge=0, lt=1)
-    clip_gradient: float | None = _field("Optimisation", 1.0, "Largest norm of the gradient.", gt=0)
+    schedule: Literal["cosine", "poly", "constant"] = _field(
+        "Optimisation",
+        "cosine",
+        "Curve by which the learning rate falls to zero after --warmup; constant does not fall.",
+    )
+    warmup: float = _field(
+        "Optimisation", 0.05, "Share of the run in which the learning rate rises to its highest value.", ge=0, lt=1
+    )
+    clip_gradient: float | None = _field(
+        "Optimisation", 1.0, "Scale gradients down whose norm is larger than this.", gt=0
+    )
     ema: float | None = _field(
-        "Optimisation", 0.998, "Decay of the weights' moving average, which is what is kept.", gt=0, lt=1
+        "Optimisation", 0.998, "Keep a moving average of the weights with this decay; it is what is saved.", gt=0, lt=1
     )
     class_weights: Literal["none", "median_frequency"] = _field(
-        "Optimisation", "none", "Weigh rare classes higher (Eigen & Fergus 2015), or not."
+        "Optimisation", "none", "Whether pixels of rare classes count more in the loss (Eigen & Fergus 2015)."
     )
 
-    pretrained: bool = _field("Weights", False, "Begin with timm's ImageNet weights of the backbone; this downloads.")
+    pretrained: bool = _field("Weights", False, "Begin with timm's ImageNet weights of the backbone; downloads them.")
     backbone_weights: Path | None = _field(
-        "Weights", None, "Begin with the backbone of this .safetensors or .pth file."
+        "Weights", None, "Begin with the weights of the backbone in this .safetensors or .pth file."
     )
     weights: Path | None = _field(
-        "Weights", None, "Begin with this run (or .safetensors file) and its options; what does not fit begins anew."
+        "Weights",
+        None,
+        "Begin with the weights and options of this run or .safetensors file; layers of other shapes begin anew.",
     )
-    freeze_until: int | None = _field("Weights", None, "Keep the backbone's stages 0 to this one as they are.", ge=0)
+    freeze_until: int | None = _field("Weights", None, "Do not train the backbone's stages 0 to this one.", ge=0)
 
     short_side: int | None = _field(
-        "Augmentation", None, "Resize pictures to this shorter side, here and in use.", ge=1
+        "Augmentation", None, "Resize pictures to this shorter side, in training and in use.", ge=1
     )
-    long_side: int | None = _field("Augmentation", None, "... as long as the longer side stays below this.", ge=1)
+    long_side: int | None = _field("Augmentation", None, "Largest longer side after resizing by --short-side.", ge=1)
     crop_size: tuple[int, int] | None = _field(
         "Augmentation", None, "Height and width to train on; the usual picture's, at most 512, if not given."
     )
     augment: Literal["scale", "ssd"] = _field(
         "Augmentation",
         "scale",
-        "scale: windows of --crop-size at --scale; ssd: distorted colours, zoom-out, crops that overlap objects.",
+        "How pictures are varied. scale: windows of --crop-size after resizing by --scale; ssd: distorted colours, "
+        "zoom-out, crops that overlap objects.",
     )
     scale: tuple[float, float] = _field(
-        "Augmentation", (0.75, 1.33), "Smallest and largest factor of the random resize."
+        "Augmentation", (0.75, 1.33), "Smallest and largest factor by which pictures are resized at random."
     )
     multi_scale: bool = _field(
         "Augmentation",
         False,
-        "Another size for each batch, in steps of 32 pixels from 0.75 to 1.5 times the usual (YOLOv2, section 2).",
+        "Give each batch another size, in steps of 32 pixels from 0.75 to 1.5 times the usual (YOLOv2, section 2).",
     )
-    flip: float = _field("Augmentation", 0.5, "Probability of a mirrored picture.", ge=0, le=1)
+    flip: float = _field("Augmentation", 0.5, "Probability of mirroring a picture left to right.", ge=0, le=1)
     colour: float = _field(
-        "Augmentation", 0.3, "Strength of the random change of brightness, contrast, saturation.", ge=0, le=1
+        "Augmentation", 0.3, "Strength of random changes of brightness, contrast and saturation.", ge=0, le=1
     )
 
     device: Literal["auto", "cpu", "cuda"] = _field(
-        "Machine", "auto", "Where to train; auto takes CUDA where there is one."
+        "Machine", "auto", "Where to train; auto takes a CUDA GPU if there is one."
     )
-    devices: int = _field("Machine", 1, "Devices (processes) on each machine.", ge=1)
-    num_nodes: int = _field("Machine", 1, "Machines.", ge=1)
+    devices: int = _field("Machine", 1, "How many devices of each machine train together, one process each.", ge=1)
+    num_nodes: int = _field("Machine", 1, "How many machines train together.", ge=1)
     precision: Literal["auto", "fp32", "bf16"] = _field(
-        "Machine", "auto", "Numbers to compute with; auto: bf16 on CUDA, and on CPUs with instructions for it."
+        "Machine", "auto", "Numbers to compute with; auto takes bf16 where the device has instructions for it."
     )
     workers: int | None = _field(
-        "Machine", None, "Processes that read pictures; half the cores, 8 at most, if not given.", ge=0
+        "Machine", None, "How many processes read pictures; half the cores, at most 8, if not given.", ge=0
     )
 
-    out: Path | None = _field("Run", None, "The run's folder; runs/MODEL-1, -2, ... if not given.")
-    seed: int = _field("Run", 0, "Of weights, order and augmentation.", ge=0)
+    out: Path | None = _field("Run", None, "Folder to write the run to; runs/MODEL-1, -2, ... if not given.")
+    seed: int = _field("Run", 0, "Seed of the weights, the order and the augmentation.", ge=0)
 
     def __init__(self, **values: Any) -> None:
         entry = CATALOG.get(values.get("model", ""))
@@ -149,7 +167,7 @@ class TrainingSettings(BaseModel):
 
     @property
     def num_epochs(self) -> int | None:
-        """The budget in epochs, `None` where it is in minutes."""
+        """Give the budget in epochs, `None` where it is in minutes."""
         return None if self.minutes else self.epochs or DEFAULT_EPOCHS
 
     @property
@@ -162,9 +180,7 @@ class TrainingSettings(BaseModel):
 
     @property
     def num_workers(self) -> int:
-        if self.workers is not None:
-            return self.workers
-        return max(1, min(8, num_cores() // 2))
+        return self.workers if self.workers is not None else max(1, min(8, num_cores() // 2))
 
 
 def _line(problem: Any) -> str:

@@ -1,9 +1,8 @@
-"""The stage after gradient descent: what a system learns by no gradient (`Model.fit`), on its best weights."""
+"""After gradient descent, some systems fit what no gradient learns (`Model.fit`), on their best weights."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -31,15 +30,10 @@ def fit_after_training(
     began, before, run = time.monotonic(), state.best, session.outputs.run
     system = _fitted(settings, session, train, device)
     fitted = time.monotonic()
-    row = {
-        "epoch": float(state.epoch + 1),  # in the curves the stage has the place of one
-        "seconds": round(state.seconds, 3),
-        "pictures": float(state.pictures),
-        "fit_seconds": round(fitted - began, 3),
-    }
+    row = state.row() | {"fit_seconds": round(fitted - began, 3)}  # in the curves the stage has the place of an epoch
     words = f"fitted in {fitted - began:.0f} s"
     if settings.val_every != 0:
-        watch = _watch("validating", session)
+        watch = session.watch("validating")
         evaluation = evaluate(system, session.outputs.val, num_workers=settings.num_workers, watch=watch)
         state.metric = next(iter(evaluation.metrics))
         row |= {**evaluation.metrics, "val_seconds": round(time.monotonic() - fitted, 3)}
@@ -49,7 +43,7 @@ def fit_after_training(
     session.outputs.end_epoch(system, state)
     saved = run.load_state()
     assert saved is not None, "the state was saved when the last epoch ended"
-    run.save_state({**saved, "state": state.state_dict()})
+    run.save_state({**saved, "state": asdict(state)})
     session.display.line(words)
 
 
@@ -68,13 +62,13 @@ def _fitted(settings: TrainingSettings, session: Session, train: Dataset, device
     if settings.skip_unreadable:
         train = readable(train, [])  # what cannot be read was named in training
     loader = evaluation_loader(train, system.preprocess, num_workers=settings.num_workers)
-    system.model.fit(_Pictures(loader, system, _watch("describing", session)), session.outputs.run.folder, say)
+    system.model.fit(_Pictures(loader, system, session.watch("describing")), session.outputs.run.folder, say)
     return system
 
 
 @dataclass(frozen=True)
 class _Pictures:
-    """The batches of a loader as a model takes them, on its device."""
+    """These are the batches of a loader as a model takes them, on its device."""
 
     loader: Loader[tuple[Batch, Target]]
     system: System
@@ -86,13 +80,3 @@ class _Pictures:
     def __iter__(self) -> Iterator[tuple[Inputs, Sequence[Truth]]]:
         for batch, _ in self.watch(self.loader):
             yield self.system.batch(batch.images, batch.targets)
-
-
-def _watch(title: str, session: Session) -> Watch:
-    def passed_on(batches: Iterable[Any]) -> Iterator[Any]:
-        for batch in session.display.watch(title, batches):
-            if session.interrupt.requested:
-                raise Interrupted
-            yield batch
-
-    return passed_on

@@ -1,8 +1,7 @@
-"""How far a run has come."""
+"""The state of a run says how far it has come."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from delineate.metrics import main_metrics
 from delineate.training.settings import TrainingSettings
@@ -14,7 +13,7 @@ COUNTERS = (*TIMES, "epoch", "learning_rate")
 
 @dataclass(kw_only=True)
 class State:
-    """What, beside the weights and the optimizer, a run needs to go on as if it had never stopped.
+    """A state is what a run needs, beside weights and optimizer, to go on as if it had never stopped.
 
     `batch` counts the batches done of the `num_batches` of the epoch under way, `step` the optimizer's steps, `seconds`
     the time spent training: reading and computing, without validations and saving. `sums` are the losses summed over
@@ -37,11 +36,8 @@ class State:
     fitting: bool = False
     fitted: bool = False
 
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     def begin(self, num_batches: int) -> None:
-        """Raises `InputError` when an epoch had another number of batches before the run was stopped."""
+        """Take the number of an epoch's batches; raises `InputError` when it was another before the run was stopped."""
         if self.num_batches not in (0, num_batches):
             raise InputError(
                 f"data: an epoch has {num_batches} batches now and had {self.num_batches} when the run was stopped; "
@@ -50,7 +46,7 @@ class State:
         self.num_batches = num_batches
 
     def progress(self, settings: TrainingSettings) -> float:
-        """The share of the budget that is used, 0..1."""
+        """Compute the share of the budget that is used, 0..1."""
         if settings.minutes is not None:
             return min(1.0, self.seconds / (60 * settings.minutes))
         assert settings.num_epochs is not None
@@ -74,6 +70,14 @@ class State:
     def mean_losses(self) -> dict[str, float]:
         return {name: value / self.batch for name, value in self.sums.items()}
 
+    def row(self) -> dict[str, float]:
+        """Begin the row of the epoch under way."""
+        return {
+            "epoch": float(self.epoch + 1),
+            "seconds": round(self.seconds, 3),
+            "pictures": float(self.pictures),
+        }
+
     def end_fitting(self, row: dict[str, float]) -> None:
         self.history.append(row)
         self.fitting, self.fitted = False, True
@@ -84,12 +88,12 @@ class State:
 
     @property
     def validations(self) -> list[dict[str, float]]:
-        """The rows of the epochs that were validated."""
+        """List the rows of the epochs that were validated."""
         return [row for row in self.history if self.metric in row]
 
     @property
     def best(self) -> dict[str, float] | None:
-        """The row of what is kept: of what was fitted, else of the best epoch, the first of equals."""
+        """Give the row of what is kept: of what was fitted, else of the best epoch, the first of equals."""
         if self.fitted:
             return self.history[-1]
         return max(self.validations, key=lambda row: row[self.metric], default=None)
@@ -100,7 +104,7 @@ class State:
 
 
 def curves(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """The history as it is drawn: without times, and of the metrics the main ones, as more cannot be told apart."""
+    """Choose what is drawn of the history: no times, and the main metrics, as more cannot be told apart."""
     rows = []
     for row in history:
         metrics = main_metrics(measured(row))
@@ -110,5 +114,5 @@ def curves(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
 
 
 def measured(row: Mapping[str, float]) -> dict[str, float]:
-    """The metrics among the numbers of an epoch."""
+    """Give the metrics among the numbers of an epoch."""
     return {name: value for name, value in row.items() if name not in COUNTERS and not name.startswith("loss")}

@@ -1,4 +1,4 @@
-"""Training from settings, and going on with a run that was stopped."""
+"""Train from settings, or go on with a run that was stopped."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from delineate.training.state import State, measured
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a run came to: its folder, the metrics of what is kept as best, and what it took (of training alone)."""
+    """A run gives its folder, the metrics of what is kept as best, and what it took (of training alone)."""
 
     folder: Path
     metrics: dict[str, float]
@@ -59,9 +59,7 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
             display.line(f"{run.folder}: this run is complete")
             return _result(run, state)
         system, train_set, val_set, notes = build_training(settings, fresh=saved is None)
-        loader = build_loader(
-            settings, train_set, system.preprocess, rank=fabric.global_rank, world_size=fabric.world_size
-        )
+        loader = build_loader(settings, train_set, system.preprocess, fabric)
         state.begin(loader.num_batches)
         if run is None:
             run = Run(Path()) if silent else Run.create(settings)

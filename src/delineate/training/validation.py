@@ -1,4 +1,4 @@
-"""Validation: when it is due, and how several processes share it."""
+"""Validation is due at times, and several processes share it."""
 
 from typing import Any
 
@@ -50,6 +50,6 @@ def _of_all_processes(gathered: Tally, world_size: int) -> Tally:
     tallies: list[Any] = [None] * world_size
     distributed.all_gather_object(tallies, gathered)
     whole: Tally = tallies[0]
-    for other in tallies[1:]:
-        whole.merge(other)
+    for tallied in tallies[1:]:
+        whole.merge(tallied)
     return whole

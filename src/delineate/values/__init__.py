@@ -3,7 +3,7 @@
 from delineate.values.categories import Categories
 from delineate.values.checks import IGNORE
 from delineate.values.errors import InputError
-from delineate.values.predictions import Detections, LabelMap, Prediction, Proposals, on_cpu
+from delineate.values.predictions import Detections, LabelMap, Prediction, on_cpu
 from delineate.values.sample import Sample
 from delineate.values.target import Target
 from delineate.values.task import Content, Tally, Task
@@ -18,7 +18,6 @@ __all__ = [
     "InputError",
     "LabelMap",
     "Prediction",
-    "Proposals",
     "Sample",
     "Tally",
     "Target",

@@ -1,4 +1,4 @@
-"""The names behind the numbers of a data set or a checkpoint."""
+"""Categories: the names behind the numbers of a data set or a checkpoint."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class Categories:
 
     @property
     def has_background(self) -> bool:
-        """Whether label maps have a background class, the last value."""
+        """Whether label maps have a background class, which is the last value."""
         return len(self.label_map_names) > len(self.class_names)
 
     @property
@@ -54,9 +54,9 @@ class Categories:
 
 
 def _other_side(name: str) -> str:
-    for here, there in (("left", "right"), ("right", "left"), ("Left", "Right"), ("Right", "Left")):
-        if here in name:
-            return name.replace(here, there)
+    for side, other in (("left", "right"), ("right", "left"), ("Left", "Right"), ("Right", "Left")):
+        if side in name:
+            return name.replace(side, other)
     if name[:2] in ("l_", "r_"):
         return ("r" if name[0] == "l" else "l") + name[1:]
     return name

@@ -1,4 +1,4 @@
-"""Checks that several structures share; each raises `InputError` naming the field and the first bad row."""
+"""Checks that several values share: each raises `InputError` naming the field and the first bad row."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,19 +13,19 @@ IGNORE = 255
 
 
 def check_image_size(image_size: tuple[int, int]) -> None:
-    """`(height, width)`, both at least 1."""
+    """Check that it is `(height, width)`, both at least 1."""
     if len(image_size) != 2 or min(image_size) < 1:
         raise InputError(f"image_size: {image_size} is not (height, width), both at least 1")
 
 
 def check_length(field: str, value: Tensor | Sequence[Any], count: int) -> None:
-    """One row a box."""
+    """Check that there is one row a box."""
     if len(value) != count:
         raise InputError(f"{field}: {len(value)} rows beside {count} boxes; every instance field has one row a box")
 
 
 def check_boxes(boxes: Tensor, image_size: tuple[int, int], field: str = "boxes") -> None:
-    """Boxes `(N, 4)` float32 `x1 y1 x2 y2` with `0 <= x1 < x2 <= width` and `0 <= y1 < y2 <= height`, no NaN."""
+    """Check that boxes are finite float32 `(N, 4)`, `0 <= x1 < x2 <= width` and `0 <= y1 < y2 <= height`."""
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise InputError(f"{field}: shape {tuple(boxes.shape)} is not (N, 4)")
     if boxes.dtype != torch.float32:
@@ -41,7 +41,7 @@ def check_boxes(boxes: Tensor, image_size: tuple[int, int], field: str = "boxes"
 
 
 def check_labels(field: str, labels: Tensor, num_classes: int | None) -> None:
-    """Int64, in `0..num_classes-1`; without `num_classes` at least 0."""
+    """Check that labels are int64 in `0..num_classes-1`, without `num_classes` at least 0."""
     if labels.dtype != torch.int64:
         raise InputError(f"{field}: {labels.dtype} is not torch.int64")
     if not labels.numel():
@@ -54,7 +54,7 @@ def check_labels(field: str, labels: Tensor, num_classes: int | None) -> None:
 
 
 def check_label_map(label_map: Tensor, num_classes: int | None) -> None:
-    """Int64 `(H, W)`, in `0..num_classes-1` or `IGNORE`; without `num_classes` at least 0."""
+    """Check that values are int64 in `0..num_classes-1` or `IGNORE`, without `num_classes` at least 0."""
     if label_map.dtype != torch.int64:
         raise InputError(f"label_map: {label_map.dtype} is not torch.int64")
     if num_classes is None and (label_map.numel() == 0 or label_map.min() >= 0):
@@ -71,7 +71,7 @@ def check_label_map(label_map: Tensor, num_classes: int | None) -> None:
 
 
 def check_masks(masks: Tensor, count: int, image_size: tuple[int, int]) -> None:
-    """Bool `(N, H, W)` of the picture's size."""
+    """Check that masks are bool `(N, H, W)` of the picture's size."""
     check_length("masks", masks, count)
     if masks.dtype != torch.bool or masks.shape[1:] != image_size:
         raise InputError(
@@ -80,7 +80,7 @@ def check_masks(masks: Tensor, count: int, image_size: tuple[int, int]) -> None:
 
 
 def check_keypoints(keypoints: Tensor | None, visibility: Tensor | None, count: int) -> None:
-    """Both `(N, K, 2)` and `(N, K)` or neither; visibility 0, 1 or 2; annotated keypoints finite."""
+    """Check that both or neither are given, visibility is 0, 1 or 2, and annotated keypoints are finite."""
     if keypoints is None and visibility is None:
         return
     if keypoints is None or visibility is None:

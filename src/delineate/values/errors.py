@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""One exception stands for all that a user can mend."""
 
 
 class InputError(ValueError):

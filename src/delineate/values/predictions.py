@@ -1,4 +1,4 @@
-"""What a system says of one picture, in the coordinates of the original picture."""
+"""Predictions: what a system says of one picture, in the coordinates of the original picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,43 +9,16 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from delineate.ops.masks import RLE, decode_rle
-from delineate.values.checks import (
-    check_boxes,
-    check_image_size,
-    check_keypoints,
-    check_labels,
-    check_length,
-)
+from delineate.values.checks import check_boxes, check_image_size, check_keypoints, check_labels, check_length
 from delineate.values.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Proposals:
-    """P boxes of one picture that may hold an object of whatever class, the likeliest first.
-
-    Raises `InputError` naming the field and the row, as `Detections` does.
-    """
-
-    image_size: tuple[int, int]
-    boxes: Float[Tensor, "p 4"]
-    scores: Float[Tensor, " p"]
-
-    def __post_init__(self) -> None:
-        check_image_size(self.image_size)
-        check_boxes(self.boxes, self.image_size)
-        _check_scores(self.scores, len(self.boxes))
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Detections:
-    """N objects found in one picture, scores descending; masks and keypoints where the system gives them.
+    """A system detected N objects in one picture; scores descend, masks and keypoints are there where it gives them.
 
-    Masks are kept as COCO's RLE, of which hundreds on a large picture weigh no more than the picture; `masks` decodes
-    them.
-    Raises `InputError` naming the field and the row, as `Target` does, and where scores ascend.
+    Masks are kept as COCO's RLE, of which hundreds on a large picture weigh no more than the picture. Raises
+    `InputError` naming the field and the row, as `Target` does, and where scores ascend.
     """
 
     image_size: tuple[int, int]
@@ -62,7 +35,10 @@ class Detections:
         check_boxes(self.boxes, self.image_size)
         check_length("labels", self.labels, count)
         check_labels("labels", self.labels, None)
-        _check_scores(self.scores, count)
+        check_length("scores", self.scores, count)
+        ascending = (self.scores.diff() > 0).nonzero()
+        if len(ascending):
+            raise InputError(f"scores: row {int(ascending[0, 0]) + 1} is higher than the row before; sort descending")
         if self.rles is not None:
             check_length("rles", self.rles, count)
             for row, rle in enumerate(self.rles):
@@ -74,20 +50,20 @@ class Detections:
         return len(self.boxes)
 
     def above(self, score: float) -> "Detections":
-        """Those that score at least `score`."""
+        """Keep those that score at least `score`."""
         count = int((self.scores >= score).sum())
         kept = {name: value[:count] for name, value in vars(self).items() if name != "image_size" and value is not None}
         return replace(self, **kept)
 
     @property
     def masks(self) -> Bool[Tensor, "n h w"] | None:
-        """All masks decoded: N pictures' worth of memory."""
+        """Decoded, the masks take N pictures' worth of memory."""
         return None if self.rles is None else decode_rle(self.rles, self.image_size)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelMap:
-    """The class of every pixel of one picture, `(H, W)`."""
+    """A label map holds the class of every pixel of one picture, `(H, W)`."""
 
     label_map: Int64[Tensor, "h w"]
 
@@ -102,7 +78,7 @@ class LabelMap:
         return height, width
 
     def shares(self, num_classes: int) -> Float[Tensor, " num_classes"]:
-        """The share of the picture's pixels that each class has; they sum to 1."""
+        """Measure the share of the picture's pixels that each class has; they sum to 1."""
         return torch.bincount(self.label_map.flatten(), minlength=num_classes) / self.label_map.numel()
 
 
@@ -110,13 +86,6 @@ Prediction = Detections | LabelMap
 
 
 def on_cpu(prediction: Prediction) -> Prediction:
-    """The same prediction with all its tensors on the CPU."""
+    """Copy a prediction with all its tensors to the CPU."""
     moved: dict[str, Any] = {name: value.cpu() for name, value in vars(prediction).items() if isinstance(value, Tensor)}
     return replace(prediction, **moved)
-
-
-def _check_scores(scores: Tensor, count: int) -> None:
-    check_length("scores", scores, count)
-    ascending = (scores.diff() > 0).nonzero()
-    if len(ascending):
-        raise InputError(f"scores: row {int(ascending[0, 0]) + 1} is higher than the row before; sort descending")

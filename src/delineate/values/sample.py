@@ -1,4 +1,4 @@
-"""A picture with what is known of it."""
+"""A sample: a picture with what is known of it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from delineate.values.target import Target
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """One decoded RGB picture `(3, H, W)` uint8, its target, and the file it came from.
+    """A sample has one decoded RGB picture `(3, H, W)` uint8, its target, and the file it came from.
 
     Raises `InputError` when picture and target disagree about the size.
     """

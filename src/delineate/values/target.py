@@ -1,6 +1,7 @@
-"""What is known of one picture."""
+"""A target: what is known of one picture."""
 
 from dataclasses import InitVar, dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -17,6 +18,9 @@ from delineate.values.checks import (
     check_masks,
 )
 from delineate.values.errors import InputError
+
+OF_OBJECTS = ("boxes", "labels", "masks", "keypoints", "visibility", "crowd", "difficult", "areas")
+"""The fields that have one row an object."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,8 +43,8 @@ class Target:
     masks: Bool[Tensor, "n h w"] | None = None
     keypoints: Float[Tensor, "n k 2"] | None = None
     visibility: Int64[Tensor, "n k"] | None = None
-    crowd: Bool[Tensor, " n"] | None = None
-    difficult: Bool[Tensor, " n"] | None = None
+    crowd: Bool[Tensor, " n"] = None  # type: ignore[assignment]  # becomes all false when it is made
+    difficult: Bool[Tensor, " n"] = None  # type: ignore[assignment]  # likewise
     areas: Float[Tensor, " n"] | None = None
     label_map: Int64[Tensor, "h w"] | None = None
     proposals: Float[Tensor, "p 4"] | None = None
@@ -58,11 +62,9 @@ class Target:
         if self.areas is not None:
             check_length("areas", self.areas, count)
         for name in ("crowd", "difficult"):
-            flags = getattr(self, name)
-            if flags is None:
+            if getattr(self, name) is None:
                 object.__setattr__(self, name, torch.zeros(count, dtype=torch.bool))
-            else:
-                check_length(name, flags, count)
+            check_length(name, getattr(self, name), count)
         if self.proposals is not None:
             check_boxes(self.proposals, self.image_size, "proposals")
         if self.label_map is not None:
@@ -77,31 +79,17 @@ class Target:
 
     @property
     def ignored(self) -> Bool[Tensor, " n"]:
-        """The rows that are neither learned nor measured: crowds and difficult objects."""
-        assert self.crowd is not None
-        assert self.difficult is not None
+        """The rows that are neither learned nor measured are crowds and difficult objects."""
         return self.crowd | self.difficult
 
     def largest(self) -> "Target":
-        """The target with the object of the largest box alone; with none where all are crowds and difficult ones."""
+        """Keep the object of the largest box alone, or none where all are crowds and difficult ones."""
         areas = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1).masked_fill(self.ignored, -1)
         order = areas.argsort(descending=True, stable=True)
         return self[order[areas[order] >= 0][:1]]
 
     def __getitem__(self, rows: Tensor) -> "Target":
-        """The target with some of its objects: `rows` is a mask `(N,)` or indices."""
-
-        def pick(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value[rows]
-
-        return replace(
-            self,
-            boxes=self.boxes[rows],
-            labels=self.labels[rows],
-            masks=pick(self.masks),
-            keypoints=pick(self.keypoints),
-            visibility=pick(self.visibility),
-            crowd=pick(self.crowd),
-            difficult=pick(self.difficult),
-            areas=pick(self.areas),
-        )
+        """Keep some of the objects: `rows` is a mask `(N,)` or indices."""
+        values = {name: getattr(self, name) for name in OF_OBJECTS}
+        picked: dict[str, Any] = {name: value[rows] for name, value in values.items() if value is not None}
+        return replace(self, **picked)

@@ -1,4 +1,4 @@
-"""What a system is asked for, as one value: what its data must hold, what is measured, and by which names."""
+"""A task: what a system is asked for, what its data must hold, what is measured, and by which names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from delineate.values.categories import Categories
 from delineate.values.target import Target
 
 Content = Literal["boxes", "masks", "keypoints", "label_map"]
-"""The kinds of annotation."""
+"""The kinds of annotation that a picture may have."""
 NameList = Literal["class_names", "label_map_names", "keypoint_names"]
 """The lists of names in `Categories`."""
 
@@ -20,7 +20,7 @@ Same = TypeVar("Same", bound="Tally")
 
 @runtime_checkable
 class Tally(Protocol):
-    """Pictures that are gathered to be measured; those of several processes can be merged."""
+    """A tally gathers pictures to be measured; those of several processes can be merged."""
 
     def add(self, prediction: Any, target: Target, number: int = 0) -> None:
         """Take one picture, which has the place `number` in the data set."""
@@ -29,15 +29,15 @@ class Tally(Protocol):
         """Take all pictures of another tally."""
 
     def metrics(self, names: tuple[str, ...]) -> dict[str, float]:
-        """The metrics, the main one first; those of class NAME are called `METRIC/NAME`."""
+        """Compute the metrics, the main one first; those of class NAME are called `METRIC/NAME`."""
 
     def confusion(self, num_classes: int) -> Int64[Tensor, "c c2"] | None:
-        """How often what is class `i` was taken for class `j`; `None` where there are no classes."""
+        """Count how often class `i` was taken for class `j`; `None` where there are no classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A question about pictures.
+    """A task is a question about pictures.
 
     `title` is its name in the field, `finds` says in words what a system of this task finds. `needs` are the
     annotations that it learns from and is measured by. `labels` are the names that a system tells apart, `rows` those

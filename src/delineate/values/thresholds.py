@@ -1,4 +1,4 @@
-"""What decides which of many scored boxes are detections."""
+"""Thresholds decide which of many scored boxes are detections."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,5 +30,5 @@ class Thresholds:
                 raise InputError(f"{name}: {value} is less than 1")
 
     def changed(self, **given: Any) -> "Thresholds":
-        """The same with other values; those that are `None` are left as they are."""
+        """Change some values; those that are `None` are left as they are."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})

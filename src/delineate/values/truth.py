@@ -1,4 +1,4 @@
-"""What a loss sees of a picture's target: plain tensors on the device of the pictures, not checked again."""
+"""A truth: what a loss sees of a picture's target, plain tensors on the device of the pictures, not checked again."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ class Truth(NamedTuple):
 
     @classmethod
     def of(cls, target: Target) -> "Truth":
-        """The truth of a target."""
+        """Set what is ignored in a target apart from its objects."""
         ignored = target.ignored
         objects = target[~ignored]
         return cls(
@@ -42,7 +42,7 @@ class Truth(NamedTuple):
         )
 
     def to(self, device: torch.device | str) -> "Truth":
-        """The same on a device; copies from pinned memory do not wait."""
+        """Copy it to a device; copies from pinned memory do not wait."""
         moved: Any = {
             name: value.to(device, non_blocking=True)
             for name, value in self._asdict().items()
@@ -51,11 +51,11 @@ class Truth(NamedTuple):
         return self._replace(**moved)
 
     def largest(self) -> Int64[Tensor, " r"]:
-        """The row of the object with the largest box; none where there are no objects."""
+        """Find the row of the object with the largest box; none where there are no objects."""
         areas = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1)
         return areas.argsort(descending=True, stable=True)[:1]
 
 
 def truths_of(targets: Sequence[Target], device: torch.device | str = "cpu") -> list[Truth]:
-    """The truths of a batch, on the device of its pictures."""
+    """Make the truths of a batch, on the device of its pictures."""
     return [Truth.of(target).to(device) for target in targets]

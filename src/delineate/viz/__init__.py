@@ -1,4 +1,4 @@
-"""Results to pictures, curves and reports."""
+"""Results become pictures, curves and reports."""
 
 from delineate.viz.curves import plot_confusion, plot_curves
 from delineate.viz.grid import comparison_grid, legend, write_picture

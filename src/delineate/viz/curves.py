@@ -1,4 +1,4 @@
-"""Losses and metrics by epoch, and confusion matrices."""
+"""Losses and metrics are drawn by epoch, and confusion matrices in colours."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ def plot_confusion(matrix: Int64[Tensor, "n n"], names: Sequence[str], path: Pat
 
 
 def curve_figures(history: History) -> list[Figure]:
-    """One figure a panel: the losses, the metrics (values in 0..1), and each other number by itself.
+    """Draw one figure a panel: the losses, the metrics (values in 0..1), and each other number by itself.
 
     One row of `history` is one epoch, numbered from 1 or by its entry `"epoch"`. What an epoch did not measure may be
     absent or NaN.
@@ -63,7 +63,7 @@ def curve_figures(history: History) -> list[Figure]:
 
 
 def confusion_figure(matrix: Int64[Tensor, "n n"], names: Sequence[str]) -> Figure:
-    """Rows are the truth, columns the prediction; a cell is the percentage of its row.
+    """Draw a confusion matrix: rows are the truth, columns the prediction, a cell is the percentage of its row.
 
     Raises `InputError` where there is not one name a row.
     """
@@ -92,7 +92,7 @@ def confusion_figure(matrix: Int64[Tensor, "n n"], names: Sequence[str]) -> Figu
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of our figures; they are made and saved inside."""
+    """Give figures our look; they are made and saved inside."""
     look: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
         "font.size": 9.5,
@@ -111,6 +111,13 @@ def style() -> Iterator[None]:
         yield
 
 
+def dress(axes: Axes, title: str) -> None:
+    """Give the axes a title, and take the line and the ticks at their left away."""
+    axes.set_title(title, loc="left", fontweight="bold", fontsize=11)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG or SVG file; raises `InputError` for another suffix."""
     kind = path.suffix.lower().removeprefix(".")
@@ -121,7 +128,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def inline_svg(figure: Figure) -> str:
-    """The figure as an element of an HTML page, transparent, its letters and axes in the page's own colour."""
+    """Make the figure an element of an HTML page, transparent, its letters and axes in the page's own colour."""
     file = BytesIO()
     figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
     svg = file.getvalue().decode()
@@ -129,7 +136,7 @@ def inline_svg(figure: Figure) -> str:
 
 
 def _panels(history: History) -> dict[str, dict[str, Curve]]:
-    """The curves of each panel: `{title: {name: [(epoch, value), ...]}}`."""
+    """Sort the curves by panel: `{title: {name: [(epoch, value), ...]}}`."""
     curves: dict[str, Curve] = {}
     for number, row in enumerate(history, start=1):
         for name, value in row.items():
@@ -156,12 +163,10 @@ def _draw_panel(axes: Axes, title: str, curves: Mapping[str, Curve]) -> None:
     for (name, curve), color in zip(curves.items(), colors, strict=True):
         marker = "o" if len(curve) == 1 else None
         axes.plot(*zip(*curve, strict=True), color=color, linewidth=1.8, marker=marker, label=name, clip_on=False)
-    axes.set_title(title.replace("_", " "), loc="left", fontweight="bold", fontsize=11)
+    dress(axes, title.replace("_", " "))
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))
     axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.8)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     if max(len(curve) for curve in curves.values()) > 1:
         axes.margins(x=0)
     if title == "metrics":
@@ -172,7 +177,7 @@ def _draw_panel(axes: Axes, title: str, curves: Mapping[str, Curve]) -> None:
 
 
 def _name_curves(axes: Axes, curves: Mapping[str, Curve], colors: Sequence[Sequence[float]]) -> None:
-    """Each curve's name and last value at its end, moved apart where they would touch."""
+    """Write each curve's name and last value at its end, moved apart where they would touch."""
     bottom, top = axes.get_ylim()
     ends = sorted((curve[-1][1], name, color) for (name, curve), color in zip(curves.items(), colors, strict=True))
     heights = [(value - bottom) / (top - bottom) for value, _, _ in ends]

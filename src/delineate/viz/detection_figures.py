@@ -1,4 +1,4 @@
-"""How precision falls with recall, and what each sort of error costs a detector."""
+"""Figures show how precision falls with recall, and what each sort of error costs a detector."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from delineate.values import InputError
-from delineate.viz.curves import INK, Number
+from delineate.viz.curves import INK, Number, dress
 from delineate.viz.palette import palette
 
 MOST_NAMES = 14
@@ -19,7 +19,7 @@ MOST_NAMES = 14
 def precision_recall_figure(
     curves: Mapping[str, Float[Tensor, " _r"]], colors: Mapping[str, str] | None = None
 ) -> Figure:
-    """The precision of each class at recalls spread evenly over 0..1, and the mean over the classes.
+    """Draw the precision of each class at recalls spread evenly over 0..1, and the mean over the classes.
 
     Classes are listed with their average precision, the best first; of very many the best and the worst are. `colors`
     may give a class its colour, as `#rrggbb`.
@@ -43,14 +43,14 @@ def precision_recall_figure(
         axes.plot(*_points(mean), color=INK, linewidth=2.6, linestyle=(0, (3, 1.2)))
         entries = [(float(mean.mean()), "mean", INK), *entries]
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="recall", ylabel="precision")
-    _dress(axes, "precision and recall")
+    dress(axes, "precision and recall")
     axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.8)
     _list_curves(axes, entries)
     return figure
 
 
 def error_figure(gains: Mapping[str, Number], counts: Mapping[str, int] | None = None) -> Figure:
-    """A bar for each sort of error, as long as what mending all of that sort would gain, the costliest first.
+    """Draw a bar for each sort of error, as long as what mending all of that sort would gain, the costliest first.
 
     `counts` gives their number, written behind the gain.
 
@@ -68,7 +68,7 @@ def error_figure(gains: Mapping[str, Number], counts: Mapping[str, int] | None =
     for place, (name, gain) in enumerate(ordered):
         count = "" if counts is None else f"   {counts[name]:,}"
         axes.text(gain + longest * 0.02, place, f"{gain:.3f}{count}", va="center_baseline", fontsize=9)
-    _dress(axes, "what errors cost")
+    dress(axes, "what errors cost")
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
     return figure
@@ -78,24 +78,15 @@ def _points(precision: Float[Tensor, " r"]) -> tuple[list[float], list[float]]:
     return torch.linspace(0, 1, len(precision)).tolist(), precision.tolist()
 
 
-def _dress(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontweight="bold", fontsize=11)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-
-
 def _list_curves(axes: Axes, entries: list[tuple[float, str, str]]) -> None:
-    """Names with their average precision, in a column beside the axes."""
+    """Write names with their average precision, in a column beside the axes."""
     lines: list[tuple[str, str]] = [(f"{name}  {value:.3g}", color) for value, name, color in entries]
     if len(lines) > MOST_NAMES + 1:
         half = MOST_NAMES // 2
         lines = [*lines[: half + 1], (f"… {len(lines) - 2 * half - 1} more", "none"), *lines[-half:]]
     gap = min(0.075, 1 / len(lines))
+    size = 9 if gap > 0.07 else 8
+    where: dict[str, Any] = {"transform": axes.transAxes, "va": "center_baseline", "fontsize": size}
     for row, (words, color) in enumerate(lines):
-        where: dict[str, Any] = {
-            "transform": axes.transAxes,
-            "va": "center_baseline",
-            "fontsize": 9 if gap > 0.07 else 8,
-        }
         axes.text(1.03, 0.97 - row * gap, "●", color=color, **where)
         axes.text(1.08, 0.97 - row * gap, words, **where)

@@ -1,4 +1,4 @@
-"""Pictures beside each other, and pictures as files."""
+"""Pictures are put beside each other, and written to files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def comparison_grid(
     titles: Sequence[str] = ("picture", "truth", "prediction"),
     categories: Categories | None = None,
 ) -> UInt8[Tensor, "3 height width"]:
-    """One sample a row, one kind of picture a column, the columns' titles above and the legend below.
+    """Put one sample in a row, one kind of picture in a column, the columns' titles above and the legend below.
 
     Pictures may differ in size: each is fitted into a cell of 256 to 480 pixels. There is a legend where `categories`
     are given.
@@ -53,7 +53,7 @@ def comparison_grid(
 
 
 def legend(categories: Categories, width: int = 640) -> UInt8[Tensor, "3 height {width}"]:
-    """The colours of the classes with their names, in columns on white."""
+    """Draw the colours of the classes with their names, in columns on white."""
     return to_tensor(_draw_legend(categories, width))
 
 
@@ -69,19 +69,19 @@ def write_picture(path: Path, image: UInt8[Tensor, "3 h w"]) -> None:
 
 
 def to_pil(image: UInt8[Tensor, "3 h w"]) -> Image.Image:
-    """The same pixels as a Pillow picture."""
+    """Convert a picture for Pillow."""
     picture: Image.Image = transforms.to_pil_image(image)
     return picture
 
 
 def to_tensor(picture: Image.Image) -> UInt8[Tensor, "3 h w"]:
-    """The same pixels as a tensor."""
+    """Convert a picture of Pillow's."""
     image: Tensor = transforms.pil_to_tensor(picture)
     return image
 
 
 def _fit(image: UInt8[Tensor, "3 h w"], cell: int) -> Image.Image:
-    """The picture with its longer side `cell` pixels long; pixels of tiny pictures stay square."""
+    """Make the picture's longer side `cell` pixels long; pixels of tiny pictures stay square."""
     picture = to_pil(image)
     scale = cell / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -89,7 +89,7 @@ def _fit(image: UInt8[Tensor, "3 h w"], cell: int) -> Image.Image:
 
 
 def _draw_legend(categories: Categories, width: int) -> Image.Image:
-    """Swatches and names; where there are label maps, gray says what ignored pixels look like."""
+    """Draw swatches and names; where there are label maps, gray says what ignored pixels look like."""
     ignored = ["ignored"] if categories.label_map_names else []
     names = [*categories.class_names, *ignored]
     colors = [*palette(categories.num_classes).tolist(), list(IGNORED_COLOR)]

@@ -1,4 +1,4 @@
-"""Boxes, skeletons and names, drawn in order of importance."""
+"""Boxes, skeletons and names are drawn in order of importance."""
 
 from PIL import Image, ImageDraw
 
@@ -10,7 +10,7 @@ Rectangle = tuple[int, int, int, int]
 
 
 def object_line_width(target: Target | Detections) -> int:
-    """Pixels of a line around objects: as the picture has them, or less where most objects are small."""
+    """Choose the pixels of a line around objects: as the picture has them, or less where most objects are small."""
     width = line_width(target.image_size)
     if len(target) == 0:
         return width
@@ -19,16 +19,21 @@ def object_line_width(target: Target | Detections) -> int:
 
 
 def draw_boxes(draw: ImageDraw.ImageDraw, target: Target | Detections) -> None:
-    """Boxes in the colours of their classes, the first row on top."""
+    """Draw boxes in the colours of their classes, the first row on top."""
     width = object_line_width(target)
     colors = palette(int(target.labels.max()) + 1)
     for box, label in reversed(list(zip(target.boxes.tolist(), target.labels.tolist(), strict=True))):
-        x1, y1, x2, y2 = (round(value) for value in box)
-        draw.rectangle((x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)), outline=_rgb(colors[label].tolist()), width=width)
+        draw.rectangle(corners(box), outline=_rgb(colors[label].tolist()), width=width)
+
+
+def corners(box: list[float]) -> Rectangle:
+    """Find the first and the last pixel of a box."""
+    x1, y1, x2, y2 = (round(value) for value in box)
+    return x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)
 
 
 def draw_names(draw: ImageDraw.ImageDraw, target: Target | Detections, categories: Categories) -> None:
-    """Names and scores above or in their box, where they hide no other name and are not larger than their object."""
+    """Write names and scores above or in their box, where they hide no other name and are no larger than the object."""
     size = font_size(target.image_size)
     colors = palette(categories.num_classes)
     taken: list[Rectangle] = []
@@ -45,7 +50,7 @@ def draw_names(draw: ImageDraw.ImageDraw, target: Target | Detections, categorie
 
 
 def draw_skeletons(canvas: Image.Image, target: Target | Detections, categories: Categories) -> Image.Image:
-    """Limbs and joints; the left side is orange, the right side blue, hidden joints are hollow."""
+    """Draw limbs and joints; the left side is orange, the right side blue, hidden joints are hollow."""
     if target.keypoints is None or target.visibility is None:
         return canvas
     scale = 2 if max(canvas.size) < 2048 else 1  # drawn in double size and halved, lines are smooth
@@ -69,7 +74,7 @@ def draw_skeletons(canvas: Image.Image, target: Target | Detections, categories:
 def _place(
     box: Rectangle, text: tuple[int, int], image_size: tuple[int, int], taken: list[Rectangle]
 ) -> Rectangle | None:
-    """Where a text of `(width, height)` may stand: above the box, in its top or its bottom, below it; or nowhere."""
+    """Find a place for a text of `(width, height)`: above the box, in its top or its bottom, below it; or nowhere."""
     x1, y1, x2, y2 = box
     width, height = text[0] + text[1] // 2, text[1]
     if width * height > (x2 - x1) * (y2 - y1) or width > image_size[1]:
@@ -95,12 +100,10 @@ def _most_important_first(target: Target | Detections) -> list[int]:
 
 
 def _names(target: Target | Detections, row: int, categories: Categories) -> tuple[str, str]:
-    """What would be good to say of an object, and what has to do where there is less space."""
+    """Name an object, in full and, for where there is less space, in short."""
     name = categories.class_names[int(target.labels[row])]
     if isinstance(target, Detections):
         return f"{name} {float(target.scores[row]):.2f}", name
-    assert target.crowd is not None
-    assert target.difficult is not None
     flags = ["crowd"] * bool(target.crowd[row]) + ["difficult"] * bool(target.difficult[row])
     return f"{name} ({', '.join(flags)})" if flags else name, name
 

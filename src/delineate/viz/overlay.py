@@ -1,16 +1,16 @@
-"""Label maps and objects drawn on their picture."""
+"""Label maps and objects are drawn on their picture."""
 
 from collections.abc import Iterable
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.masks import decode_rle
 from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Target
+from delineate.viz.grid import to_pil, to_tensor
 from delineate.viz.objects import draw_boxes, draw_names, draw_skeletons, object_line_width
 from delineate.viz.palette import palette
 from delineate.viz.text import line_width
@@ -21,7 +21,7 @@ NOTHING, HATCHED = -1, -2
 def draw_label_map(
     image: UInt8[Tensor, "3 h w"], label_map: Int64[Tensor, "_h _w"], categories: Categories, alpha: float = 0.55
 ) -> UInt8[Tensor, "3 h w"]:
-    """The picture tinted by the class of each pixel, with the borders between classes.
+    """Tint the picture by the class of each pixel, with the borders between classes.
 
     Background is left as it is, ignored pixels are hatched gray. `alpha` is the share of the tint, 0..1.
 
@@ -39,7 +39,7 @@ def draw_target(
     categories: Categories,
     alpha: float = 0.45,
 ) -> UInt8[Tensor, "3 h w"]:
-    """The picture with what is known or found in it: masks, boxes, names with scores, skeletons.
+    """Draw what is known or predicted of a picture on it: masks, boxes, names with scores, skeletons.
 
     A label map is drawn where there are no masks. Crowds are hatched gray. Names that would hide each other or are
     larger than their object are left out. `alpha` is the share of the masks' tint, 0..1.
@@ -68,13 +68,12 @@ def draw_target(
         image = draw_label_map(image, target.label_map, categories, alpha)
     if len(target) == 0:
         return image
-    canvas: Image.Image = transforms.to_pil_image(image)
+    canvas = to_pil(image)
     draw = ImageDraw.Draw(canvas)
     draw_boxes(draw, target)
     canvas = draw_skeletons(canvas, target, categories)
     draw_names(ImageDraw.Draw(canvas), target, categories)
-    picture: Tensor = transforms.pil_to_tensor(canvas)
-    return picture
+    return to_tensor(canvas)
 
 
 def _check_size(image: Tensor, size: tuple[int, ...], field: str) -> None:
@@ -83,17 +82,17 @@ def _check_size(image: Tensor, size: tuple[int, ...], field: str) -> None:
 
 
 def _regions(target: Target | Detections, masks: Iterable[Bool[Tensor, "h w"]]) -> Int64[Tensor, "h w"]:
-    """The object that each pixel belongs to, small objects on top of large ones.
+    """Find the object that each pixel belongs to, small objects on top of large ones.
 
     Masks are taken one by one: those of a large picture would not fit into memory together.
     """
     regions = torch.full(target.image_size, NOTHING)
     areas = torch.full(target.image_size, torch.iinfo(torch.int64).max)
-    crowd = target.crowd if isinstance(target, Target) else None
+    crowd = target.crowd if isinstance(target, Target) else torch.zeros(len(target), dtype=torch.bool)
     for row, mask in enumerate(masks):
         area = int(mask.sum())
         on_top = mask & (area < areas)
-        regions[on_top] = HATCHED if crowd is not None and crowd[row] else row
+        regions[on_top] = HATCHED if crowd[row] else row
         areas[on_top] = area
     return regions
 
@@ -102,7 +101,8 @@ def _paint(
     image: UInt8[Tensor, "3 h w"], regions: Int64[Tensor, "h w"], colors: UInt8[Tensor, "n 3"], alpha: float, width: int
 ) -> UInt8[Tensor, "3 h w"]:
     """Tint region `i` with `colors[i]`, draw its border `width` pixels wide, and hatch what is `HATCHED`."""
-    hatches = _hatches(regions.shape[0], regions.shape[1], period=4 * width)
+    rows, columns = torch.arange(regions.shape[0])[:, None], torch.arange(regions.shape[1])
+    hatches = (rows + columns) // (4 * width) % 2
     table = torch.cat([colors, torch.tensor([[70, 70, 74], [150, 150, 156]], dtype=torch.uint8)])
     index = regions.where(regions != HATCHED, len(colors) + hatches).clamp(min=0)
     tint = table[index].permute(2, 0, 1).float()
@@ -113,13 +113,8 @@ def _paint(
     return image.float().lerp(tint, weight).round().to(torch.uint8)
 
 
-def _hatches(height: int, width: int, period: int) -> Int64[Tensor, "h w"]:
-    """0 and 1 in diagonal stripes."""
-    return (torch.arange(height)[:, None] + torch.arange(width)) // period % 2
-
-
 def _borders(regions: Int64[Tensor, "h w"], size: int) -> Tensor:
-    """Pixels whose neighbourhood of `size + 1` pixels has more than one region."""
+    """Find the pixels whose neighbourhood of `size + 1` pixels has more than one region."""
 
     def highest(values: Float[Tensor, "1 h w"]) -> Float[Tensor, "1 h w"]:
         padded = F.pad(values, (size // 2, size - size // 2, size // 2, size - size // 2), mode="replicate")

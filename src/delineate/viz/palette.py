@@ -1,4 +1,4 @@
-"""Colours that stay apart."""
+"""Classes have colours that stay apart."""
 
 from functools import lru_cache
 
@@ -13,7 +13,7 @@ IGNORED_COLOR = (128, 128, 134)
 
 
 def palette(num_classes: int) -> UInt8[Tensor, "num_classes 3"]:
-    """RGB colours of classes `0..num_classes-1`.
+    """Choose RGB colours of classes `0..num_classes-1`.
 
     A class keeps its colour whatever the number of classes. All are readable on white and on black and none is gray,
     which stands for ignored pixels. Past 256 classes the colours repeat.
@@ -23,7 +23,7 @@ def palette(num_classes: int) -> UInt8[Tensor, "num_classes 3"]:
 
 @lru_cache(maxsize=1)
 def _table() -> UInt8[Tensor, "n 3"]:
-    """The first colours, then again and again the candidate that is farthest from all colours taken so far."""
+    """Take the first colours, then again and again the candidate that is farthest from all colours taken so far."""
     first = torch.tensor([list(bytes.fromhex(color)) for color in FIRST])
     levels = torch.linspace(0, 255, 18).round().long()
     candidates = torch.cartesian_prod(levels, levels, levels)
@@ -42,7 +42,7 @@ def _table() -> UInt8[Tensor, "n 3"]:
 
 
 def oklab(colors: Tensor) -> Float[Tensor, "n 3"]:
-    """RGB in 0..255 as lightness, green-red, blue-yellow, where equal distances look equal (Ottosson 2020, OKLab)."""
+    """Convert RGB to lightness, green-red, blue-yellow, where equal distances look equal (Ottosson 2020, OKLab)."""
     value = colors.double() / 255
     linear = torch.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     to_cones = [

@@ -1,4 +1,4 @@
-"""Boxes that may hold an object, drawn such that many can be told apart."""
+"""Boxes that may hold an object are drawn such that many can be told apart."""
 
 import torch
 from jaxtyping import Float, UInt8
@@ -8,6 +8,7 @@ from torchvision.ops import box_iou
 
 from delineate.values import Target
 from delineate.viz.grid import to_pil, to_tensor
+from delineate.viz.objects import corners
 from delineate.viz.scaling import READABLE, fitted
 from delineate.viz.text import BLACK, RGB, WHITE, line_width
 
@@ -20,33 +21,33 @@ MISSED: RGB = (255, 120, 20)
 def draw_proposals(
     image: UInt8[Tensor, "3 h w"], boxes: Float[Tensor, "p 4"], target: Target | None = None
 ) -> UInt8[Tensor, "3 h2 w2"]:
-    """The picture, darkened, with the likeliest 100 boxes in white, the likelier the brighter.
+    """Darken the picture and draw the likeliest 100 boxes in white, the likelier the brighter.
 
     With a target, of each object the box that covers it best, of all there are, is green where its IoU is 0.5 or more;
     an object that none covers so is orange. Small pictures are enlarged, very large ones reduced.
     """
     size = (image.shape[-2], image.shape[-1])
-    found = Target(image_size=size, boxes=boxes, labels=torch.zeros(len(boxes), dtype=torch.int64))
-    larger, found = fitted(image, found, smallest=READABLE, largest=LARGEST)
-    width = max(1, line_width(found.image_size) // 2)  # a hundred boxes leave little to see between thicker lines
+    proposals = Target(image_size=size, boxes=boxes, labels=torch.zeros(len(boxes), dtype=torch.int64))
+    larger, proposals = fitted(image, proposals, smallest=READABLE, largest=LARGEST)
+    width = max(1, line_width(proposals.image_size) // 2)  # a hundred boxes leave little to see between thicker lines
     canvas = to_pil(larger)
     canvas = Image.blend(canvas, Image.new("RGB", canvas.size, BLACK), 0.4)
     light = Image.new("L", canvas.size)
     draw = ImageDraw.Draw(light)
-    shown = found.boxes[:MOST].tolist()
+    shown = proposals.boxes[:MOST].tolist()
     for rank, box in reversed(list(enumerate(shown))):
-        draw.rectangle(_corners(box), outline=round(230 - 190 * rank / len(shown)), width=width)
+        draw.rectangle(corners(box), outline=round(230 - 190 * rank / len(shown)), width=width)
     canvas.paste(WHITE, mask=light)
     if target is not None:
         _, known = fitted(image, target, smallest=READABLE, largest=LARGEST)
         draw = ImageDraw.Draw(canvas)
-        for box, color in _covers(found.boxes, known):
-            draw.rectangle(_corners(box), outline=color, width=2 * width)
+        for box, color in _covers(proposals.boxes, known):
+            draw.rectangle(corners(box), outline=color, width=2 * width)
     return to_tensor(canvas)
 
 
 def _covers(boxes: Float[Tensor, "p 4"], target: Target) -> list[tuple[list[float], RGB]]:
-    """For each object that counts the box that covers it, or its own where there is none."""
+    """Find for each object that counts the box that covers it, or its own where there is none."""
     objects = target.boxes[~target.ignored]
     # the object itself comes last, at an overlap that any box which covers it surpasses
     overlap = torch.cat([box_iou(boxes, objects), torch.full((1, len(objects)), 0.5 - 1e-6)])
@@ -55,9 +56,3 @@ def _covers(boxes: Float[Tensor, "p 4"], target: Target) -> list[tuple[list[floa
     return [
         (box, COVERED if row < len(boxes) else MISSED) for box, row in zip(best.tolist(), rows.tolist(), strict=True)
     ]
-
-
-def _corners(box: list[float]) -> tuple[int, int, int, int]:
-    """The first and the last pixel of a box."""
-    x1, y1, x2, y2 = (round(value) for value in box)
-    return x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)

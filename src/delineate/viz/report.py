@@ -1,4 +1,4 @@
-"""One run told in one HTML file."""
+"""One HTML file tells one run."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ WIDEST_PICTURE = 1600
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Report:
-    """What a report says; parts that are empty are left out of it.
+    """A report has these parts; those that are empty are left out of it.
 
     `headline` holds the metrics of the whole, the most important first. `facts` are what was run and where (system,
     data, seed, time, machine, ...), `command` is the line that does it again. `history` has one row an epoch.
@@ -65,7 +65,7 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def page_environment() -> jinja2.Environment:
-    """What fills our pages; templates are named by room and file, and numbers are written by the filter `number`."""
+    """Make what fills our pages; templates are named by room and file, and the filter `number` writes numbers."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("delineate", "."),
         autoescape=True,
@@ -78,7 +78,7 @@ def page_environment() -> jinja2.Environment:
 
 
 def _figures(report: Report) -> dict[str, list[str] | str | None]:
-    """The figures as SVG, by their names in the template."""
+    """Draw the figures as SVG, by their names in the template."""
     with style():
         return {
             "curves": [inline_svg(figure) for figure in curve_figures(report.history)] if report.history else [],
@@ -93,7 +93,7 @@ def _figures(report: Report) -> dict[str, list[str] | str | None]:
 
 
 def _columns(rows: Mapping[str, Mapping[str, Number]]) -> dict[str, bool]:
-    """The metrics that some row has, and whether each is a share, all its values being in 0..1."""
+    """List the metrics that some row has, and whether each is a share, all its values being in 0..1."""
     columns: dict[str, bool] = {}
     for metrics in rows.values():
         for name, value in metrics.items():
@@ -102,7 +102,7 @@ def _columns(rows: Mapping[str, Mapping[str, Number]]) -> dict[str, bool]:
 
 
 def _colors(report: Report) -> dict[str, str]:
-    """The colour of each class, as in the pictures; background has none."""
+    """Choose the colour of each class, as in the pictures; background has none."""
     names = [name for name in report.per_class if name != BACKGROUND]
     return {name: "#" + bytes(color).hex() for name, color in zip(names, palette(len(names)).tolist(), strict=True)}
 
@@ -118,7 +118,7 @@ def _number(value: Number) -> str:
 
 
 def data_uri(image: UInt8[Tensor, "3 h w"]) -> str:
-    """The picture as a JPEG inside of a page, very wide ones reduced."""
+    """Write the picture as a JPEG inside of a page, very wide ones reduced."""
     picture = to_pil(image)
     picture.thumbnail((WIDEST_PICTURE, 20 * WIDEST_PICTURE), Image.Resampling.LANCZOS)
     file = BytesIO()

@@ -1,4 +1,4 @@
-"""Pictures made larger or smaller to be looked at, together with what is known or found in them."""
+"""Pictures are made larger or smaller to be looked at, together with what is known or predicted of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,13 +18,13 @@ from delineate.viz.overlay import draw_target
 Drawable = TypeVar("Drawable", bound=Target | Detections | LabelMap)
 
 READABLE = 384
-"""The longer side, in pixels, from which on names leave something to be seen of the objects."""
+"""From this longer side on, in pixels, names leave something to be seen of the objects."""
 
 
 def fitted(
     image: UInt8[Tensor, "3 h w"], value: Drawable, *, smallest: int = 1, largest: int | None = None
 ) -> tuple[UInt8[Tensor, "3 h2 w2"], Drawable]:
-    """Picture and value with a longer side between `smallest` and `largest`, by a whole factor."""
+    """Scale picture and value by a whole factor to a longer side between `smallest` and `largest`."""
     height, width = image.shape[-2:]
     longer = max(height, width)
     step = 1 if largest is None else -(-longer // largest)
@@ -35,7 +35,7 @@ def fitted(
 def rescaled(
     image: UInt8[Tensor, "3 h w"], value: Drawable, size: tuple[int, int]
 ) -> tuple[UInt8[Tensor, "3 h2 w2"], Drawable]:
-    """Picture and value in `(height, width)`; pixels of an enlarged picture, masks and label maps stay square."""
+    """Resize picture and value to `(height, width)`; pixels of enlarged pictures, masks and label maps stay square."""
     before = (image.shape[-2], image.shape[-1])
     if size == before:
         return image, value
@@ -63,17 +63,17 @@ def rescaled(
 def beside_truth(
     image: UInt8[Tensor, "3 h w"], truth: Target, prediction: Detections | LabelMap, categories: Categories
 ) -> list[UInt8[Tensor, "3 _h _w"]]:
-    """A row of a `comparison_grid`: picture, truth, prediction; a small picture is enlarged for the names' sake.
+    """Draw a row of a `comparison_grid`: picture, truth, prediction; a small picture is enlarged for the names.
 
     Of the truth that is drawn which the prediction has too: boxes, masks, keypoints.
     """
     larger, known = fitted(image, _as_told(truth, prediction), smallest=READABLE)
-    _, found = fitted(image, prediction, smallest=READABLE)
-    return [larger, *(draw_target(larger, value, categories) for value in (known, found))]
+    _, predicted = fitted(image, prediction, smallest=READABLE)
+    return [larger, *(draw_target(larger, value, categories) for value in (known, predicted))]
 
 
 def _as_told(truth: Target, prediction: Detections | LabelMap) -> Target:
-    """The truth without what the prediction does not speak of."""
+    """Leave out of the truth what the prediction does not speak of."""
     if isinstance(prediction, LabelMap):
         return Target(image_size=truth.image_size, label_map=truth.label_map)
     if prediction.rles is None:
@@ -84,10 +84,10 @@ def _as_told(truth: Target, prediction: Detections | LabelMap) -> Target:
 
 
 def _nearest(before: int, after: int) -> Int64[Tensor, " {after}"]:
-    """The old row (or column) that each new one shows."""
+    """Find the old row (or column) that each new one shows."""
     return torch.arange(after) * before // after
 
 
 def _resized_rles(rles: Sequence[RLE], size: tuple[int, int], rows: Tensor, columns: Tensor) -> list[RLE]:
-    """One after another: all masks of a large picture at once would not fit into memory."""
+    """Resize one after another: all masks of a large picture at once would not fit into memory."""
     return [encode_rle(decode_rle([rle], size)[:, rows[:, None], columns])[0] for rle in rles]

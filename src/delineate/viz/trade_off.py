@@ -1,4 +1,4 @@
-"""What accuracy costs: a point for each system, and the line of those that none beats."""
+"""A figure shows what accuracy costs: a point for each system, and the line of those that none beats."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ APART, LONGEST_LINE = 7.0, 28
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A system by what it costs and what it reaches; `spread` is the standard deviation of the latter."""
+    """A system stands at what it costs and what it reaches; `spread` is the standard deviation of the latter."""
 
     name: str
     family: str
@@ -33,7 +33,7 @@ class Point:
 def trade_off_figure(
     points: Sequence[Point], front: Sequence[int], *, cost: str, value: str, families: Mapping[str, str] | None = None
 ) -> Figure:
-    """Costs, which are above 0, on a logarithmic axis against values.
+    """Draw costs, which are above 0, on a logarithmic axis against values.
 
     `front` are the indices of the points that the line joins, in order. A family has one colour, and
     `families` names them. Raises `InputError` where there is nothing to draw.
@@ -73,7 +73,7 @@ def trade_off_figure(
 
 
 def _spread_limits(axes: Axes, points: Sequence[Point]) -> None:
-    """Room for names beside the outermost points."""
+    """Leave room for names beside the outermost points."""
     costs, values = [point.cost for point in points], [point.value for point in points]
     low, high = min(costs), max(costs)
     factor = max((high / low) ** 0.12, 1.25)
@@ -86,7 +86,7 @@ def _spread_limits(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: Sequence[int]) -> None:
-    """Each name beside its point, or with a line to it where it would hide another or the front; the best first."""
+    """Write each name beside its point, or with a line to it where it would hide another or the front; best first."""
     figure.draw_without_rendering()
     places = axes.transData.transform([(point.cost, point.value) for point in points])
     line = Path(places[list(front)])
@@ -117,7 +117,7 @@ def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: Seq
 def _free_place(
     width: float, height: float, x: float, y: float, taken: Sequence[BboxBase], line: Path, limits: BboxBase
 ) -> Bbox:
-    """Where a name of that size, in pixels, hides nothing: near its point, or else right of it."""
+    """Find where a name of that size, in pixels, hides nothing: near its point, or else right of it."""
     for step in range(12):
         for up in (step * height / 3, -step * height / 3):
             for left in (x + 1.5 * APART, x - 1.5 * APART - width):

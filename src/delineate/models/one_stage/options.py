@@ -12,7 +12,6 @@ DarknetOneOrTimm = Annotated[
 ]
 Backbone = Annotated[str, Doc("Any timm model with feature maps (mobilenetv3_large_100, resnet18, convnext_tiny ...).")]
 VGG = Annotated[str, Doc("A VGG of timm; vgg16_bn, with batch norms, learns far better from scratch than vgg16.")]
-ImageSize = Annotated[int, Doc("Side in pixels of the square that every picture is resized to.")]
 SmallestScale = Annotated[float, Doc("Side of the smallest default boxes, as a share of the picture's.")]
 NumCells = Annotated[int, Doc("Cells along each side of the picture; each says one class.")]
 NumBoxes = Annotated[int, Doc("Boxes of a cell, of which the best one learns an object.")]

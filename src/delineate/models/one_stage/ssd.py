@@ -23,15 +23,16 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from delineate.models.contract import Inputs, Model, Reader, Rows
-from delineate.models.one_stage.options import VGG, Backbone, ImageSize, SmallestScale
-from delineate.models.rows import detections
+from delineate.models.contract import Inputs, Model, Rows
+from delineate.models.one_stage.options import VGG, Backbone, SmallestScale
+from delineate.models.options import ImageSize
+from delineate.models.rows import BoxReader
 from delineate.nn import backbones
+from delineate.nn.blocks import initialise
 from delineate.nn.matching import match
 from delineate.ops.anchors import default_boxes
 from delineate.ops.boxes import decode_boxes, encode_boxes
-from delineate.ops.nms import select
-from delineate.values import Detections, InputError, Thresholds, Truth
+from delineate.values import InputError, Thresholds, Truth
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 NEGATIVES_PER_POSITIVE = 3
@@ -50,18 +51,12 @@ class SSDRaw(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SSDReader(Reader[SSDRaw, Rows]):
+class SSDReader(BoxReader[SSDRaw]):
     """Boxes are moved, and NMS thins them out class by class (section 3.1)."""
 
-    thresholds: Thresholds
-
-    def find(self, raw: SSDRaw, size: tuple[int, int]) -> Rows:
+    def candidates(self, raw: SSDRaw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         scores = raw.logits.float().softmax(-1)[..., :-1].transpose(1, 2)
-        boxes = decode_boxes(raw.deltas, raw.boxes, WEIGHTS)
-        return Rows(*select(scores, boxes[:, None], size, **vars(self.thresholds)))
-
-    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        return detections(found, size, sizes)
+        return scores, decode_boxes(raw.deltas, raw.boxes, WEIGHTS)[:, None]
 
 
 class Levels(nn.Module, ABC):
@@ -93,8 +88,7 @@ class VGGLevels(Levels):
         for width, kernel, stride, padding in extras:
             self.extras.append(_extra(self.channels[-1], width, kernel, stride, padding))
             self.channels = (*self.channels, width)
-        for module in (self.fc6, self.fc7):
-            _initialise(module)
+        initialise((self.fc6, self.fc7), nn.init.xavier_uniform_)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
         *_, conv4, conv5 = self.backbone(images).levels
@@ -154,9 +148,7 @@ class SSD(Model[SSDRaw, Rows]):
         widths = list(zip(levels.channels, shapes, strict=True))
         self.classify = nn.ModuleList(nn.Conv2d(width, n * (num_classes + 1), 3, padding=1) for width, n in widths)
         self.regress = nn.ModuleList(nn.Conv2d(width, n * 4, 3, padding=1) for width, n in widths)
-        for conv in (*self.classify, *self.regress):
-            assert isinstance(conv, nn.Conv2d)
-            _initialise(conv)
+        initialise((*self.classify, *self.regress), nn.init.xavier_uniform_)
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> SSDRaw:
         levels = self.levels(images)
@@ -270,8 +262,7 @@ def ssd(
 
 def _extra(before: int, width: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
     squeeze, conv = nn.Conv2d(before, width // 2, 1), nn.Conv2d(width // 2, width, kernel, stride, padding)
-    for module in (squeeze, conv):
-        _initialise(module)
+    initialise((squeeze, conv), nn.init.xavier_uniform_)
     return nn.Sequential(squeeze, nn.ReLU(inplace=True), conv, nn.ReLU(inplace=True))
 
 
@@ -293,10 +284,3 @@ def _further(x: Tensor, extras: nn.ModuleList) -> list[Tensor]:
 def _by_box(x: Float[Tensor, "b _ak h w"], values: int) -> Float[Tensor, "b _n k"]:
     """Part a map into the `values` of each box: channels hold box after box of a place."""
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)
-
-
-def _initialise(conv: nn.Conv2d) -> None:
-    """Initialise as section 3 says: "xavier"."""
-    nn.init.xavier_uniform_(conv.weight)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)

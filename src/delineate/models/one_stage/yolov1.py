@@ -21,15 +21,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from delineate.models.contract import Inputs, Model, Reader, Rows
-from delineate.models.one_stage.options import DarknetOneOrTimm, Head, HeadWidth, ImageSize, NumBoxes, NumCells, Width
+from delineate.models.contract import Inputs, Model, Rows
+from delineate.models.one_stage.options import DarknetOneOrTimm, Head, HeadWidth, NumBoxes, NumCells, Width
 from delineate.models.one_stage.responsible import Objects, centre_cells, first_of_each, not_ignored
-from delineate.models.rows import detections
+from delineate.models.options import ImageSize
+from delineate.models.rows import BoxReader
 from delineate.nn import backbones
 from delineate.nn.backbones.darknet import conv_bn_leaky, darknet
 from delineate.ops.boxes import paired_iou
-from delineate.ops.nms import select
-from delineate.values import Detections, Thresholds, Truth
+from delineate.values import Thresholds, Truth
 
 COORD_WEIGHT, NO_OBJECT_WEIGHT = 5.0, 0.5
 """Section 2.2 calls them λ_coord and λ_noobj."""
@@ -44,19 +44,15 @@ class YOLOv1Raw(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class YOLOv1Reader(Reader[YOLOv1Raw, Rows]):
+class YOLOv1Reader(BoxReader[YOLOv1Raw]):
     """A box scores its class times its confidence (equation 1); NMS goes class by class."""
 
-    thresholds: Thresholds
     num_cells: int
 
-    def find(self, raw: YOLOv1Raw, size: tuple[int, int]) -> Rows:
+    def candidates(self, raw: YOLOv1Raw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         scores = raw.classes[:, :, None].clamp(0, 1) * raw.confidences[..., None].clamp(0, 1)
         boxes = corners(raw.boxes, self.num_cells, size).flatten(1, 2)
-        return Rows(*select(scores.flatten(1, 2).transpose(1, 2), boxes[:, None], size, **vars(self.thresholds)))
-
-    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        return detections(found, size, sizes)
+        return scores.flatten(1, 2).transpose(1, 2), boxes[:, None]
 
 
 class YOLOv1(Model[YOLOv1Raw, Rows]):

@@ -22,16 +22,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import box_iou
 
-from delineate.models.contract import Inputs, Model, Reader, Rows, TrainingPictures
-from delineate.models.one_stage.options import DarknetOrder, DarknetOrTimm, ImageSize, NumAnchors, Passthrough, Width
+from delineate.models.contract import Inputs, Model, Rows, TrainingPictures
+from delineate.models.one_stage.options import DarknetOrder, DarknetOrTimm, NumAnchors, Passthrough, Width
 from delineate.models.one_stage.responsible import Objects, centre_cells, first_of_each, not_ignored
-from delineate.models.rows import detections
+from delineate.models.options import ImageSize
+from delineate.models.rows import BoxReader
 from delineate.nn import backbones
 from delineate.nn.backbones.darknet import conv_bn_leaky, darknet
+from delineate.nn.blocks import padded_to
 from delineate.ops.anchors import cluster_shapes, shape_iou
 from delineate.ops.boxes import paired_iou
-from delineate.ops.nms import select
-from delineate.values import Detections, InputError, Thresholds, Truth
+from delineate.values import InputError, Thresholds, Truth
 
 STRIDE, FINE_STRIDE = 32, 16
 OBJECT_WEIGHT, NO_OBJECT_WEIGHT, IGNORED_IOU = 5.0, 1.0, 0.6
@@ -54,17 +55,12 @@ class YOLOv2Raw(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class YOLOv2Reader(Reader[YOLOv2Raw, Rows]):
+class YOLOv2Reader(BoxReader[YOLOv2Raw]):
     """A box scores its objectness times its class probability; NMS goes class by class."""
 
-    thresholds: Thresholds
-
-    def find(self, raw: YOLOv2Raw, size: tuple[int, int]) -> Rows:
+    def candidates(self, raw: YOLOv2Raw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         scores = raw.objectness.sigmoid()[..., None] * raw.logits.softmax(-1)
-        return Rows(*select(scores.transpose(1, 2), decode(raw)[:, None], size, **vars(self.thresholds)))
-
-    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        return detections(found, size, sizes)
+        return scores.transpose(1, 2), decode(raw)[:, None]
 
 
 class YOLOv2(Model[YOLOv2Raw, Rows]):
@@ -98,8 +94,7 @@ class YOLOv2(Model[YOLOv2Raw, Rows]):
         self.register_buffer("anchors", torch.tensor(VOC_ANCHORS)[spread])
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> YOLOv2Raw:
-        height, width = images.shape[-2:]
-        levels = self.backbone(F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))).levels
+        levels = self.backbone(padded_to(images, STRIDE)).levels
         x = self.deep(levels[self.backbone.strides.index(STRIDE)])
         if self.passthrough is not None:
             fine = self.passthrough(levels[self.backbone.strides.index(FINE_STRIDE)])

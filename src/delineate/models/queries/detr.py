@@ -11,7 +11,7 @@ are `cx cy w h`, as shares of the picture's sides, in here alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -20,17 +20,18 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import box_convert, generalized_box_iou
+from typing_extensions import Doc
 
-from delineate.models.contract import Inputs, Model, Reader, Rows
-from delineate.models.queries.options import Backbone, FrozenNorm, NumLayers, NumQueries, QuerySide, Width
+from delineate.models.contract import Inputs, Model, Rows
+from delineate.models.options import FrozenNorm
 from delineate.models.queries.queries import LearnedQueries, PlacedQueries
 from delineate.models.queries.transformer import Attention, Transformer
-from delineate.models.rows import detections
+from delineate.models.rows import BoxReader
 from delineate.nn import backbones
 from delineate.nn.matching import IGNORED_COVER
 from delineate.ops.boxes import coverage
-from delineate.ops.nms import NONE, select
-from delineate.values import Detections, InputError, Thresholds, Truth
+from delineate.ops.nms import NONE
+from delineate.values import InputError, Thresholds, Truth
 
 CLASS_COST, BOX_COST, GIOU_COST = 1.0, 5.0, 2.0
 """Appendix A.4 weighs matching and losses so."""
@@ -40,6 +41,16 @@ NUM_HEADS = 8
 IGNORED = -100
 QUERIES_AN_OBJECT = 3
 """The small preset has as many."""
+
+Backbone = Annotated[str, Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny ...).")]
+NumQueries = Annotated[int, Doc("Queries, the most objects detected in a picture; choose more than any picture holds.")]
+QuerySide = Annotated[
+    int, Doc("Queries along each side of the picture; the square of it is the most objects that are detected.")
+]
+Width = Annotated[
+    int, Doc("Channels of the transformer, a multiple of 8; feed-forward layers have several times as many.")
+]
+NumLayers = Annotated[int, Doc("Layers of the encoder, and as many of the decoder.")]
 
 
 class DETRRaw(NamedTuple):
@@ -53,21 +64,16 @@ class DETRRaw(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DETRReader(Reader[DETRRaw, Rows]):
+class DETRReader(BoxReader[DETRRaw]):
     """Each query has its best class; no NMS is needed, so that none is done at the IoU 1."""
 
-    thresholds: Thresholds
-
-    def find(self, raw: DETRRaw, size: tuple[int, int]) -> Rows:
+    def candidates(self, raw: DETRRaw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         scores, labels = raw.logits[-1].softmax(-1)[..., :-1].max(-1, keepdim=True)
         one_class = torch.full_like(raw.logits[-1, ..., :-1], NONE).scatter(-1, labels, scores)
         height, width = size
         cx, cy, w, h = raw.boxes[-1].unbind(-1)
         boxes = box_convert(torch.stack([cx * width, cy * height, w * width, h * height], -1), "cxcywh", "xyxy")
-        return Rows(*select(one_class.transpose(1, 2), boxes[:, None], size, **vars(self.thresholds)))
-
-    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        return detections(found, size, sizes)
+        return one_class.transpose(1, 2), boxes[:, None]
 
 
 class Objects(NamedTuple):
@@ -148,7 +154,7 @@ def set_losses(
     weights[background] = NO_OBJECT_WEIGHT
     predicted, targets = boxes[pictures, queries], torch.cat([one.boxes for one in objects])[rows]
     count = max(1, targets.shape[0])
-    giou = generalized_box_iou(*(box_convert(some, "cxcywh", "xyxy") for some in (predicted, targets))).diagonal()
+    giou = generalized_box_iou(*(box_convert(side, "cxcywh", "xyxy") for side in (predicted, targets))).diagonal()
     return {
         "class": CLASS_COST * _cross_entropy(logits, labels, weights),
         "box": BOX_COST * F.l1_loss(predicted, targets, reduction="sum") / count,
@@ -208,9 +214,7 @@ def detr(
 
     Raises `InputError` for a width that the heads cannot share.
     """
-    body = backbones.timm_backbone(backbone)
-    if frozen_norm:
-        body.freeze_norms()
+    body = backbones.timm_backbone(backbone, frozen_norm=frozen_norm)
     return DETR(
         backbone=body,
         project=nn.Conv2d(body.channels[-1], width, 1),
@@ -257,11 +261,4 @@ def detr_small(
 def _transformer(width: int, num_layers: int, *, hidden: int, dropout: float) -> Transformer:
     if width % NUM_HEADS:
         raise InputError(f"width: {width} is no multiple of {NUM_HEADS}, the number of attention heads")
-    return Transformer(
-        width=width,
-        num_heads=NUM_HEADS,
-        hidden=hidden,
-        num_encoder_layers=num_layers,
-        num_decoder_layers=num_layers,
-        dropout=dropout,
-    )
+    return Transformer(width=width, num_heads=NUM_HEADS, hidden=hidden, num_layers=num_layers, dropout=dropout)

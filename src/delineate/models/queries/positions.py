@@ -1,4 +1,4 @@
-"""What tells places of a picture apart: sines and cosines of y, then of x (Carion et al. 2020, DETR, appendix A.4)."""
+"""Sines and cosines of y, then of x, tell places of a picture apart (Carion et al. 2020, DETR, appendix A.4)."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where queries come from: learned, as in DETR, or standing on a grid over the picture, as in Anchor DETR.
+"""Queries are learned, as in DETR, or stand on a grid over the picture, as in Anchor DETR.
 
 B  pictures    Q  queries    D  width
 """

@@ -96,21 +96,12 @@ class DecoderLayer(nn.Module):
 class Transformer(nn.Module):
     """Feature maps and queries become what each decoder layer makes of each query."""
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        num_heads: int,
-        hidden: int,
-        num_encoder_layers: int,
-        num_decoder_layers: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, *, width: int, num_heads: int, hidden: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         self.width = width
         options = {"width": width, "num_heads": num_heads, "hidden": hidden, "dropout": dropout}
-        self.encoder = nn.ModuleList(EncoderLayer(**options) for _ in range(num_encoder_layers))  # type: ignore[arg-type]
-        self.decoder = nn.ModuleList(DecoderLayer(**options) for _ in range(num_decoder_layers))  # type: ignore[arg-type]
+        self.encoder = nn.ModuleList(EncoderLayer(**options) for _ in range(num_layers))  # type: ignore[arg-type]
+        self.decoder = nn.ModuleList(DecoderLayer(**options) for _ in range(num_layers))  # type: ignore[arg-type]
         self.norm = nn.LayerNorm(width)
 
     def forward(

@@ -1,4 +1,4 @@
-"""What localization and pose share: a small map of the whole picture, fully connected heads, and losses of places."""
+"""Localization and pose share a small map of the whole picture, fully connected heads, and losses of places."""
 
 from typing import Literal
 
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CELLS = 7
-"""The side of the map that is flattened: averaged as a whole, it would not know any more where things are."""
+"""The map that is flattened has this side: averaged as a whole, it would not know any more where things are."""
 BETA = 0.02
-"""Where smooth L1 goes from squares to distances, as a share of the picture's sides."""
+"""Smooth L1 goes from squares to distances at this share of the picture's sides."""
 
 
 class Flattened(nn.Module):
-    """A feature map of any size as `width * 49` values of a picture."""
+    """A feature map of any size becomes `width * 49` values of a picture."""
 
     def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Flattened(nn.Module):
 
 
 class Head(nn.Module):
-    """Two fully connected layers whose outputs are near `begin` at first.
+    """Two fully connected layers begin with outputs near `begin`.
 
     What is hidden is normalised: its many inputs grow together in the first steps, and would switch most of it off. All
     is computed in float32: in bfloat16 a place would be rounded to a pixel.
@@ -50,16 +50,14 @@ class Head(nn.Module):
 def place_loss(
     predicted: Float[Tensor, "*n d"], targets: Float[Tensor, "*n d"], kind: Literal["l1", "l2", "smooth_l1"]
 ) -> Float[Tensor, "*n"]:
-    """The loss of each row, summed over its values, which are shares of the picture's sides."""
+    """Sum the loss of each row over its values, which are shares of the picture's sides."""
     if kind == "l1":
-        losses = F.l1_loss(predicted, targets, reduction="none")
-    elif kind == "l2":
-        losses = F.mse_loss(predicted, targets, reduction="none")
-    else:
-        losses = F.smooth_l1_loss(predicted, targets, reduction="none", beta=BETA)
-    return losses.sum(-1)
+        return F.l1_loss(predicted, targets, reduction="none").sum(-1)
+    if kind == "l2":
+        return F.mse_loss(predicted, targets, reduction="none").sum(-1)
+    return F.smooth_l1_loss(predicted, targets, reduction="none", beta=BETA).sum(-1)
 
 
 def sides(image_size: tuple[int, int], like: Tensor) -> Float[Tensor, "2"]:
-    """`(width, height)` as numbers to multiply `(x, y)` with."""
-    return torch.tensor([image_size[1], image_size[0]], dtype=like.dtype, device=like.device)
+    """Give `(width, height)` to multiply `(x, y)` with."""
+    return like.new_tensor([image_size[1], image_size[0]])

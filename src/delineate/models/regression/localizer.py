@@ -1,4 +1,4 @@
-"""Localization: the class and the box of the one object, or of the largest, by regression.
+"""Localization finds the class and the box of the one object, or of the largest, by regression.
 
     picture ─► backbone ─► 7 x 7 ─┬─► fully connected ─► class        softmax loss
                                   └─► fully connected ─► cx cy w h    L2 loss, weighed
@@ -19,33 +19,31 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import box_convert
 
-from delineate.models.contract import Inputs, Model, Reader, Rows
+from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.options import filled
 from delineate.models.regression.heads import Flattened, Head, place_loss, sides
 from delineate.models.regression.options import BoxLoss, BoxWeight, ClassSpecific, Hidden, PictureOptions
-from delineate.models.rows import detections
+from delineate.models.rows import RowReader
 from delineate.nn.backbones import Backbone, timm_backbone
-from delineate.values import Detections, Truth
+from delineate.values import Truth
 
 SMALLEST = 1e-3
 """No side of a box is a smaller share of the picture's."""
 
 
 class LocalizerRaw(NamedTuple):
-    """The class scores of each picture, and its boxes `cx cy w h`."""
+    """Each picture has class scores, and boxes `cx cy w h`."""
 
     logits: Float[Tensor, "b c"]
     boxes: Float[Tensor, "b k 4"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalizerReader(Reader[LocalizerRaw, Rows]):
-    """One object a picture, always: the likeliest class and the box."""
-
-    thresholds: None = None
+class LocalizerReader(RowReader[LocalizerRaw]):
+    """Each picture has one object, always: the likeliest class and the box."""
 
     def find(self, raw: LocalizerRaw, size: tuple[int, int]) -> Rows:
-        """One row a picture, whose box is cut at the borders."""
+        """Make one row a picture, whose box is cut at the borders."""
         scores, labels = raw.logits.softmax(1).max(1, keepdim=True)
         rows = _box_rows(labels, raw.boxes)[..., None].expand(-1, -1, 4)
         boxes = raw.boxes.gather(1, rows)
@@ -53,12 +51,9 @@ class LocalizerReader(Reader[LocalizerRaw, Rows]):
         corners = torch.cat([centres - halves, centres + halves], 2).clamp(0, 1)
         return Rows(corners * sides(size, corners).repeat(2), scores, labels)
 
-    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        return detections(found, size, sizes)
-
 
 class Localizer(Model[LocalizerRaw, Rows]):
-    """A class and a box a picture; with `class_specific` a box for each class, of which the likeliest class is read."""
+    """Each picture has a class and a box; with `class_specific` it has a box for each class."""
 
     def __init__(
         self,
@@ -88,7 +83,7 @@ class Localizer(Model[LocalizerRaw, Rows]):
         return LocalizerRaw(self.classify(values), self.regress(values).unflatten(1, (-1, 4)))
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
-        """The log loss of the class and the loss of the box, of the mean picture that has an object."""
+        """Average the log loss of the class and the loss of the box over the pictures that have an object."""
         raw = self(inputs.images)
         having = [picture for picture, truth in enumerate(truths) if truth.boxes.shape[0]]
         pictures = torch.tensor(having, dtype=torch.int64, device=raw.logits.device)
@@ -106,7 +101,7 @@ class Localizer(Model[LocalizerRaw, Rows]):
 
 
 def _box_rows(labels: Int64[Tensor, "*n"], boxes: Float[Tensor, "b k 4"]) -> Int64[Tensor, "*n"]:
-    """The row of each class's box: where a picture has but one box, it is every class's."""
+    """Tell the row of each class's box: where a picture has but one box, it is every class's."""
     return labels.clamp(max=boxes.shape[1] - 1)
 
 
@@ -119,7 +114,7 @@ def localizer(
     box_weight: BoxWeight = 5.0,
     **options: Unpack[PictureOptions],
 ) -> Localizer:
-    """A localizer; the lecture's has `--box-loss l2`."""
+    """Build a localizer; the lecture's has `--box-loss l2`."""
     given = filled(PictureOptions, options)
     return Localizer(
         backbone=timm_backbone(given["backbone"]),

@@ -1,19 +1,19 @@
-"""The options that systems for whole pictures share, as types; the command line prints their documentation."""
+"""Systems for whole pictures share these options; the command line prints their documentation."""
 
 from typing import Annotated, Literal, TypedDict
 
 from typing_extensions import Doc
 
-from delineate.models.options import Default
+from delineate.models.options import Default, ImageSize
 
 
 class PictureOptions(TypedDict, total=False):
-    """What can be chosen of a backbone for whole pictures, and of the map that its heads see."""
+    """A backbone for whole pictures, and the map that its heads see, have these options."""
 
     backbone: Annotated[
         str, Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny ...)."), Default("resnet18")
     ]
-    image_size: Annotated[int, Doc("Side in pixels of the square that every picture is resized to."), Default(224)]
+    image_size: Annotated[ImageSize, Default(224)]
     width: Annotated[
         int, Doc("Channels of the map that the heads see, 7 x 7 of it; 1x1 convolutions make it."), Default(128)
     ]

@@ -1,4 +1,4 @@
-"""Pose by regression: Toshev & Szegedy 2014, "DeepPose: human pose estimation via deep neural networks".
+"""Joints are found by regression: Toshev & Szegedy 2014, "DeepPose: human pose estimation via deep neural networks".
 
     crop of one body ─► backbone ─► 7 x 7 ─► fully connected ─► x y of each joint ─┐
                            └─► map of stride 8 ─► what is around each joint ───────┴─► fully connected ─► moved
@@ -20,14 +20,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from delineate.models.contract import Inputs, Model, Reader, Rows
+from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.options import filled
 from delineate.models.regression.heads import Flattened, Head, place_loss, sides
 from delineate.models.regression.options import Hidden, JointLoss, PictureOptions, Refine
-from delineate.models.rows import detections
+from delineate.models.rows import RowReader
 from delineate.nn.backbones import Backbone, timm_backbone
 from delineate.nn.blocks import conv_bn_relu
-from delineate.values import Detections, Truth
+from delineate.values import Truth
 
 WINDOW, WINDOW_CELLS = 0.25, 5
 """The second stage looks at a quarter of the crop around a joint, in 5 x 5 values."""
@@ -35,19 +35,17 @@ FINE_STRIDE = 8
 
 
 class PoseRaw(NamedTuple):
-    """The joints of one body a picture, stage by stage; the last stage's are the result."""
+    """Each picture has the joints of one body, stage by stage; the last stage's are the result."""
 
     stages: Float[Tensor, "b l k 2"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoseReader(Reader[PoseRaw, Rows]):
-    """One body a picture, always, as large as the picture."""
-
-    thresholds: None = None
+class PoseReader(RowReader[PoseRaw]):
+    """Each picture has one body, always, as large as the picture."""
 
     def find(self, raw: PoseRaw, size: tuple[int, int]) -> Rows:
-        """One row a picture; joints outside of it are moved to its border."""
+        """Make one row a picture; joints outside of it are moved to its border."""
         limit = sides(size, raw.stages)
         joints = raw.stages[:, -1:].clamp(0, 1) * limit
         scores = joints.new_ones(joints.shape[:2])
@@ -55,12 +53,9 @@ class PoseReader(Reader[PoseRaw, Rows]):
         posed = torch.ones_like(scores, dtype=torch.bool)
         return Rows(boxes, scores, torch.zeros_like(posed, dtype=torch.int64), keypoints=joints, posed=posed)
 
-    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        return detections(found, size, sizes)
-
 
 class PoseRegressor(Model[PoseRaw, Rows]):
-    """The joints of one body a picture, which is its crop."""
+    """It finds the joints of one body a picture, which is its crop."""
 
     def __init__(
         self,
@@ -87,7 +82,7 @@ class PoseRegressor(Model[PoseRaw, Rows]):
         return PoseRaw(torch.stack([joints, self.refine(levels, joints.detach())], 1))
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
-        """The loss of the mean annotated joint, of each stage: `joints` and `refined`."""
+        """Average the loss over the annotated joints, of each stage: `joints` and `refined`."""
         stages = self(inputs.images).stages
         bodies = [_body(truth, self.num_keypoints, stages) for truth in truths]
         places, known = (torch.stack(parts) for parts in zip(*bodies, strict=True))
@@ -121,7 +116,7 @@ class Refinement(nn.Module):
 
 
 def _body(truth: Truth, num_keypoints: int, like: Tensor) -> tuple[Float[Tensor, "k 2"], Bool[Tensor, " k"]]:
-    """The joints of the largest annotated body of a picture, zeros where they are not annotated, and which ones are."""
+    """Take the joints of a picture's largest annotated body, zeros where they are not annotated, and which are."""
     if truth.keypoints is None or truth.visibility is None or not truth.boxes.shape[0]:
         return like.new_zeros(num_keypoints, 2), torch.zeros(num_keypoints, dtype=torch.bool, device=like.device)
     annotated = truth.visibility > 0
@@ -139,7 +134,7 @@ def pose_regressor(
     refine: Refine = False,
     **options: Unpack[PictureOptions],
 ) -> PoseRegressor:
-    """A pose regressor; the paper's has `--joint-loss l2 --refine`."""
+    """Build a pose regressor; the paper's has `--joint-loss l2 --refine`."""
     given = filled(PictureOptions, options)
     backbone = timm_backbone(given["backbone"])
     flatten = Flattened(backbone.channels[-1], given["width"])

@@ -1,4 +1,4 @@
-"""Dense systems: the class of every pixel. encoder -> decoder(upsampler) -> per-pixel logits."""
+"""Dense systems say the class of every pixel: encoder -> decoder(upsampler) -> per-pixel logits."""
 
 from delineate.models.segmentation.fcn import fcn8s, fcn16s, fcn32s
 from delineate.models.segmentation.full_resolution import fcn_full_resolution

@@ -1,4 +1,4 @@
-"""The dense family's own encoder, and the choice between it and a `timm` backbone."""
+"""The dense family has an encoder of its own, beside the backbones of `timm`."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,11 +13,11 @@ from delineate.values import InputError
 
 VGG16_WIDTHS = (64, 128, 256, 512, 512)
 VGG16_DEPTHS = (2, 2, 3, 3, 3)
-"""The channels and the convolutions of VGG-16's five stages (Simonyan & Zisserman 2015, table 1, column D)."""
+"""VGG-16's five stages have so many channels and convolutions (Simonyan & Zisserman 2015, table 1, column D)."""
 
 
 class PlainEncoder(Backbone):
-    """Stages of `depths[i]` convolutions of `widths[i]` channels, each halving the size of the one before.
+    """Stages have `depths[i]` convolutions of `widths[i]` channels, each of half the size of the one before.
 
     With `max_pool` it keeps the pooling indices; with `strided_conv` a convolution of stride 2 takes the place of each.
     """
@@ -80,7 +80,7 @@ def dense_encoder(
     tap: Tap,
     classifier: bool = False,
 ) -> Backbone:
-    """The encoder called `name`: `plain` with these widths and depths, or a backbone of `timm`.
+    """Build the encoder called `name`: `plain` with these widths and depths, or a backbone of `timm`.
 
     Raises `InputError` for strided convolutions in an encoder that is not ours.
     """

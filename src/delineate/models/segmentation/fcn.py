@@ -25,7 +25,7 @@ from delineate.values import InputError
 
 
 class FCN(nn.Module):
-    """Pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`, of any size.
+    """Pictures `(B, 3, H, W)` become logits `(B, num_classes, H, W)`, of any size.
 
     Raises `InputError` when the encoder has no level at one of the strides 32, 16 and 8 down to `finest_stride`.
     """
@@ -77,16 +77,11 @@ class ScoreUpsampling(nn.Module):
         self.factors = [2] * (factor.bit_length() - 1) if self.sparse else [factor]
         self.ups, self.fills = nn.ModuleList(), nn.ModuleList()
         for step in self.factors:
-            up = make_upsampler(
-                kind,
-                in_channels=num_classes,
-                out_channels=num_classes,
-                stride=stride,
-                index_channels=index_channels,
-                factor=step,
-                kernel_size=2 * step,
+            self.ups.append(
+                make_upsampler(
+                    kind, num_classes, num_classes, stride, index_channels, factor=step, kernel_size=2 * step
+                )
             )
-            self.ups.append(up)
             self.fills.append(nn.Conv2d(num_classes, num_classes, 3, padding=1) if self.sparse else nn.Identity())
             stride //= step
 
@@ -100,7 +95,7 @@ class ScoreUpsampling(nn.Module):
 
 
 class FCNOptions(TypedDict, total=False):
-    """What can be chosen of an FCN."""
+    """An FCN has these options."""
 
     backbone: Annotated[BackboneName, Default("resnet18")]
     upsampler: Annotated[Upsampling, Default("transposed")]
@@ -109,17 +104,17 @@ class FCNOptions(TypedDict, total=False):
 
 
 def fcn32s(*, num_classes: int, **options: Unpack[FCNOptions]) -> Segmenter:
-    """FCN-32s: scores at stride 32, enlarged at once; the paper's backbone is `vgg16`."""
+    """Build FCN-32s: scores at stride 32 are enlarged at once; the paper's backbone is `vgg16`."""
     return _fcn(32, num_classes, **filled(FCNOptions, options))
 
 
 def fcn16s(*, num_classes: int, **options: Unpack[FCNOptions]) -> Segmenter:
-    """FCN-16s: the scores of stride 16 are added; the paper's backbone is `vgg16`."""
+    """Build FCN-16s: the scores of stride 16 are added; the paper's backbone is `vgg16`."""
     return _fcn(16, num_classes, **filled(FCNOptions, options))
 
 
 def fcn8s(*, num_classes: int, **options: Unpack[FCNOptions]) -> Segmenter:
-    """FCN-8s: the scores of strides 16 and 8 are added; the paper's backbone is `vgg16`."""
+    """Build FCN-8s: the scores of strides 16 and 8 are added; the paper's backbone is `vgg16`."""
     return _fcn(8, num_classes, **filled(FCNOptions, options))
 
 

@@ -1,4 +1,4 @@
-"""Losses over pixels; those of value `IGNORE` carry none.
+"""Losses are means over pixels; those of value `IGNORE` carry none.
 
 B pictures, C classes, H x W pixels.
 """
@@ -14,7 +14,7 @@ from delineate.values import IGNORE
 def cross_entropy(
     logits: Float[Tensor, "b c h w"], label_maps: Int64[Tensor, "b h w"], class_weights: Float[Tensor, " c"]
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy over the pixels that count, each weighted by its class; 0 when none counts."""
+    """Average the cross-entropy over the pixels that count, weighted by class; it is 0 when none counts."""
     total = F.cross_entropy(logits, label_maps, class_weights, ignore_index=IGNORE, reduction="sum")
     counted = label_maps != IGNORE
     weight = class_weights[label_maps.where(counted, 0)].where(counted, 0).sum()
@@ -22,7 +22,7 @@ def cross_entropy(
 
 
 def dice(logits: Float[Tensor, "b c h w"], label_maps: Int64[Tensor, "b h w"]) -> Float[Tensor, ""]:
-    """One minus the soft Dice coefficient, averaged over the classes that the batch holds.
+    """Average one minus the soft Dice coefficient over the classes that the batch holds.
 
     Milletari et al. 2016, V-Net, section 3, with plain sums in the denominator.
     """

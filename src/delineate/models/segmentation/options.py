@@ -1,4 +1,4 @@
-"""The options that dense systems share, as types; the command line prints their documentation."""
+"""Dense systems share these options; the command line prints their documentation."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Every dense system: a network from pictures to per-pixel logits, cross-entropy, and the best class of each pixel."""
+"""Every dense system has a network from pictures to logits, cross-entropy, and the best class of each pixel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,11 @@ from delineate.values import LabelMap, Truth
 class SegmenterReader(Reader[Scores, Scores]):
     """Logits are the answer; the best class of each pixel needs no threshold."""
 
-    thresholds: None = None
-
     def find(self, raw: Scores, size: tuple[int, int]) -> Scores:
         return raw
 
     def results(self, found: Scores, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[LabelMap]:
-        """Label maps at the original sizes: logits are interpolated, then the highest wins."""
+        """Interpolate logits to the original sizes, where the highest wins."""
         return [_label_map(logits, original) for logits, original in zip(found.logits, sizes, strict=True)]
 
 
@@ -34,7 +32,7 @@ def _label_map(logits: Float[Tensor, "c h w"], size: tuple[int, int]) -> LabelMa
 
 
 class Segmenter(Model[Scores, Scores]):
-    """Semantic segmentation by `network`, which maps pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`.
+    """The `network` maps pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`.
 
     `class_weights` weigh the classes in the cross-entropy; they are a buffer, and so part of the weights.
     """
@@ -53,7 +51,7 @@ class Segmenter(Model[Scores, Scores]):
         return Scores(self.network(images))
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
-        """`cross_entropy`, and `dice` where it has a weight, of the pixels that are not ignored."""
+        """Compute `cross_entropy`, and `dice` where it has a weight, of the pixels that are not ignored."""
         logits = self(inputs.images).logits.float()
         label_maps = torch.stack([truth.label_map for truth in truths if truth.label_map is not None])
         losses = {"cross_entropy": cross_entropy(logits, label_maps, self.class_weights)}

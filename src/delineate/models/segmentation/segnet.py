@@ -22,7 +22,7 @@ from delineate.values import InputError
 
 
 class SegNet(nn.Module):
-    """Pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`, of any size."""
+    """Pictures `(B, 3, H, W)` become logits `(B, num_classes, H, W)`, of any size."""
 
     def __init__(
         self, *, encoder: PlainEncoder | VGGBackbone, upsampler: Upsampling, num_classes: int, kernel_size: int = 3
@@ -33,15 +33,7 @@ class SegNet(nn.Module):
         self.ups, self.decoders = nn.ModuleList(), nn.ModuleList()
         for i in reversed(range(len(encoder.channels))):
             width = encoder.channels[i]
-            self.ups.append(
-                make_upsampler(
-                    upsampler,
-                    in_channels=width,
-                    out_channels=width,
-                    stride=encoder.strides[i],
-                    index_channels=encoder.index_channels,
-                )
-            )
+            self.ups.append(make_upsampler(upsampler, width, width, encoder.strides[i], encoder.index_channels))
             widths = [width] * encoder.depths[i] + [encoder.channels[max(i - 1, 0)]]
             convs = [conv_bn_relu(a, b, kernel_size) for a, b in pairwise(widths)]
             self.decoders.append(nn.Sequential(*convs))
@@ -65,7 +57,7 @@ def segnet(
     downsampling: Downsampling = "max_pool",
     dice: Dice = 0.0,
 ) -> Segmenter:
-    """SegNet; its encoder is a VGG of `timm` (the paper's: VGG-16's 13 convolutions), or `plain`: those, our own.
+    """Build SegNet; its encoder is a VGG of `timm` (the paper's: VGG-16's 13 convolutions), or `plain`: those, our own.
 
     Raises `InputError` for another backbone: the decoder mirrors a stack of poolings.
     """
@@ -87,7 +79,7 @@ def segnet_basic(
     downsampling: Downsampling = "max_pool",
     dice: Dice = 0.0,
 ) -> Segmenter:
-    """SegNet-Basic (section 3.1): four encoders and four decoders of one 7x7 convolution each.
+    """Build SegNet-Basic (section 3.1): four encoders and four decoders have one 7x7 convolution each.
 
     Its decoders end in batch normalisation without ReLU, its filters start as He et al. 2015 say (section 3.2).
     """

@@ -1,4 +1,4 @@
-"""Segmentation by a sliding window: a classifier sees one patch at a time and says the class of its centre.
+"""A sliding window segments: a classifier sees one patch at a time and says the class of its centre.
 
 After Farabet et al. 2013, "Learning hierarchical features for scene labeling", and, for the fully
 convolutional form of the same network, Sermanet et al. 2014, "OverFeat", section 3.5: neighbouring windows overlap, so
@@ -26,7 +26,7 @@ PATCH, STRIDE = 32, 4
 
 
 class SlidingWindow(nn.Module):
-    """Pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`, from windows of 32 pixels, one every 4 pixels.
+    """Pictures `(B, 3, H, W)` become logits `(B, num_classes, H, W)`, from windows of 32 pixels, one every 4 pixels.
 
     Between the windows' centres, logits are interpolated. With `fully_convolutional` the classifier runs once over the
     picture, else once at every window. In evaluation mode the scores are the same; in training, batch normalisation
@@ -45,7 +45,7 @@ class SlidingWindow(nn.Module):
         return cropped(upsampling.bilinear(scores, STRIDE), (images.shape[-2], images.shape[-1]))
 
     def window_scores(self, padded: Float[Tensor, "b 3 h w"], chunk: int = 1024) -> Float[Tensor, "b c n m"]:
-        """The classifier's scores at every window, `chunk` windows at a time."""
+        """Compute the classifier's scores at every window, `chunk` windows at a time."""
         windows = padded.unfold(2, PATCH, STRIDE).unfold(3, PATCH, STRIDE).permute(0, 2, 3, 1, 4, 5)
         batch, rows, columns = windows.shape[:3]
         # a chunk is copied out of the overlapping view when its turn comes: all windows at once are 64 pictures' worth
@@ -55,7 +55,7 @@ class SlidingWindow(nn.Module):
 
 
 def patch_classifier(num_classes: int, width: int) -> nn.Sequential:
-    """Patches `(B, 3, 32, 32)` to scores `(B, num_classes, 1, 1)`; larger pictures to one score every 4 pixels."""
+    """Build what scores patches of 32 x 32 `(B, num_classes, 1, 1)`, and larger pictures every 4 pixels."""
     return nn.Sequential(
         nn.Conv2d(3, width, 5),
         nn.BatchNorm2d(width),
@@ -78,7 +78,7 @@ def sliding_window_segmenter(
     fully_convolutional: Annotated[bool, Doc("Run once over the picture, or window by window.")] = True,
     dice: Dice = 0.0,
 ) -> Segmenter:
-    """A patch classifier at every window of the picture, or the same weights run once as a convolutional network."""
+    """Build a patch classifier that runs at every window, or once over the picture as a convolutional network."""
     network = SlidingWindow(classifier=patch_classifier(num_classes, width), fully_convolutional=fully_convolutional)
     return Segmenter(network=network, num_classes=num_classes, dice_weight=dice)
 

@@ -25,17 +25,17 @@ from delineate.nn.backbones import Backbone
 from delineate.nn.blocks import conv_bn_relu, num_cells
 
 LIGHT_WIDTHS = (16, 32, 64, 128, 256)
-"""The decoder's widths at strides 1, 2, 4 ... for an encoder of `timm`; with the plain one it mirrors the encoder."""
+"""The decoder has these widths at strides 1, 2, 4 ... for an encoder of `timm`; it mirrors the plain one."""
 
 LIGHT_CLASSIFIER_SIZE = 3
-"""The classifier's kernel behind those widths, where the paper's is 1x1 over 64 channels.
+"""The classifier behind those widths has this kernel size, where the paper's is 1x1 over 64 channels.
 
 Adam moves each weight by about the learning rate, so the scores of 16 weights a class move slowly; those of 144 do not.
 """
 
 
 class UNet(nn.Module):
-    """Pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`, of any size."""
+    """Pictures `(B, 3, H, W)` become logits `(B, num_classes, H, W)`, of any size."""
 
     def __init__(
         self,
@@ -53,13 +53,7 @@ class UNet(nn.Module):
         stride, channels = encoder.strides[-1], encoder.channels[-1]
         while stride > 1:
             width = widths[(stride // 2).bit_length() - 1]
-            up = make_upsampler(
-                upsampler,
-                in_channels=channels,
-                out_channels=width,
-                stride=stride,
-                index_channels=encoder.index_channels,
-            )
+            up = make_upsampler(upsampler, channels, width, stride, encoder.index_channels)
             stride, channels = stride // 2, width
             self.steps.append(UpStep(up, skip_channels=skips.get(stride, 0), width=width))
         self.classify = nn.Conv2d(channels, num_classes, classifier_size, padding=classifier_size // 2)
@@ -79,7 +73,7 @@ class UNet(nn.Module):
 
 
 class UpStep(nn.Module):
-    """Twice the size, the encoder's map of that size beside it, and two convolutions."""
+    """It doubles the size, puts the encoder's map of that size beside it, and convolves twice."""
 
     def __init__(self, up: Upsampler, *, skip_channels: int, width: int) -> None:
         super().__init__()
@@ -101,7 +95,7 @@ def unet(
     width: Annotated[int, Doc("Channels of the plain encoder's first stage; each later one has twice as many.")] = 64,
     dice: Dice = 0.0,
 ) -> Segmenter:
-    """U-Net; `backbone="plain"` is the paper's own contracting path."""
+    """Build U-Net; `backbone="plain"` is the paper's own contracting path."""
     widths = tuple(width * 2**stage for stage in range(5))
     encoder = dense_encoder(backbone, widths=widths, depths=(2,) * 5, downsampling=downsampling, tap="conv")
     network = UNet(

@@ -1,4 +1,4 @@
-"""The five upsamplers as one interface: `(B, in, h, w)` and a size to `(B, out, H, W)`.
+"""The five upsamplers have one interface: `(B, in, h, w)` and a size give `(B, out, H, W)`.
 
 A map may overshoot its size by less than the factor, where poolings rounded up; it is cropped at right and bottom, so
 that pixels stay in place.
@@ -18,17 +18,17 @@ from delineate.values import InputError
 
 
 class Upsampler(nn.Module, ABC):
-    """Enlarges a map, and changes its channels."""
+    """It enlarges a map, and changes its channels."""
 
     @abstractmethod
     def forward(
         self, x: Float[Tensor, "b i h w"], size: tuple[int, int], indices: Int64[Tensor, "b j h w"] | None = None
     ) -> Float[Tensor, "b o h2 w2"]:
-        """The map at `size` `(height, width)`; `indices` are those of the pooling that is undone, if it kept them."""
+        """Enlarge the map to `(height, width)`; `indices` are those of the pooling that is undone, if it kept them."""
 
 
 class FixedUpsampler(Upsampler):
-    """`nearest`, `bilinear` or `bed_of_nails`.
+    """It is `nearest`, `bilinear` or `bed_of_nails`.
 
     The channels change before the map grows: a 1x1 convolution without bias commutes with all three, and costs
     `factor**2` times less there.
@@ -67,7 +67,7 @@ class MaxUnpool(Upsampler):
 
 
 class Transposed(Upsampler):
-    """A learned kernel of `kernel_size` at stride `factor`; one of twice the factor begins as bilinear."""
+    """It learns a kernel of `kernel_size` at stride `factor`; one of twice the factor begins as bilinear."""
 
     def __init__(self, in_channels: int, out_channels: int, factor: int, kernel_size: int) -> None:
         super().__init__()
@@ -86,7 +86,6 @@ class Transposed(Upsampler):
 
 def make_upsampler(
     kind: Upsampling,
-    *,
     in_channels: int,
     out_channels: int,
     stride: int,
@@ -94,7 +93,7 @@ def make_upsampler(
     factor: int = 2,
     kernel_size: int = 2,
 ) -> Upsampler:
-    """The upsampler from `stride` to `stride / factor`.
+    """Build the upsampler from `stride` to `stride / factor`.
 
     `index_channels` are the encoder's (`nn.backbones`); `kernel_size` is that of `transposed`. Raises `InputError`
     for `max_unpool` where the encoder keeps no indices.

@@ -17,24 +17,24 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from delineate.data.proposals import Search
-from delineate.models.contract import Batches, Inputs, Model, Reader, Rows, Say, TrainingPictures
-from delineate.models.rows import detections
+from delineate.models.contract import Batches, Inputs, Model, Rows, Say, TrainingPictures
+from delineate.models.rows import BoxReader
 from delineate.models.two_stage.heads.box import WEIGHTS, BoxHead, box_losses
 from delineate.models.two_stage.heads.keypoint import KeypointHead, keypoint_loss
-from delineate.models.two_stage.heads.mask import MaskHead, mask_loss
+from delineate.models.two_stage.heads.mask import MaskHead, mask_loss, mask_targets
 from delineate.models.two_stage.proposers import RPN
-from delineate.models.two_stage.rois import PooledFeatures, RoIFeatures, numbered, numbered_list
+from delineate.models.two_stage.rois import PooledFeatures, RoIWarp, numbered, numbered_list
 from delineate.models.two_stage.svm import Described, fit_box_head
 from delineate.nn.matching import match
 from delineate.nn.pyramids import Pyramid
 from delineate.nn.sampling import sample_balanced
 from delineate.ops.boxes import decode_boxes
-from delineate.ops.nms import NONE, select
-from delineate.values import Detections, Thresholds, Truth
+from delineate.ops.nms import NONE
+from delineate.values import Truth
 
 
 class TwoStageRaw(NamedTuple):
-    """What the box head says of every proposal, and the feature maps that further heads look at.
+    """The box head scores and moves every proposal; further heads look at the feature maps.
 
     Boxes of zeros, which fill up the proposals of a picture, score `NONE`.
     """
@@ -46,25 +46,16 @@ class TwoStageRaw(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoStageReader(Reader[TwoStageRaw, Rows]):
+class TwoStageReader(BoxReader[TwoStageRaw]):
     """Each proposal is moved by the deltas of each class, and NMS thins out class by class."""
 
-    thresholds: Thresholds
-
-    def find(self, raw: TwoStageRaw, size: tuple[int, int]) -> Rows:
-        proposals = raw.proposals[:, :, None].expand_as(raw.deltas)
-        boxes = decode_boxes(raw.deltas.flatten(0, 2), proposals.flatten(0, 2), WEIGHTS).view_as(raw.deltas)
-        return Rows(*select(raw.scores.transpose(1, 2), boxes.transpose(1, 2), size, **vars(self.thresholds)))
-
-    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
-        return detections(found, size, sizes)
-
-
-READER = TwoStageReader(thresholds=Thresholds())
+    def candidates(self, raw: TwoStageRaw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        boxes = decode_boxes(raw.deltas, raw.proposals[:, :, None].expand_as(raw.deltas), WEIGHTS)
+        return raw.scores.transpose(1, 2), boxes.transpose(1, 2)
 
 
 class Sampling(NamedTuple):
-    """Which RoIs of a picture carry the detector's loss (Fast R-CNN, section 2.3).
+    """Some RoIs of a picture carry the detector's loss (Fast R-CNN, section 2.3).
 
     A RoI answers for its best object from `positive_iou` on, and is background where its best IoU is in
     `background_iou` `[low, high)`; `num_rois` are drawn, `positive_share` of them positives if there are so many.
@@ -77,23 +68,23 @@ class Sampling(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """The sampled RoIs of one picture, and the row of the object that each answers for."""
+    """The sampled RoIs of one picture have labels, and rows: those of the objects that they answer for."""
 
     boxes: Float[Tensor, "r 4"]
     labels: Int64[Tensor, " r"]
     rows: Int64[Tensor, " r"]
 
     def picked(self, which: Bool[Tensor, " r"]) -> "Sampled":
-        """Some of them."""
+        """Keep the RoIs `which` are marked."""
         return Sampled(*(value[which] for value in self))
 
 
 class TwoStageDetector(Model[TwoStageRaw, Rows]):
-    """Objects found in two steps: where to look, and what is there.
+    """A two-stage detector proposes where to look, and says what is there.
 
     Without `pyramid` the RoI features look at pixels alone. The proposer is a network on the pyramid's levels (`RPN`),
     or a `Search` that runs before, whose boxes are an input. Masks and keypoints are looked for in the boxes that were
-    found, and have RoI features of their own; keypoints in those of `keypoint_classes` alone, a buffer.
+    found, by their `object_features`; keypoints in those of `keypoint_classes` alone, a buffer.
     """
 
     keypoint_classes: Tensor
@@ -104,15 +95,13 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         num_classes: int,
         pyramid: Pyramid | None,
         proposer: RPN | Search,
-        roi_features: RoIFeatures,
+        roi_features: RoIWarp | PooledFeatures,
         box_head: BoxHead,
-        mask_features: PooledFeatures | None = None,
+        object_features: PooledFeatures | None = None,
         mask_head: MaskHead | None = None,
-        keypoint_features: PooledFeatures | None = None,
         keypoint_head: KeypointHead | None = None,
         sampling: Sampling,
         classifier: Literal["softmax", "svm"] = "softmax",
-        reader: TwoStageReader = READER,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
@@ -120,17 +109,16 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         self.proposer = proposer if isinstance(proposer, RPN) else None
         self.search = None if isinstance(proposer, RPN) else proposer
         self.roi_features, self.box_head = roi_features, box_head
-        self.mask_features, self.mask_head = mask_features, mask_head
-        self.keypoint_features, self.keypoint_head = keypoint_features, keypoint_head
-        self.sampling, self.classifier, self.reader = sampling, classifier, reader
+        self.object_features, self.mask_head, self.keypoint_head = object_features, mask_head, keypoint_head
+        self.sampling, self.classifier, self.reader = sampling, classifier, TwoStageReader()
         self.register_buffer("keypoint_classes", torch.zeros(num_classes, dtype=torch.bool))
 
     def levels(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
-        """The feature maps that proposer and heads share; none without a pyramid."""
+        """Compute the feature maps that proposer and heads share; none without a pyramid."""
         return () if self.pyramid is None else self.pyramid(images)
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> TwoStageRaw:
-        """Scores and deltas of every proposal; those that are given take the place of the RPN's."""
+        """Score and move every proposal; those that are given take the place of the RPN's."""
         levels = self.levels(images)
         if proposals is None:
             proposals = self.propose(levels, (images.shape[-2], images.shape[-1]))
@@ -140,33 +128,33 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         return TwoStageRaw(proposals, scores, deltas.view(*proposals.shape[:2], *deltas.shape[1:]), levels)
 
     def propose(self, levels: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "b p 4"]:
-        """The RPN's proposals in pictures of `size`."""
+        """Let the RPN propose boxes in pictures of `size`."""
         assert self.proposer is not None, "a system with a search takes proposals as an input"
         proposals: Tensor = self.proposer(levels, size)
         return proposals
 
     def extend(self, raw: TwoStageRaw, found: Rows) -> Rows:
-        """The mask probabilities and the heatmaps of the rows; heatmaps of classes without keypoints are flat."""
-        rois = numbered(found.boxes)
-        if self.mask_features is not None and self.mask_head is not None:
-            features = self.mask_features.pooled(raw.levels, rois)
+        """Add the mask probabilities and the heatmaps of the rows; those of classes without keypoints are flat."""
+        if self.object_features is None:
+            return found
+        features = self.object_features.pooled(raw.levels, numbered(found.boxes))
+        if self.mask_head is not None:
             masks = self.mask_head.masks(features, found.labels.flatten())
             found = found._replace(masks=masks.view(*found.labels.shape, *masks.shape[1:]))
-        if self.keypoint_features is not None and self.keypoint_head is not None:
-            heatmaps = self.keypoint_head(self.keypoint_features.pooled(raw.levels, rois)).float()
+        if self.keypoint_head is not None:
             posed = self.keypoint_classes[found.labels]
-            heatmaps = heatmaps.view(*found.labels.shape, *heatmaps.shape[1:]).where(posed[..., None, None, None], 0.0)
-            found = found._replace(heatmaps=heatmaps, posed=posed)
+            heatmaps = self.keypoint_head(features).float().unflatten(0, posed.shape)
+            found = found._replace(heatmaps=heatmaps.where(posed[..., None, None, None], 0.0), posed=posed)
         return found
 
     def begin(self, pictures: TrainingPictures) -> Sequence[str]:
-        """Which classes have keypoints: of the others none are given."""
+        """Take the classes that have keypoints: of the others none are given."""
         if self.keypoint_head is not None:
             self.keypoint_classes.copy_(pictures.keypoint_classes())
         return ()
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
-        """The RPN's losses, `class` and `box` of sampled RoIs, and `mask` and `keypoint` of those of objects."""
+        """Add the RPN's losses, `class` and `box` of sampled RoIs, and `mask` and `keypoint` of those of objects."""
         images, proposals = inputs
         levels = self.levels(images)
         losses: dict[str, Tensor] = {}
@@ -174,22 +162,17 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
             proposals, losses = self.proposer.loss(levels, (images.shape[-2], images.shape[-1]), truths)
         assert proposals is not None, "a system with a search takes proposals as an input"
         sampled = [self.sample(boxes, truth) for boxes, truth in zip(proposals, truths, strict=True)]
-        rois = numbered_list([some.boxes for some in sampled])
-        labels = torch.cat([some.labels for some in sampled])
-        objects = torch.cat([_rows(truth.boxes, some.rows) for truth, some in zip(truths, sampled, strict=True)])
+        rois = numbered_list([picture.boxes for picture in sampled])
+        labels = torch.cat([picture.labels for picture in sampled])
+        objects = torch.cat([_rows(truth.boxes, rois.rows) for truth, rois in zip(truths, sampled, strict=True)])
         outputs = self.box_head(self.roi_features(images, levels, rois))
         losses = {**losses, **box_losses(outputs, labels, rois[:, 1:], objects)}
-        positives = [some.picked(some.labels != self.num_classes) for some in sampled]
-        if self.mask_features is not None and self.mask_head is not None:
-            features = self.mask_features.pooled(levels, numbered_list([some.boxes for some in positives]))
-            losses["mask"] = self._mask_loss(self.mask_head(features), positives, truths)
-        if self.keypoint_features is not None and self.keypoint_head is not None:
-            losses["keypoint"] = self._keypoint_loss(levels, positives, truths)
-        return losses
+        positives = [picture.picked(picture.labels != self.num_classes) for picture in sampled]
+        return {**losses, **self._object_losses(levels, positives, truths)}
 
     @torch.no_grad()
     def sample(self, proposals: Float[Tensor, "p 4"], truth: Truth) -> Sampled:
-        """The RoIs of a picture that are learned from; the objects themselves are among the candidates."""
+        """Draw the RoIs of a picture that are learned from; the objects themselves are among the candidates."""
         boxes = torch.cat([proposals, truth.boxes.to(proposals)])
         # where there is no object, no background is nearly one: any is learned from
         low, high = self.sampling.background_iou
@@ -210,23 +193,26 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         labels = _rows(truth.labels, matches.rows[rows])
         return Sampled(boxes[rows], labels.where(matches.positive[rows], self.num_classes), matches.rows[rows])
 
-    def _mask_loss(self, logits: Tensor, positives: Sequence[Sampled], truths: Sequence[Truth]) -> Tensor:
-        masks = [_masks(truth) for truth in truths]
-        labels = torch.cat([some.labels for some in positives])
-        return mask_loss(logits, labels, [some.boxes for some in positives], [some.rows for some in positives], masks)
-
-    def _keypoint_loss(self, levels: Sequence[Tensor], positives: Sequence[Sampled], truths: Sequence[Truth]) -> Tensor:
-        assert self.keypoint_features is not None
-        assert self.keypoint_head is not None
-        side = 4 * self.keypoint_features.size
-        targets = [
-            self.keypoint_head.targets(*some, truth, side) for some, truth in zip(positives, truths, strict=True)
-        ]
-        rois = numbered_list([target.rois for target in targets])
-        heatmaps = self.keypoint_head(self.keypoint_features.pooled(levels, rois))
-        return keypoint_loss(
-            heatmaps, torch.cat([target.cells for target in targets]), torch.cat([target.counted for target in targets])
-        )
+    def _object_losses(
+        self, levels: Sequence[Tensor], positives: Sequence[Sampled], truths: Sequence[Truth]
+    ) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        if self.object_features is None:
+            return losses
+        pictures = list(zip(positives, truths, strict=True))
+        if self.mask_head is not None:
+            rois = numbered_list([picture.boxes for picture in positives])
+            logits = self.mask_head(self.object_features.pooled(levels, rois))
+            labels = torch.cat([picture.labels for picture in positives])
+            masks = [mask_targets(rois.boxes, rois.rows, truth, logits.shape[-1]) for rois, truth in pictures]
+            losses["mask"] = mask_loss(logits, labels, torch.cat(masks))
+        if self.keypoint_head is not None:
+            side = 4 * self.object_features.size
+            targets = [self.keypoint_head.targets(rois.boxes, rois.rows, truth, side) for rois, truth in pictures]
+            boxes, cells, counted = zip(*targets, strict=True)
+            heatmaps = self.keypoint_head(self.object_features.pooled(levels, numbered_list(boxes)))
+            losses["keypoint"] = keypoint_loss(heatmaps, torch.cat(cells), torch.cat(counted))
+        return losses
 
     @property
     def fits(self) -> bool:
@@ -241,24 +227,17 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
 
     @torch.no_grad()
     def describe(self, inputs: Inputs, truths: Sequence[Truth]) -> list[Described]:
-        """The features of each picture's proposals, and after them of its objects."""
+        """Compute the features of each picture's proposals, and after them of its objects."""
         images, proposals = inputs
         levels = self.levels(images)
         if proposals is None:
             proposals = self.propose(levels, (images.shape[-2], images.shape[-1]))
         real = [boxes[boxes[:, 2] > boxes[:, 0]] for boxes in proposals]
-        boxes = [torch.cat([some, truth.boxes]) for some, truth in zip(real, truths, strict=True)]
+        boxes = [torch.cat([proposed, truth.boxes]) for proposed, truth in zip(real, truths, strict=True)]
         features = self.box_head.describe(self.roi_features(images, levels, numbered_list(boxes))).float()
-        return list(map(Described, real, torch.split(features, [len(some) for some in boxes])))
-
-
-def _masks(truth: Truth) -> Bool[Tensor, "n h w"]:
-    if truth.masks is None:  # a picture without objects may come without the fields that objects have
-        assert not len(truth.boxes), "a system with a mask head trains on masks"
-        return truth.boxes.new_zeros(0, *truth.image_size, dtype=torch.bool)
-    return truth.masks
+        return list(map(Described, real, torch.split(features, list(map(len, boxes)))))
 
 
 def _rows(values: Tensor, rows: Tensor) -> Tensor:
-    """`values[rows]`; zeros where there are no values, and so nothing is answered for."""
+    """Take `values[rows]`, or zeros where there are no values, and so nothing is answered for."""
     return values[rows] if len(values) else values.new_zeros(len(rows), *values.shape[1:])

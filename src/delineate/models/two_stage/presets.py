@@ -1,4 +1,4 @@
-"""The landmark two-stage systems; from each to the next, one stage is exchanged.
+"""The landmark two-stage systems differ from each other in one stage after another.
 
 sliding window   windows of every scale ─► RoIWarp ─► the classifier's own network ─► classes ─► NMS
 R-CNN            selective search ─► RoIWarp ─► a network over each crop ─► linear SVMs, box regression ─► NMS
@@ -9,19 +9,20 @@ Mask R-CNN       Faster R-CNN ─► boxes ─► RoIAlign ─► mask head: one
 Keypoint R-CNN   Faster R-CNN ─► boxes ─► RoIAlign ─► keypoint head: one heatmap of 56 x 56 a keypoint
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
 from typing_extensions import Doc, Unpack
 
-from delineate.models.options import Default, filled
+from delineate.models.options import Default, FrozenNorm, filled
 from delineate.models.two_stage.detector import Sampling, TwoStageDetector
-from delineate.models.two_stage.heads.box import BoxHead, CropHead, FeatureHead
+from delineate.models.two_stage.heads.box import CropHead, FeatureHead
 from delineate.models.two_stage.heads.keypoint import KeypointHead
 from delineate.models.two_stage.heads.mask import MaskHead
 from delineate.models.two_stage.proposers import RPN, SelectiveSearch, SlidingWindow
-from delineate.models.two_stage.rois import PooledFeatures, RoIAlign, RoIFeatures, RoIPool, RoIWarp
+from delineate.models.two_stage.rois import PooledFeatures, RoIAlign, RoIPool, RoIWarp
 from delineate.nn.backbones import timm_backbone
-from delineate.nn.pyramids import FPN, Pyramid, SingleLevel
+from delineate.nn.pyramids import FPN, SingleLevel
 from delineate.values import InputError
 
 CONTEXT = 16 / 227
@@ -43,27 +44,26 @@ Classifier = Annotated[
     Doc("How boxes are classified; svm: linear SVMs and box regression, fitted on the features once they are learned."),
 ]
 Pyramidal = Annotated[bool, Doc("Look at a feature pyramid of four levels, or at the map of stride 16 alone.")]
+Width = Annotated[
+    int, Doc("Channels of pyramid and mask head; fully connected layers have 4 times, keypoint heads twice as many.")
+]
 NumRoIs = Annotated[int, Doc("Boxes of a picture that a step learns from; fewer are faster, and learn less from each.")]
 WarpSize = Annotated[int, Doc("Side in pixels of the warped crops.")]
 
 
 class Backboned(TypedDict, total=False):
-    """What every two-stage system has."""
+    """Every two-stage system has these options."""
 
     backbone: Annotated[
         str,
         Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny, vgg16 ...)."),
         Default("resnet18"),
     ]
-    frozen_norm: Annotated[
-        bool,
-        Doc("Keep the backbone's batch norms as loaded: for pretrained weights and few pictures a step."),
-        Default(False),
-    ]
+    frozen_norm: Annotated[FrozenNorm, Default(False)]
 
 
 class Proposed(Backboned, total=False):
-    """Options of proposers."""
+    """Systems with proposers have these options."""
 
     max_proposals: Annotated[int, Doc("The most proposals of a picture that selective search gives."), Default(2000)]
     anchor_size: Annotated[
@@ -71,19 +71,18 @@ class Proposed(Backboned, total=False):
     ]
 
 
-class Pooled(Proposed, total=False):
-    """Options of heads over features."""
+class Searched(Proposed, total=False):
+    """Systems whose proposals are searched have these options."""
 
-    width: Annotated[
-        int,
-        Doc("Channels of pyramid and mask head; fully connected layers have 4 times, keypoint heads twice as many."),
-        Default(256),
-    ]
+    proposer: Annotated[ProposerName, Default("selective_search")]
+    warp_size: Annotated[WarpSize, Default(224)]
+    num_rois: Annotated[NumRoIs, Default(64)]
 
 
-class Learned(Pooled, total=False):
-    """Options of the systems whose proposals are learned, with their usual values."""
+class Learned(Proposed, total=False):
+    """Systems whose proposals are learned have these options."""
 
+    width: Annotated[Width, Default(256)]
     proposer: Annotated[ProposerName, Default("rpn")]
     roi: Annotated[RoIName, Default("align")]
     fpn: Annotated[Pyramidal, Default(True)]
@@ -117,59 +116,38 @@ def sliding_window_detector(
     )
 
 
-def rcnn(
-    *,
-    num_classes: int,
-    proposer: ProposerName = "selective_search",
-    classifier: Classifier = "svm",
-    warp_size: WarpSize = 224,
-    num_rois: NumRoIs = 64,
-    **options: Unpack[Proposed],
-) -> TwoStageDetector:
+def rcnn(*, num_classes: int, classifier: Classifier = "svm", **options: Unpack[Searched]) -> TwoStageDetector:
     """Build R-CNN: every proposal is cropped, warped and classified by itself; the paper's crops are of 227 pixels.
 
     It is trained in the paper's stages: the network is fine-tuned to tell crops apart (softmax), then SVMs with hard
     negatives and a ridge regression of the boxes are fitted to its features (svm.py). Girshick, Donahue, Darrell, Malik
     2014, "Rich feature hierarchies for accurate object detection".
     """
-    return two_stage(
-        num_classes=num_classes,
-        proposer=proposer,
-        roi="warp",
-        fpn=False,
-        classifier=classifier,
-        warp_size=warp_size,
-        sampling=Sampling(num_rois=num_rois),
-        **filled(Proposed, options),
-    )
+    return _sampled(num_classes, filled(Searched, options), roi="warp", fpn=False, classifier=classifier)
 
 
 def fast_rcnn(
     *,
     num_classes: int,
-    proposer: ProposerName = "selective_search",
     roi: RoIName = "pool",
     classifier: Classifier = "softmax",
     fpn: Pyramidal = False,
-    warp_size: WarpSize = 224,
-    num_rois: NumRoIs = 64,
-    **options: Unpack[Pooled],
+    width: Width = 256,
+    **options: Unpack[Searched],
 ) -> TwoStageDetector:
     """Build Fast R-CNN; the paper's backbone is `vgg16`, whose fully connected layers are 4096 wide (`--width 1024`).
 
     It exchanges R-CNN's crops of pixels for crops of features, and three stages of training for one loss. Girshick
     2015, "Fast R-CNN".
     """
-    return two_stage(
-        num_classes=num_classes,
-        proposer=proposer,
+    return _sampled(
+        num_classes,
+        filled(Searched, options),
+        background_iou=(0.1, 0.5),  # section 2.3: the background that is nearly an object is the hard one
         roi=roi,
         classifier=classifier,
         fpn=fpn,
-        warp_size=warp_size,
-        # section 2.3: 64 RoIs a picture, and the background that is nearly an object is the hard one
-        sampling=Sampling(num_rois=num_rois, background_iou=(0.1, 0.5)),
-        **filled(Pooled, options),
+        width=width,
     )
 
 
@@ -186,7 +164,7 @@ def faster_rcnn(
     jointly, by the sum of four losses. Ren, He, Girshick, Sun 2015, "Faster R-CNN"; with a pyramid: Lin et al. 2017,
     "FPN".
     """
-    return _learned(num_classes, options, classifier=classifier, warp_size=warp_size)
+    return _sampled(num_classes, filled(Learned, options), classifier=classifier, warp_size=warp_size)
 
 
 def mask_rcnn(*, num_classes: int, **options: Unpack[Learned]) -> TwoStageDetector:
@@ -195,7 +173,7 @@ def mask_rcnn(*, num_classes: int, **options: Unpack[Learned]) -> TwoStageDetect
     It adds to Faster R-CNN a third head, and RoI features that are not rounded to the cells of the map. He, Gkioxari,
     Dollar, Girshick 2017, "Mask R-CNN".
     """
-    return _learned(num_classes, options, masks=True)
+    return _sampled(num_classes, filled(Learned, options), masks=True)
 
 
 def keypoint_rcnn(
@@ -209,24 +187,25 @@ def keypoint_rcnn(
 
     A keypoint is a mask of one pixel. With `masks` the mask head comes along. He et al. 2017, "Mask R-CNN", section 5.
     """
-    return _learned(num_classes, options, masks=masks, num_keypoints=num_keypoints)
+    return _sampled(num_classes, filled(Learned, options), masks=masks, num_keypoints=num_keypoints)
 
 
-def _learned(num_classes: int, options: Learned, **further: Any) -> TwoStageDetector:
-    complete = filled(Learned, options)
-    sampling = Sampling(num_rois=complete.pop("num_rois"))
-    return two_stage(num_classes=num_classes, sampling=sampling, **complete, **further)
+def _sampled(
+    num_classes: int, options: dict[str, Any], background_iou: tuple[float, float] = (0.0, 0.5), **further: Any
+) -> TwoStageDetector:
+    sampling = Sampling(num_rois=options.pop("num_rois"), background_iou=background_iou)
+    return two_stage(num_classes=num_classes, sampling=sampling, **options, **further)
 
 
 def two_stage(
     *,
     num_classes: int,
     backbone: str,
-    proposer: Literal["sliding_window", "selective_search", "rpn"],
-    roi: Literal["warp", "pool", "align"],
+    proposer: ProposerName,
+    roi: RoIName,
     fpn: bool,
     sampling: Sampling,
-    classifier: Literal["softmax", "svm"] = "softmax",
+    classifier: Classifier = "softmax",
     width: int = 256,
     anchor_size: int = 32,
     max_proposals: int = 2000,
@@ -236,73 +215,53 @@ def two_stage(
     num_keypoints: int = 0,
 ) -> TwoStageDetector:
     """Build a detector of these stages; raises `InputError` for stages that do not fit each other."""
-    shared = proposer == "rpn" or roi != "warp"
+    warped, shared = roi == "warp", proposer == "rpn" or roi != "warp"
     if fpn and not shared:
         raise InputError(
             f"fpn: with --proposer {proposer} and --roi warp every box is a picture of its own, and there are no "
             "feature maps to make a pyramid of; add --no-fpn, or --roi pool or align"
         )
-    if roi == "warp" and (masks or num_keypoints):
+    if warped and (masks or num_keypoints):
         raise InputError("roi: masks and keypoints are read from feature maps; choose --roi pool or align")
-    pyramid = _pyramid(backbone, fpn, width) if shared else None
-    if frozen_norm and pyramid is not None:
-        pyramid.backbone.freeze_norms()
-    detector = TwoStageDetector(
+    pyramid, channels = None, 0
+    strides: tuple[int, ...] = ()
+    if shared:
+        ends = None if fpn else 16
+        body = timm_backbone(backbone, deepest_stride=ends, frozen_norm=frozen_norm)
+        pyramid = FPN(body, width) if fpn else SingleLevel(body)
+        channels, strides = pyramid.channels, pyramid.strides
+    sizes = [float(anchor_size * 2**i) for i in range(NUM_ANCHOR_SIZES)]
+    return TwoStageDetector(
         num_classes=num_classes,
         pyramid=pyramid,
-        proposer=_proposer(proposer, pyramid, anchor_size, max_proposals),
-        roi_features=_roi_features(roi, pyramid, BOX_SIZE, warp_size),
-        box_head=_box_head(roi, pyramid, backbone, num_classes, width, frozen_norm),
+        proposer=_proposer(proposer, channels, strides, sizes, max_proposals),
+        roi_features=RoIWarp(size=warp_size, context=round(CONTEXT * warp_size))
+        if warped
+        else _pooled(roi, BOX_SIZE, strides),
+        box_head=CropHead(backbone=timm_backbone(backbone, frozen_norm=frozen_norm), num_classes=num_classes)
+        if warped
+        else FeatureHead(channels=channels, size=BOX_SIZE, num_classes=num_classes, width=4 * width),
+        object_features=_pooled(roi, OBJECT_SIZE, strides) if masks or num_keypoints else None,
+        mask_head=MaskHead(channels=channels, num_classes=num_classes, width=width) if masks else None,
+        keypoint_head=KeypointHead(channels=channels, num_keypoints=num_keypoints, width=2 * width)
+        if num_keypoints
+        else None,
         sampling=sampling,
         classifier=classifier,
     )
-    if masks:
-        assert pyramid is not None
-        detector.mask_features = _pooled(roi, pyramid, OBJECT_SIZE)
-        detector.mask_head = MaskHead(channels=pyramid.channels, num_classes=num_classes, width=width)
-    if num_keypoints:
-        assert pyramid is not None
-        detector.keypoint_features = _pooled(roi, pyramid, OBJECT_SIZE)
-        detector.keypoint_head = KeypointHead(channels=pyramid.channels, num_keypoints=num_keypoints, width=2 * width)
-    return detector
-
-
-def _pyramid(backbone: str, fpn: bool, width: int) -> Pyramid:
-    return FPN(timm_backbone(backbone), width) if fpn else SingleLevel(timm_backbone(backbone, deepest_stride=16))
 
 
 def _proposer(
-    name: str, pyramid: Pyramid | None, anchor_size: int, max_proposals: int
+    name: ProposerName, channels: int, strides: Sequence[int], sizes: Sequence[float], max_proposals: int
 ) -> RPN | SelectiveSearch | SlidingWindow:
-    sizes = [float(anchor_size * 2**i) for i in range(NUM_ANCHOR_SIZES)]
     if name == "selective_search":
         return SelectiveSearch(max_proposals=max_proposals)
     if name == "sliding_window":
         return SlidingWindow(scales=sizes[:4], aspect_ratios=(0.5, 1.0, 2.0))
-    assert pyramid is not None
-    per_level = [sizes] if len(pyramid.strides) == 1 else [[size] for size in sizes]
-    return RPN(channels=pyramid.channels, finest_stride=pyramid.strides[0], sizes=per_level)
+    per_level = [sizes] if len(strides) == 1 else [[size] for size in sizes]
+    return RPN(channels=channels, finest_stride=strides[0], sizes=per_level)
 
 
-def _roi_features(roi: str, pyramid: Pyramid | None, size: int, warp_size: int) -> RoIFeatures:
-    if roi == "warp":
-        return RoIWarp(size=warp_size, context=round(CONTEXT * warp_size))
-    assert pyramid is not None
-    return _pooled(roi, pyramid, size)
-
-
-def _pooled(roi: str, pyramid: Pyramid, size: int) -> PooledFeatures:
-    strides = pyramid.strides[:4]  # the pyramid's level of stride 64 is for the RPN alone
-    return RoIPool(size=size, strides=strides) if roi == "pool" else RoIAlign(size=size, strides=strides)
-
-
-def _box_head(
-    roi: str, pyramid: Pyramid | None, backbone: str, num_classes: int, width: int, frozen_norm: bool
-) -> BoxHead:
-    if roi != "warp":
-        assert pyramid is not None
-        return FeatureHead(channels=pyramid.channels, size=BOX_SIZE, num_classes=num_classes, width=4 * width)
-    own = timm_backbone(backbone)
-    if frozen_norm:
-        own.freeze_norms()
-    return CropHead(backbone=own, num_classes=num_classes)
+def _pooled(roi: RoIName, size: int, strides: Sequence[int]) -> PooledFeatures:
+    kind = RoIPool if roi == "pool" else RoIAlign
+    return kind(size=size, strides=strides[:4])  # the pyramid's level of stride 64 is for the RPN alone

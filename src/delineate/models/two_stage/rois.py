@@ -1,4 +1,4 @@
-"""What a head sees of a region of interest (RoI): its pixels, warped, or its part of the feature maps, pooled.
+"""A head sees the pixels of a region of interest (RoI), warped, or its part of the feature maps, pooled.
 
     RoIWarp    R-CNN         the picture's pixels, with a little context, whatever their aspect, in a square
     RoIPool    Fast R-CNN    the maximum in each of S x S bins of the map, whose borders are rounded to its cells
@@ -21,29 +21,18 @@ MOST_SAMPLES = 4
 
 
 def numbered(boxes: Float[Tensor, "b p 4"]) -> Float[Tensor, "r 5"]:
-    """The boxes of each picture as RoIs."""
+    """Number the boxes of each picture as RoIs."""
     pictures = torch.arange(boxes.shape[0], device=boxes.device)[:, None, None]
     return torch.cat([pictures.expand(-1, boxes.shape[1], 1).to(boxes), boxes], 2).flatten(0, 1)
 
 
 def numbered_list(boxes: Sequence[Float[Tensor, "_n 4"]]) -> Float[Tensor, "r 5"]:
-    """The same for pictures of which each has its own number of boxes."""
-    return torch.cat([F.pad(some, (1, 0), value=float(picture)) for picture, some in enumerate(boxes)])
+    """Do the same for pictures that have different numbers of boxes."""
+    return torch.cat([F.pad(of_picture, (1, 0), value=float(picture)) for picture, of_picture in enumerate(boxes)])
 
 
-class RoIFeatures(nn.Module, ABC):
-    """Pictures, their feature maps and RoIs to `(R, C, S, S)`."""
-
-    size: int
-
-    @abstractmethod
-    def forward(
-        self, images: Float[Tensor, "b 3 h w"], levels: Sequence[Tensor], rois: Float[Tensor, "r 5"]
-    ) -> Float[Tensor, "r c s s"]: ...
-
-
-class RoIWarp(RoIFeatures):
-    """The pixels of each box and of `context` pixels of the result around it; what lies outside the picture is zero.
+class RoIWarp(nn.Module):
+    """A head sees each box's pixels, and `context` pixels of the result around it; what is outside the picture is zero.
 
     Girshick et al. 2014, R-CNN, section 2.1 and appendix A: 16 pixels of 227.
     """
@@ -71,12 +60,8 @@ class RoIWarp(RoIFeatures):
         return crops.contiguous(memory_format=torch.channels_last)
 
 
-class PooledFeatures(RoIFeatures):
-    """Each RoI from the level that its size belongs to.
-
-    Lin et al. 2017, FPN, equation 1: a box of 224 x 224 pixels is looked up at stride 16, one of half the size at half
-    the stride. With one level, it is always that one.
-    """
+class PooledFeatures(nn.Module, ABC):
+    """The size of a RoI tells its level: 224 x 224 pixels that of stride 16 (Lin et al. 2017, FPN, equation 1)."""
 
     def __init__(self, *, size: int, strides: Sequence[int]) -> None:
         super().__init__()
@@ -91,7 +76,7 @@ class PooledFeatures(RoIFeatures):
         return self.pooled(levels, rois)
 
     def pooled(self, levels: Sequence[Tensor], rois: Float[Tensor, "r 5"]) -> Float[Tensor, "r c s s"]:
-        """The features alone: no pixel is looked at."""
+        """Pool the features of RoIs: no pixel is looked at."""
         used = levels[: len(self.strides)]
         if len(used) == 1:
             return self.pool(used[0], rois, 1 / self.strides[0])
@@ -103,7 +88,7 @@ class PooledFeatures(RoIFeatures):
         return pooled
 
     def places(self, boxes: Float[Tensor, "r 4"]) -> Int64[Tensor, " r"]:
-        """The index of each box's level."""
+        """Find the index of each box's level."""
         side = (boxes[:, 2:] - boxes[:, :2]).prod(1).sqrt()
         level = torch.floor(4 + torch.log2(side / 224) + 1e-6)  # 4 is stride 16
         finest = self.strides[0].bit_length() - 1
@@ -111,7 +96,7 @@ class PooledFeatures(RoIFeatures):
 
 
 class RoIPool(PooledFeatures):
-    """Girshick 2015, "Fast R-CNN", section 2.1."""
+    """It takes the maximum of each bin (Girshick 2015, "Fast R-CNN", section 2.1)."""
 
     def pool(self, level: Tensor, rois: Float[Tensor, "r 5"], scale: float) -> Float[Tensor, "r c s s"]:
         pooled: Tensor = roi_pool(level.float(), rois, self.size, scale)  # autocast leaves it alone on CPUs
@@ -119,7 +104,7 @@ class RoIPool(PooledFeatures):
 
 
 class RoIAlign(PooledFeatures):
-    """He et al. 2017, "Mask R-CNN", section 3; two by two samples a bin."""
+    """It averages two by two samples of each bin (He et al. 2017, "Mask R-CNN", section 3)."""
 
     def pool(self, level: Tensor, rois: Float[Tensor, "r 5"], scale: float) -> Float[Tensor, "r c s s"]:
         pooled: Tensor = roi_align(level, rois, self.size, scale, sampling_ratio=2)

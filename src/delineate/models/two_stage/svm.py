@@ -1,4 +1,4 @@
-"""What R-CNN learns by no gradient descent: an SVM a class with hard negatives, and a ridge regression of its boxes.
+"""R-CNN learns an SVM a class with hard negatives, and a ridge regression of boxes, by no gradient descent.
 
     proposals and objects of all training pictures ─► features, on disk ─┬─► SVMs ◄─► hard negatives
                                                                          └─► ridge regression
@@ -51,14 +51,14 @@ POSITIVE, NEGATIVE, NEITHER = 1, -1, 0
 
 
 class Described(NamedTuple):
-    """The proposals of a picture, and the features of these and, after them, of its objects."""
+    """The proposals of a picture and, after them, its objects have these features."""
 
     proposals: Float[Tensor, "p 4"]
     features: Float[Tensor, "p_and_g d"]
 
 
 class Moves(NamedTuple):
-    """Which boxes lead to an object of which class, and how, in the box head's units."""
+    """Boxes lead to an object of a class by deltas in the box head's units."""
 
     rows: Int64[Tensor, " m"]
     labels: Int64[Tensor, " m"]
@@ -66,7 +66,7 @@ class Moves(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """What there is to learn from: `roles` say what a box is to each class's SVM. Float16 features, on disk."""
+    """Examples are float16 features, on disk; `roles` say what a box is to each class's SVM."""
 
     features: Float[Tensor, "n d"]
     roles: Int8[Tensor, "n c"]
@@ -74,14 +74,14 @@ class Examples(NamedTuple):
 
 
 class Affine(NamedTuple):
-    """K outputs `weight @ x + bias`."""
+    """It gives K outputs `weight @ x + bias`."""
 
     weight: Float[Tensor, "k d"]
     bias: Float[Tensor, " k"]
 
 
 class Scale(NamedTuple):
-    """`(x - mean) * factor`: features of mean zero, each of one deviation, and of length `NORM` together."""
+    """`(x - mean) * factor` gives features of mean zero, each of one deviation, and of length `NORM` together."""
 
     mean: Float[Tensor, " d"]
     factor: Float[Tensor, " d"]
@@ -90,7 +90,7 @@ class Scale(NamedTuple):
         return (features.double() - self.mean) * self.factor
 
     def folded(self, scaled: Affine) -> Affine:
-        """What gives of features as they are the outputs that `scaled` gives of scaled ones."""
+        """Make what gives of features as they are the outputs that `scaled` gives of scaled ones."""
         weight = scaled.weight * self.factor
         return Affine(weight, scaled.bias - weight @ self.mean)
 
@@ -161,7 +161,7 @@ def collect(
 
 
 def _likeliest(head: BoxHead, described: Described, share: int) -> Int64[Tensor, " k"]:
-    """The rows of the proposals to keep, so that they and the objects are no more than `share`."""
+    """Choose the rows of the proposals to keep, so that they and the objects are no more than `share`."""
     num_proposals = len(described.proposals)
     count = max(0, share - (len(described.features) - num_proposals))
     if count >= num_proposals:
@@ -177,7 +177,7 @@ def _mapped(file: IO[bytes], rows: int, columns: int) -> Float[Tensor, "n d"]:
 
 
 def svm_roles(proposals: Float[Tensor, "p 4"], truth: Truth, num_classes: int) -> Int8[Tensor, "p_and_g c"]:
-    """What the proposals, and after them the objects, are to each class's SVM: its positive, its negative or neither.
+    """Tell whether proposals, and after them objects, are each class's positive, its negative or neither.
 
     An object is its class's positive, and what overlaps none of the class's by `NEGATIVE_IOU` its negative, but not
     where a crowd or a difficult object is (section 2.3, appendix B).
@@ -194,7 +194,7 @@ def svm_roles(proposals: Float[Tensor, "p 4"], truth: Truth, num_classes: int) -
 
 
 def box_moves(proposals: Float[Tensor, "p 4"], truth: Truth) -> Moves:
-    """How each proposal gets to the best object of a class that it overlaps by `REGRESSION_IOU` (appendix C)."""
+    """Move each proposal to the best object of a class that it overlaps by `REGRESSION_IOU` (appendix C)."""
     moves = [_no_moves()]
     for label in torch.unique(truth.labels).tolist():
         boxes = truth.boxes[truth.labels == label]
@@ -211,7 +211,7 @@ def _no_moves() -> Moves:
 
 
 def standardise(features: Float[Tensor, "n d"]) -> Scale:
-    """The scale of these features; one that never changes is left out, by the factor zero."""
+    """Measure the scale of these features; one that never changes is left out, by the factor zero."""
     count = max(1, len(features))
     mean, variance = (features.new_zeros(features.shape[1], dtype=torch.float64) for _ in range(2))
     for block in torch.split(features, BLOCK):
@@ -225,7 +225,7 @@ def standardise(features: Float[Tensor, "n d"]) -> Scale:
 
 
 def fit_svms(features: Float[Tensor, "n d"], roles: Int8[Tensor, "n c"], scale: Scale, say: Say) -> Affine:
-    """Each class's margins, of scaled features: SVMs fitted to its positives and, of its negatives, the hard ones.
+    """Fit each class's SVM, of scaled features, to its positives and, of its negatives, the hard ones.
 
     It begins with random negatives; each pass over all adds those with a margin above `HARD`, and drops those below
     `EASY` (section 2.3; Felzenszwalb et al. 2010, section 4.4). A class without positives is found nowhere.
@@ -234,10 +234,10 @@ def fit_svms(features: Float[Tensor, "n d"], roles: Int8[Tensor, "n c"], scale: 
     most = max(FIRST, VALUES // features.shape[1])
     num_classes = roles.shape[1]
     used = torch.zeros_like(roles, dtype=torch.bool)
-    positives = [_some(_rows(roles[:, label] == POSITIVE), most, random) for label in range(num_classes)]
-    for label, its in enumerate(positives):
-        count = min(most, max(FIRST, FIRST_RATIO * len(its)))
-        used[_some(_rows(roles[:, label] == NEGATIVE), count, random), label] = True
+    positives = [_drawn(_rows(roles[:, label] == POSITIVE), most, random) for label in range(num_classes)]
+    for label, rows in enumerate(positives):
+        count = min(most, max(FIRST, FIRST_RATIO * len(rows)))
+        used[_drawn(_rows(roles[:, label] == NEGATIVE), count, random), label] = True
     svms = Affine(torch.zeros(num_classes, features.shape[1]).double(), torch.full((num_classes,), NOWHERE).double())
     due = [label for label in range(num_classes) if len(positives[label])]
     if len(due) < num_classes:
@@ -262,18 +262,18 @@ def mine(
     used: Bool[Tensor, "n c"],
     most: int,
 ) -> Int64[Tensor, " c"]:
-    """Change, in place, which negatives are `used` for each class, `most` of them; the numbers of those added."""
+    """Change, in place, which negatives are `used` for each class, `most` of them; count those added."""
     added = torch.zeros(roles.shape[1], dtype=torch.int64)
     blocks = zip(torch.split(features, BLOCK), torch.split(roles, BLOCK), torch.split(used, BLOCK), strict=True)
-    for block, role, its in blocks:
+    for block, role, chosen in blocks:
         margins = scale(block) @ svms.weight.T + svms.bias
-        hard = (role == NEGATIVE) & (margins > HARD) & ~its
-        its &= margins >= EASY
-        its |= hard
+        hard = (role == NEGATIVE) & (margins > HARD) & ~chosen
+        chosen &= margins >= EASY
+        chosen |= hard
         added += hard.sum(0)
     for label in _rows(used.sum(0) > most).tolist():
         rows = _rows(used[:, label])
-        margins = torch.cat([scale(features[some]) @ svms.weight[label] for some in torch.split(rows, BLOCK)])
+        margins = torch.cat([scale(features[part]) @ svms.weight[label] for part in torch.split(rows, BLOCK)])
         used[:, label] = False
         used[rows[margins.topk(most).indices], label] = True
     return added
@@ -282,7 +282,7 @@ def mine(
 def fit_svm(
     features: Float[Tensor, "n d"], positives: Int64[Tensor, " p"], negatives: Int64[Tensor, " q"], scale: Scale
 ) -> tuple[Float[Tensor, " d"], float]:
-    """Weight and bias of the SVM between these rows; what has no negatives is everywhere."""
+    """Fit weight and bias of the SVM between these rows; what has no negatives is everywhere."""
     if not len(negatives):
         return torch.zeros(features.shape[1]).double(), -HARD
     from sklearn.exceptions import ConvergenceWarning  # takes a second, which no other system needs
@@ -299,20 +299,20 @@ def fit_svm(
 
 
 def fit_ridge(features: Float[Tensor, "n d"], moves: Moves, scale: Scale, num_classes: int) -> Affine:
-    """Each class's four deltas, of scaled features: ridge regression in closed form, its bias free (appendix C).
+    """Fit each class's four deltas, of scaled features, by ridge regression in closed form (appendix C).
 
-    What no proposal was near is left where it is.
+    The bias is free. What no proposal was near is left where it is.
     """
     width = features.shape[1]
     fitted = Affine(torch.zeros(num_classes, 4, width).double(), torch.zeros(num_classes, 4).double())
     for label in torch.unique(moves.labels).tolist():
-        its = moves.labels == label
-        rows, deltas = moves.rows[its], moves.deltas[its].double()
+        of_class = moves.labels == label
+        rows, deltas = moves.rows[of_class], moves.deltas[of_class].double()
         gram, cross = torch.zeros(width, width).double(), torch.zeros(width, 4).double()
-        mean = torch.stack([scale(features[some]).sum(0) for some in torch.split(rows, BLOCK)]).sum(0) / len(rows)
+        mean = torch.stack([scale(features[part]).sum(0) for part in torch.split(rows, BLOCK)]).sum(0) / len(rows)
         middle = deltas.mean(0)
-        for some, delta in zip(torch.split(rows, BLOCK), torch.split(deltas, BLOCK), strict=True):
-            x = scale(features[some]) - mean
+        for part, delta in zip(torch.split(rows, BLOCK), torch.split(deltas, BLOCK), strict=True):
+            x = scale(features[part]) - mean
             gram += x.T @ x
             cross += x.T @ (delta - middle)
         factor = torch.linalg.cholesky(gram + RIDGE * torch.eye(width))
@@ -325,6 +325,6 @@ def _rows(where: Bool[Tensor, " n"]) -> Int64[Tensor, " m"]:
     return where.nonzero()[:, 0]
 
 
-def _some(rows: Int64[Tensor, " n"], count: int, random: torch.Generator) -> Int64[Tensor, " m"]:
-    """At most `count` of the rows, at random."""
+def _drawn(rows: Int64[Tensor, " n"], count: int, random: torch.Generator) -> Int64[Tensor, " m"]:
+    """Draw at most `count` of the rows."""
     return rows[torch.randperm(len(rows), generator=random)[:count]] if len(rows) > count else rows

@@ -1,4 +1,4 @@
-"""Backbones: pictures in, feature maps at declared channels and strides out."""
+"""Backbones make feature maps of pictures, at declared channels and strides."""
 
 from delineate.nn.backbones.contract import Backbone, Features
 from delineate.nn.backbones.timm import TimmBackbone
@@ -25,11 +25,17 @@ def timm_backbone(
     classifier: bool = False,
     deepest_stride: int | None = None,
     output_stride: int | None = None,
+    frozen_norm: bool = False,
 ) -> Backbone:
-    """The backbone of that `timm` name; a VGG keeps its pooling indices, and with tap `conv` ends at stride 16.
+    """Build the backbone of that `timm` name; a VGG keeps its pooling indices, and with tap `conv` ends at stride 16.
 
     Raises `InputError` for an unknown name, and for a stride that the model cannot have.
     """
+    backbone: Backbone
     if name.startswith("vgg") and output_stride is None:
-        return VGGBackbone(name, tap="conv" if deepest_stride == 16 else tap, classifier=classifier)
-    return TimmBackbone(name, deepest_stride=deepest_stride, output_stride=output_stride)
+        backbone = VGGBackbone(name, tap="conv" if deepest_stride == 16 else tap, classifier=classifier)
+    else:
+        backbone = TimmBackbone(name, deepest_stride=deepest_stride, output_stride=output_stride)
+    if frozen_norm:
+        backbone.freeze_norms()
+    return backbone

@@ -1,4 +1,4 @@
-"""What every backbone is: pictures in, feature maps at declared channels and strides out.
+"""Every backbone makes feature maps of pictures, at declared channels and strides.
 
 B        pictures in a batch
 levels   the feature maps, fine to coarse; level i is (B, channels[i], ceil(H / strides[i]), ceil(W / strides[i]))
@@ -6,6 +6,7 @@ indices  stride after a max pooling -> for each pooled value, where in the map b
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import timm
@@ -16,14 +17,14 @@ from delineate.values import InputError
 
 
 class Features(NamedTuple):
-    """What a backbone makes of a batch."""
+    """A backbone makes these of a batch."""
 
     levels: tuple[Tensor, ...]
     indices: dict[int, Tensor]
 
 
 class Backbone(nn.Module, ABC):
-    """Pictures `(B, 3, H, W)` to feature maps, whose channels and strides it declares.
+    """Pictures `(B, 3, H, W)` become feature maps, whose channels and strides it declares.
 
     `index_channels` names, for every stride that is reached by a max pooling with indices, the channels of those
     indices; it is empty for a backbone that keeps none.
@@ -40,21 +41,21 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def stages(self) -> list[nn.Module]:
-        """The modules in order, grouped by the level that they end in."""
+        """Group the modules, in order, by the level that they end in."""
 
     @abstractmethod
     def imagenet_weights(self) -> dict[str, Tensor]:
-        """The state dict of the same backbone trained on ImageNet; this downloads.
+        """Download the state dict of the same backbone trained on ImageNet.
 
         Raises `InputError` when there are none or they cannot be fetched.
         """
 
     def from_published(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A published state dict under the names of this module; weights that it has no place for may be left out."""
+        """Rename a published state dict as this module is named; weights without a place may be left out."""
         return weights
 
     def imagenet_statistics(self) -> dict[str, Any]:
-        """The `mean` and `std` that pictures were normalised by for those weights, as `Preprocess` takes them."""
+        """Look up the `mean` and `std` of pictures for those weights, as `Preprocess` takes them."""
         published = timm.get_pretrained_cfg(self.name)
         return {"mean": published.mean, "std": published.std} if published else {}
 
@@ -68,17 +69,16 @@ class Backbone(nn.Module, ABC):
             raise InputError(f"freeze_until: the stages of {self.name} cannot be told apart; leave it out")
         if not 0 <= stage < len(stages):
             raise InputError(f"freeze_until: {stage} is no stage of this backbone; choose 0..{len(stages) - 1}")
-        self.frozen = (*self.frozen, *stages[: stage + 1])
-        for module in self.frozen:
-            module.requires_grad_(False)
-        self.train(self.training)
+        self._freeze(stages[: stage + 1])
 
     def freeze_norms(self) -> None:
         """Stop the training of all batch norms, their statistics included."""
-        norms = [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-        for norm in norms:
-            norm.requires_grad_(False)
-        self.frozen = (*self.frozen, *norms)
+        self._freeze([module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)])
+
+    def _freeze(self, modules: Iterable[nn.Module]) -> None:
+        self.frozen = (*self.frozen, *modules)
+        for module in self.frozen:
+            module.requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Backbone":

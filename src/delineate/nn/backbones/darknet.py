@@ -1,4 +1,4 @@
-"""Darknet's networks, without their classifiers.
+"""Darknet's networks are backbones here, without their classifiers.
 
 darknet24     Redmon et al. 2016, "You only look once: unified, real-time object detection", figure 3
 darknet19     Redmon & Farhadi 2017, "YOLO9000: better, faster, stronger", table 6
@@ -21,7 +21,7 @@ Conv = tuple[int, int, int]
 
 
 def _alternating(*widths: int) -> tuple[Conv, ...]:
-    """3x3 and 1x1 in turns, beginning and ending with 3x3."""
+    """Take turns of 3x3 and 1x1, beginning and ending with 3x3."""
     return tuple((width, 1 if number % 2 else 3, 1) for number, width in enumerate(widths))
 
 
@@ -48,7 +48,7 @@ STAGES: dict[str, tuple[tuple[Conv, ...], ...]] = {
 
 
 class Darknet(Backbone):
-    """Stages of convolutions with a max pooling between two; the maps are those before each pooling."""
+    """Stages of convolutions have a max pooling between two; the maps are those before each pooling."""
 
     def __init__(self, name: str, stages: Sequence[Sequence[Conv]]) -> None:
         super().__init__()
@@ -58,9 +58,9 @@ class Darknet(Backbone):
         before, stride = 3, 1
         for convs in stages:
             block: list[nn.Module] = []
-            for width, kernel_size, its_stride in convs:
-                block.append(conv_bn_leaky(before, width, kernel_size, its_stride))
-                before, stride = width, stride * its_stride
+            for width, kernel_size, step in convs:
+                block.append(conv_bn_leaky(before, width, kernel_size, step))
+                before, stride = width, stride * step
             self.blocks.append(nn.Sequential(*block))
             self.channels, self.strides = (*self.channels, before), (*self.strides, stride)
             stride *= 2
@@ -79,14 +79,14 @@ class Darknet(Backbone):
 
 
 class PoolAtStrideOne(nn.Module):
-    """A 2x2 max pooling that keeps the size; the last row and column see themselves."""
+    """A 2x2 max pooling keeps the size; the last row and column see themselves."""
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         return F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-float("inf")), 2, stride=1)
 
 
 def darknet(name: str, *, version: int) -> Backbone:
-    """The backbone of that name for YOLO of version 1 or 2: one of Darknet's, or else `timm`'s."""
+    """Build the backbone of that name for YOLO of version 1 or 2: one of Darknet's, or else `timm`'s."""
     if name == "tiny_darknet":
         body = Darknet(name, STAGES[f"{name} v{version}"])
         if version == 2:
@@ -97,7 +97,7 @@ def darknet(name: str, *, version: int) -> Backbone:
 
 
 def conv_bn_leaky(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
-    """A padded convolution, batch normalisation and a leaky ReLU of slope 0.1."""
+    """Build a padded convolution, batch normalisation and a leaky ReLU of slope 0.1."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=False),
         nn.BatchNorm2d(out_channels),

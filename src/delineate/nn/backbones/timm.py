@@ -1,4 +1,4 @@
-"""Any backbone of `timm` that gives feature maps, behind one interface."""
+"""Backbones of `timm` that give feature maps stand behind one interface."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -8,18 +8,17 @@ import timm
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from delineate.nn.backbones.contract import Backbone, Features
 from delineate.nn.backbones.weights import download
-from delineate.nn.blocks import cropped, num_cells
+from delineate.nn.blocks import cropped, num_cells, padded_to
 from delineate.values import InputError
 
-OUTPUT_STRIDES = (8, 16, 32)
+OUTPUT_STRIDES = (None, 8, 16, 32)
 
 
 class TimmBackbone(Backbone):
-    """Any `timm` model that gives feature maps of pictures of any size.
+    """A `timm` model gives feature maps of pictures of any size.
 
     One that rounds sizes down would lose the last pixels: its pictures are padded to a multiple of the coarsest stride.
     With `deepest_stride` the model ends at the last level of at most that stride; with `output_stride` all levels stay,
@@ -30,7 +29,9 @@ class TimmBackbone(Backbone):
     def __init__(self, name: str, *, deepest_stride: int | None = None, output_stride: int | None = None) -> None:
         super().__init__()
         self.name = name
-        options = {"features_only": True} if output_stride is None else _dilated(name, output_stride)
+        options: dict[str, Any] = {"features_only": True}
+        if output_stride is not None:
+            options["output_stride"] = output_stride
         self.body: Any = create(name, **options)
         if deepest_stride is not None:
             info = self.body.feature_info
@@ -51,8 +52,7 @@ class TimmBackbone(Backbone):
         if self.rounds_up:
             return Features(tuple(self.body(images)), {})
         height, width = images.shape[-2:]
-        coarsest = self.strides[-1]
-        levels = self.body(F.pad(images, (0, -width % coarsest, 0, -height % coarsest)))
+        levels = self.body(padded_to(images, self.strides[-1]))
         sizes = [(num_cells(height, stride), num_cells(width, stride)) for stride in self.strides]
         return Features(tuple(cropped(level, size) for level, size in zip(levels, sizes, strict=True)), {})
 
@@ -72,25 +72,20 @@ class TimmBackbone(Backbone):
         return {f"body.{key}": value for key, value in weights.items()}
 
     def _find_rounding(self) -> bool:
-        """Whether a picture one pixel too large gets maps one pixel larger; one that cannot take it is padded, too."""
-        coarsest = self.strides[-1]
-        try:
-            sizes = self._sizes(coarsest + 1)
-            return sizes == [num_cells(coarsest + 1, stride) for stride in self.strides]
-        except (RuntimeError, AssertionError):
-            pass
-        try:
-            fits = self._sizes(2 * coarsest) == [2 * coarsest // stride for stride in self.strides]
-        except (RuntimeError, AssertionError):
-            fits = False
-        if not fits:
+        """Tell whether a picture one pixel too large gets maps one pixel larger; else, pictures are padded."""
+        side = self.strides[-1] + 1
+        sizes = self._sizes(side)
+        if sizes is None and self._sizes(2 * (side - 1)) != [2 * (side - 1) // stride for stride in self.strides]:
             raise InputError(f"backbone: timm's {self.name} cannot take every picture size; choose another")
-        return False
+        return sizes == [num_cells(side, stride) for stride in self.strides]
 
     @torch.no_grad()
-    def _sizes(self, side: int) -> list[int]:
-        """The sides of the maps of a square picture."""
-        levels = self.body.eval()(torch.zeros(1, 3, side, side))
+    def _sizes(self, side: int) -> list[int] | None:
+        """Measure the sides of the maps of a square picture; `None` where the model cannot take it."""
+        try:
+            levels = self.body.eval()(torch.zeros(1, 3, side, side))
+        except (RuntimeError, AssertionError):
+            return None
         self.body.train()
         if any(level.shape[1] != width for level, width in zip(levels, self.channels, strict=True)):
             raise InputError(f"backbone: timm's {self.name} gives no (B, C, H, W) maps; choose another")
@@ -98,7 +93,7 @@ class TimmBackbone(Backbone):
 
 
 def _pieces(body: nn.Module, levels: Sequence[str]) -> Iterator[tuple[str, nn.Module]]:
-    """The children of a body in order; one that holds several levels gives its own children in its place."""
+    """List the children of a body; one that holds several levels gives its own children in its place."""
     for name, module in body.named_children():
         inner = [level for level in levels if level.startswith(f"{name}.")]
         if inner and all(level.split(".")[1] in dict(module.named_children()) for level in inner):
@@ -115,20 +110,6 @@ def _end_at(body: nn.Module, level: str) -> None:
         del blocks[int(index) + 1 :]
 
 
-def _dilated(name: str, output_stride: int) -> dict[str, Any]:
-    """The options of `timm` for a model whose maps are no coarser than `output_stride`."""
-    if output_stride not in OUTPUT_STRIDES:  # some models would take another one, and round it
-        raise _no_stride(name, output_stride)
-    return {"features_only": True, "output_stride": output_stride}
-
-
-def _no_stride(name: str, output_stride: int) -> InputError:
-    return InputError(
-        f"output_stride: timm's {name} cannot have {output_stride}; choose 8, 16 or 32 with a ResNet, ConvNeXt, "
-        "EfficientNet or RegNet, or leave it out"
-    )
-
-
 def create(name: str, **options: Any) -> Any:
     """Make a `timm` model with these options, without published weights.
 
@@ -138,9 +119,15 @@ def create(name: str, **options: Any) -> Any:
         near = difflib.get_close_matches(name, timm.list_models(), n=4)
         hint = f"; near: {', '.join(near)}" if near else "; `timm.list_models()` lists them"
         raise InputError(f"backbone: '{name}' is no timm model{hint}")
+    stride = options.get("output_stride")
     try:
+        if stride not in OUTPUT_STRIDES:  # some models would take another one, and round it
+            raise AttributeError(stride)
         return timm.create_model(name, pretrained=False, **options)
     except (RuntimeError, AssertionError, AttributeError, TypeError) as error:
-        if "output_stride" in options:
-            raise _no_stride(name, options["output_stride"]) from error
-        raise InputError(f"backbone: timm's {name} gives no feature maps ({error}); choose another") from error
+        if stride is None:
+            raise InputError(f"backbone: timm's {name} gives no feature maps ({error}); choose another") from error
+        raise InputError(
+            f"output_stride: timm's {name} cannot have {stride}; choose 8, 16 or 32 with a ResNet, ConvNeXt, "
+            "EfficientNet or RegNet, or leave it out"
+        ) from error

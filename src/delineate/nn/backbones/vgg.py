@@ -14,11 +14,11 @@ from delineate.nn.backbones.weights import download
 from delineate.values import InputError
 
 Tap = Literal["conv", "pool"]
-"""Where a pooling encoder's levels are taken: before each stage's pooling (U-Net) or after it (FCN, SegNet)."""
+"""A pooling encoder's levels are taken before each stage's pooling (U-Net) or after it (FCN, SegNet)."""
 
 
 class VGGBackbone(Backbone):
-    """A VGG of `timm` (vgg11 .. vgg19, with or without _bn) that keeps the indices of its max poolings.
+    """A VGG of `timm` (vgg11 .. vgg19, with or without _bn) keeps the indices of its max poolings.
 
     Poolings round up, so that every pixel has its place on the way back. With `classifier`, the coarsest level passes
     through fc6 and fc7 as convolutions (Long et al. 2015, FCN, section 3.1), padded to keep its size.
@@ -55,21 +55,20 @@ class VGGBackbone(Backbone):
         return self.from_published(download(self.name))
 
     def from_published(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The published state dict, `features.N.*` and `pre_logits.*`, under the names of this module."""
-        names, position = {}, 0
+        """Rename the published `features.N.*` and `pre_logits.*` as this module is named."""
+        names = {} if self.classifier is None else {"pre_logits.": "classifier."}
+        position = 0
         for block_index, block in enumerate(self.blocks):
             for index in range(len(block)):  # type: ignore[arg-type]
                 names[f"features.{position}."] = f"blocks.{block_index}.{index}."
                 position += 1
             position += 1  # the pooling
-        if self.classifier is not None:
-            names["pre_logits."] = "classifier."
-        renamed = {}
-        for key, value in weights.items():
-            for old, new in names.items():
-                if key.startswith(old):
-                    renamed[new + key.removeprefix(old)] = value
-        return renamed
+        return {
+            new + key.removeprefix(old): value
+            for key, value in weights.items()
+            for old, new in names.items()
+            if key.startswith(old)
+        }
 
 
 def pool_between(

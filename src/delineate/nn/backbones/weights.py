@@ -1,4 +1,4 @@
-"""Published weights of backbones: downloaded or read from a file, without running code from it."""
+"""Published weights of backbones are downloaded or read from a file, without running code from it."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def load_backbone_weights(backbone: Backbone, weights: dict[str, Tensor], source
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors or .pth file, without running code from it.
+    """Read the tensors of a .safetensors or .pth file, without running code from it.
 
     Raises `InputError` naming the file when it is missing or no file of weights.
     """

@@ -3,13 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from delineate.ops.search.graph_segmentation import fast
-
-Floats = NDArray[np.float32]
+from delineate.ops.search.graph_segmentation import Floats, fast
 
 
 def colour_space(rgb: NDArray[np.uint8], name: str) -> Floats:
-    """The picture's channels `(c, h, w)` in hsv, lab, rgi (normalised red and green, and intensity), h or i."""
+    """Convert a picture to hsv, lab, rgi (normalised red and green, and intensity), h or i, `(c, h, w)`."""
     if name == "lab":
         return lab(rgb)
     colours = rgb.astype(np.float32)
@@ -23,7 +21,7 @@ def colour_space(rgb: NDArray[np.uint8], name: str) -> Floats:
 
 
 def hsv(colours: Floats) -> Floats:
-    """Hue, saturation and value, each 0 .. 255."""
+    """Convert to hue, saturation and value, each 0 .. 255."""
     red, green, blue = colours
     value = colours.max(0)
     chroma = value - colours.min(0)
@@ -35,7 +33,7 @@ def hsv(colours: Floats) -> Floats:
 
 @fast
 def lab(rgb: NDArray[np.uint8]) -> Floats:
-    """CIE L*a*b* of sRGB under D65; L* scaled, a* and b* moved to 0 .. 255."""
+    """Convert sRGB under D65 to CIE L*a*b*; L* is scaled, a* and b* are moved to 0 .. 255."""
     steps = np.arange(256) / 255
     linear = np.where(steps <= 0.04045, steps / 12.92, ((steps + 0.055) / 1.055) ** 2.4).astype(np.float32)
     # rows: X, Y and Z, each as a share of white's

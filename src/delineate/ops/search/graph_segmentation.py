@@ -21,14 +21,15 @@ DIRECTIONS = ((0, 1), (1, -1), (1, 0), (1, 1))
 LEVELS = 128
 NUM_WEIGHTS = 2**16  # the largest distance of three channels is sqrt(3) * 255 * 128 = 56533
 
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int32]
+
 fast = partial(compiled, fastmath=True)
 """Sums may be reordered, as without it they would run one by one."""
 
 
-def graph_segmentation(
-    planes: NDArray[np.float32], scales: tuple[int, ...], min_size: int, sigma: float
-) -> list[NDArray[np.int32]]:
-    """The labels `(h, w)` of the picture's regions, one array for each scale `k` of section 3.1.
+def graph_segmentation(planes: Floats, scales: tuple[int, ...], min_size: int, sigma: float) -> list[Integers]:
+    """Label the picture's regions, one array `(h, w)` for each scale `k` of section 3.1.
 
     `sigma` is the deviation of the Gaussian that smooths the picture; at last, regions of fewer than `min_size` pixels
     join the neighbour with the least edge between them.
@@ -42,8 +43,8 @@ def graph_segmentation(
     ]
 
 
-def gaussian(sigma: float, *, derivative: bool = False) -> NDArray[np.float32]:
-    """A Gaussian sampled out to three deviations, with sum one, or its derivative, with slope one."""
+def gaussian(sigma: float, *, derivative: bool = False) -> Floats:
+    """Sample a Gaussian out to three deviations, with sum one, or its derivative, with slope one."""
     radius = int(np.ceil(3 * sigma))
     at = np.arange(-radius, radius + 1)
     values = np.exp(-(at**2) / (2 * sigma**2))
@@ -52,10 +53,8 @@ def gaussian(sigma: float, *, derivative: bool = False) -> NDArray[np.float32]:
 
 
 @fast
-def convolved(
-    planes: NDArray[np.float32], down: NDArray[np.float32], right: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Each plane correlated with a kernel along its columns and one along its rows; borders are repeated."""
+def convolved(planes: Floats, down: Floats, right: Floats) -> Floats:
+    """Correlate each plane with a kernel along its columns and one along its rows; borders are repeated."""
     num_planes, height, width = planes.shape
     high, wide = len(down) // 2, len(right) // 2
     output = np.zeros_like(planes)
@@ -80,8 +79,8 @@ def convolved(
 
 
 @fast
-def edge_weights(planes: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """The weights `(h, w, 4)` of each pixel's edges: Euclidean distances; where there is no neighbour, the largest."""
+def edge_weights(planes: Floats) -> NDArray[np.uint16]:
+    """Weigh each pixel's edges, `(h, w, 4)`, by Euclidean distance; without a neighbour the weight is the largest."""
     num_planes, height, width = planes.shape
     weights = np.full((height, width, 4), NUM_WEIGHTS - 1, np.uint16)
     for direction, (down, right) in enumerate(DIRECTIONS):
@@ -96,8 +95,8 @@ def edge_weights(planes: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 @fast
-def sorted_edges(weights: NDArray[np.uint16]) -> NDArray[np.int32]:
-    """The edges in ascending order of their weights, equal ones in their own."""
+def sorted_edges(weights: NDArray[np.uint16]) -> Integers:
+    """Sort the edges by their weights, ascending; equal ones keep their order."""
     flat = weights.reshape(-1)
     starts = np.zeros(NUM_WEIGHTS + 1, np.int32)
     for weight in flat:
@@ -114,8 +113,8 @@ def sorted_edges(weights: NDArray[np.uint16]) -> NDArray[np.int32]:
 
 
 @fast
-def root(forest: NDArray[np.int32], pixel: int) -> int:
-    """The root of the pixel's tree; the path to it is halved."""
+def root(forest: Integers, pixel: int) -> int:
+    """Find the root of the pixel's tree; the path to it is halved."""
     while forest[pixel] >= 0:
         parent = int(forest[pixel])
         if forest[parent] < 0:
@@ -126,7 +125,7 @@ def root(forest: NDArray[np.int32], pixel: int) -> int:
 
 
 @fast
-def join(forest: NDArray[np.int32], one: int, other: int) -> int:
+def join(forest: Integers, one: int, other: int) -> int:
     """Make one tree of two, given their roots; returns its root."""
     if forest[one] > forest[other]:
         one, other = other, one
@@ -137,9 +136,9 @@ def join(forest: NDArray[np.int32], one: int, other: int) -> int:
 
 @fast
 def grown(
-    weights: NDArray[np.uint16], edges: NDArray[np.int32], size: tuple[int, int], scale: np.float32, min_size: int
-) -> NDArray[np.int32]:
-    """The forest of regions: algorithm 1 of the paper, then the small ones joined to their neighbours."""
+    weights: NDArray[np.uint16], edges: Integers, size: tuple[int, int], scale: np.float32, min_size: int
+) -> Integers:
+    """Grow the forest of regions by algorithm 1 of the paper, then join the small ones to their neighbours."""
     flat = weights.reshape(-1)
     height, width = size
     steps = np.array([down * width + right for down, right in DIRECTIONS], np.int32)
@@ -167,8 +166,8 @@ def grown(
 
 
 @fast
-def numbered(forest: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The roots' numbers in the order of their first pixels."""
+def numbered(forest: Integers) -> Integers:
+    """Number the roots in the order of their first pixels."""
     labels = np.empty_like(forest)
     numbers = np.full(len(forest), -1, np.int32)
     count = 0

@@ -14,10 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from delineate.ops.search.graph_segmentation import convolved, fast, gaussian
-
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int32]
+from delineate.ops.search.graph_segmentation import Floats, Integers, convolved, fast, gaussian
 
 COLOUR_BINS = 25
 TEXTURE_BINS = 10
@@ -36,7 +33,7 @@ class Regions(NamedTuple):
 
 
 def texture_codes(planes: Floats) -> NDArray[np.uint8]:
-    """For each pixel, channel and axis of 0, 45, 90 and 135 degrees, the bin `(h, w, c, 4)` of the slope along it.
+    """Find for each pixel, channel and axis (0, 45, 90, 135 degrees) the bin `(h, w, c, 4)` of the slope along it.
 
     The slopes are Gaussian derivatives of deviation 1. An axis has two orientations, and a slope counts in the one in
     which it rises.
@@ -48,7 +45,7 @@ def texture_codes(planes: Floats) -> NDArray[np.uint8]:
 
 @fast
 def binned(right: Floats, down: Floats) -> NDArray[np.uint8]:
-    """The codes `(h, w, c, 4)` of slopes `(c, h, w)` given in steps of a bin."""
+    """Code slopes `(c, h, w)`, given in steps of a bin, as `(h, w, c, 4)`."""
     num_planes, height, width = right.shape
     codes = np.empty((height, width, num_planes, ORIENTATIONS // 2), np.uint8)
     diagonal = np.float32(np.sqrt(0.5))
@@ -65,7 +62,7 @@ def binned(right: Floats, down: Floats) -> NDArray[np.uint8]:
 
 @fast
 def described(planes: Floats, codes: NDArray[np.uint8], labels: Integers, count: int) -> Regions:
-    """The segments' rows of the regions; the other rows are for `group` to fill."""
+    """Fill in the segments' rows of the regions; the other rows are for `group` to fill."""
     num_planes, height, width = planes.shape
     channel = ORIENTATIONS * TEXTURE_BINS
     sizes = np.zeros(2 * count - 1, np.int32)
@@ -94,7 +91,7 @@ def described(planes: Floats, codes: NDArray[np.uint8], labels: Integers, count:
 
 
 def touching(labels: Integers) -> Integers:
-    """The pairs of segments that have pixels side by side or one above the other, ascending."""
+    """Find the pairs of segments that have pixels side by side or one above the other, ascending."""
     count = int(labels.max()) + 1
     keys = []
     for one, other in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
@@ -137,7 +134,7 @@ def group(regions: Regions, pairs: Integers, weights: Floats) -> None:
 
 @fast
 def chained(pairs: Integers, num_regions: int) -> tuple[Integers, Integers, Integers]:
-    """Each region's neighbours as a chain of nodes: a node's region, the node after it, and each region's first node.
+    """Chain each region's neighbours: a node's region, the node after it, and each region's first node.
 
     A merged region takes over the nodes of its two, so none is ever made; -1 ends a chain.
     """
@@ -168,7 +165,7 @@ def merge(regions: Regions, one: int, other: int, new: int) -> None:
 
 @fast
 def similarity(regions: Regions, one: int, other: int, weights: Floats) -> np.float32:
-    """The weighted sum of the similarities in colour, texture, size and fill (equation 6)."""
+    """Sum the weighted similarities in colour, texture, size and fill (equation 6)."""
     boxes, area = regions.boxes, np.float32(regions.area)
     size = regions.sizes[one] + regions.sizes[other]
     width = max(boxes[one, 2], boxes[other, 2]) - min(boxes[one, 0], boxes[other, 0])
@@ -183,7 +180,7 @@ def similarity(regions: Regions, one: int, other: int, weights: Floats) -> np.fl
 
 @fast
 def intersection(one: Floats, other: Floats) -> np.float32:
-    """What two histograms share (equations 1 and 3)."""
+    """Measure what two histograms share (equations 1 and 3)."""
     shared = np.float32(0)
     for column in range(len(one)):
         shared += min(one[column], other[column])

@@ -15,16 +15,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 from delineate.ops.search.colour_spaces import colour_space
-from delineate.ops.search.graph_segmentation import graph_segmentation
+from delineate.ops.search.graph_segmentation import Floats, Integers, graph_segmentation
 from delineate.ops.search.grouping import described, group, texture_codes, touching
-
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int32]
 
 MIN_SIZE = 50
 SIGMA = 0.5
@@ -34,7 +30,7 @@ MAX_AREA = 640 * 640
 
 
 class Strategies(NamedTuple):
-    """What is combined: every colour space with every scale `k` of the segmentation and every similarity.
+    """Every colour space is combined with every scale `k` of the segmentation and every similarity.
 
     A similarity is the weights of colour, texture, size and fill.
     """
@@ -54,7 +50,7 @@ QUALITY = Strategies(
 def selective_search(
     image: UInt8[Tensor, "3 h w"], *, mode: Literal["fast", "quality"] = "fast", max_proposals: int | None = None
 ) -> Float[Tensor, "n 4"]:
-    """Boxes that may hold an object, whatever its class, the likeliest first.
+    """Find boxes that may hold an object, whatever its class, the likeliest first.
 
     Of an RGB picture, at most `max_proposals` different boxes `x1 y1 x2 y2` in absolute pixels, on the CPU; there is
     one at least. The same picture has the same boxes every time. The first call compiles, which takes some seconds,
@@ -66,21 +62,21 @@ def selective_search(
     height, width = image.shape[1:]
     rgb = shrunk(image).cpu().numpy()
     strategies = FAST if mode == "fast" else QUALITY
-    found = [boxes for space in strategies.spaces for boxes in hierarchies(colour_space(rgb, space), strategies)]
-    boxes = ordered(found, rgb.shape[1:])[:max_proposals]
+    trees = [boxes for space in strategies.spaces for boxes in hierarchies(colour_space(rgb, space), strategies)]
+    boxes = ordered(trees, rgb.shape[1:])[:max_proposals]
     factors = np.array([width, height, width, height]) / np.array(rgb.shape[:0:-1] * 2)
     return torch.from_numpy((boxes * factors).astype(np.float32))
 
 
 def shrunk(image: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 _h _w"]:
-    """The picture, or a smaller one of about `MAX_AREA` where it is larger."""
+    """Shrink a picture to about `MAX_AREA` where it is larger."""
     height, width = image.shape[1:]
     scale = (MAX_AREA / (height * width)) ** 0.5
     return image if scale >= 1 else resize(image, [max(1, round(height * scale)), max(1, round(width * scale))])
 
 
 def ordered(hierarchies: list[Integers], size: tuple[int, int]) -> Integers:
-    """The different boxes of all hierarchies; the i-th from the top of one comes at i times a random number."""
+    """Order the different boxes of all hierarchies; the i-th from the top of one comes at i times a random number."""
     random = np.random.default_rng(0)
     priorities = [np.arange(len(boxes), 0, -1) * random.random(len(boxes)) for boxes in hierarchies]
     boxes = np.concatenate(hierarchies)[np.argsort(np.concatenate(priorities), kind="stable")]
@@ -90,7 +86,7 @@ def ordered(hierarchies: list[Integers], size: tuple[int, int]) -> Integers:
 
 
 def hierarchies(planes: Floats, strategies: Strategies) -> Iterator[Integers]:
-    """The boxes `(2n-1, 4)` of each hierarchy in one colour space: from its segments to the picture."""
+    """Give the boxes `(2n-1, 4)` of each hierarchy in one colour space, from its segments to the picture."""
     codes = texture_codes(planes)
     for labels in graph_segmentation(planes, strategies.scales, MIN_SIZE, SIGMA):
         regions, pairs = described(planes, codes, labels, int(labels.max()) + 1), touching(labels)

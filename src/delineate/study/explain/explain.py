@@ -1,4 +1,4 @@
-"""One picture through one system: the stages of its family, and the page that shows them."""
+"""A picture is explained by the stages of the system's family, which a page shows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +18,10 @@ from delineate.study.explain.one_stage import explain_one_stage
 from delineate.study.explain.queries import explain_queries
 from delineate.study.explain.regression import explain_regression
 from delineate.study.explain.segmentation import explain_segmentation
-from delineate.study.explain.stages import LARGEST, Seen, Stage, nothing
+from delineate.study.explain.stages import Seen, Stage
 from delineate.study.explain.two_stage import explain_two_stage
 from delineate.system.system import System, evaluating
 from delineate.viz.report import data_uri, page_environment
-from delineate.viz.scaling import READABLE, fitted
 
 
 @torch.inference_mode()
@@ -40,10 +39,9 @@ def explain(
 
 
 def _picture(seen: Seen) -> Stage:
-    shown, _ = fitted(seen.image, nothing(seen.size), smallest=READABLE, largest=LARGEST)
     (height, width), (rows, columns) = seen.size, seen.input_size
     before = f" It is given to the network in {rows} x {columns} pixels." if (rows, columns) != (height, width) else ""
-    return Stage(title="The picture", line=f"{height} x {width} pixels.{before}", pictures=[("as it is", shown)])
+    return Stage(title="The picture", line=f"{height} x {width} pixels.{before}", pictures=[("as it is", seen.canvas)])
 
 
 def _family(seen: Seen, score: float, regression: Path | None) -> list[Stage]:

@@ -7,7 +7,7 @@ from delineate.models.one_stage import SSD, YOLOv1, YOLOv2
 from delineate.models.one_stage.ssd import SSDRaw
 from delineate.models.one_stage.yolov1 import YOLOv1Raw
 from delineate.models.one_stage.yolov2 import STRIDE, YOLOv2Raw, decode
-from delineate.study.explain.stages import Seen, Stage
+from delineate.study.explain.stages import Seen, Stage, around_nms
 from delineate.viz import draw_proposals
 
 MANY = 100_000
@@ -16,9 +16,9 @@ MANY = 100_000
 
 def explain_one_stage(seen: Seen, model: SSD | YOLOv1 | YOLOv2, score: float) -> list[Stage]:
     """Show what fired, what there is before NMS, and what after it."""
-    raw, thresholds = model(*seen.inputs), seen.thresholds
-    before = seen.result(raw, nms_iou=1.0, max_detections=MANY)
-    after = seen.result(raw)
+    raw = model(*seen.inputs)
+    before = seen.result(raw, nms_iou=1.0, max_detections=MANY).above(score)
+    after = seen.result(raw).above(score)
     match model:
         case SSD():
             fired = _ssd(seen, model, raw, score)
@@ -26,20 +26,8 @@ def explain_one_stage(seen: Seen, model: SSD | YOLOv1 | YOLOv2, score: float) ->
             fired = [_yolov1(seen, model.num_cells, raw)]
         case YOLOv2():
             fired = _yolov2(seen, model.anchors, raw, score)
-    return [
-        *fired,
-        Stage(
-            title="Before NMS",
-            line=f"{len(before.above(score))} boxes score {score:.2f} or more, several of them for one object.",
-            pictures=[("before NMS", seen.drawn(before.above(score)))],
-        ),
-        Stage(
-            title="After NMS",
-            line=f"Of boxes that overlap by more than {thresholds.nms_iou:.2f}, the best of its class stays: "
-            f"{len(after.above(score))} are left.",
-            pictures=[("after NMS", seen.drawn(after.above(score)))],
-        ),
-    ]
+    line = f"{len(before)} boxes score {score:.2f} or more, several of them for one object."
+    return fired + around_nms(seen, before, after, title="Before NMS", line=line)
 
 
 def _yolov1(seen: Seen, num_cells: int, raw: YOLOv1Raw) -> Stage:

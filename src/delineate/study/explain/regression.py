@@ -13,7 +13,7 @@ from delineate.models.regression import Localizer, PoseRegressor
 from delineate.models.regression.heads import CELLS
 from delineate.models.regression.localizer import LocalizerRaw
 from delineate.models.regression.pose import PoseRaw
-from delineate.study.explain.stages import SHADES, Seen, Stage, strength
+from delineate.study.explain.stages import Seen, Stage, shades, strength
 from delineate.viz.grid import to_pil, to_tensor
 
 MOST_EPOCHS = 24
@@ -42,8 +42,8 @@ def over_training(folder: Path) -> list[Stage]:
         size = torch.tensor([canvas.width, canvas.height])
         width = max(2, canvas.width // 120)
         predictions = [row["pictures"][number] for row in rows]
-        for rank, predicted in enumerate(predictions):
-            colour = _shade((rank + 1) / len(predictions))
+        colours = shades(torch.arange(1, len(rows) + 1) / len(rows)).int().tolist()
+        for rank, (predicted, colour) in enumerate(zip(predictions, map(tuple, colours), strict=True)):
             if "joints" not in predicted:
                 x1, y1, x2, y2 = (torch.tensor(predicted["box"]) * size.repeat(2)).tolist()
                 draw.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=colour, width=width)
@@ -60,12 +60,6 @@ def _gray(file: Path) -> Tensor:
     """Read a picture in gray, so that colours drawn on it are seen."""
     gray = read_image(file).float().mean(0, keepdim=True).expand(3, -1, -1)
     return (0.7 * gray + 40).clamp(0, 255).to(torch.uint8)
-
-
-def _shade(share: float) -> tuple[int, ...]:
-    place = share * (len(SHADES) - 1)
-    below = min(int(place), len(SHADES) - 2)
-    return tuple(SHADES[below].lerp(SHADES[below + 1], place - below).int().tolist())
 
 
 def _flattened(seen: Seen, model: Localizer | PoseRegressor) -> Stage:

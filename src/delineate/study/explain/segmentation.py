@@ -1,12 +1,11 @@
 """Segmentation is explained by scores by class, how unsure each pixel is, and the path through the upsamplers."""
 
 import torch
+from torch import Tensor
 
 from delineate.models.segmentation import Segmenter
 from delineate.models.segmentation.upsamplers import Upsampler
-from delineate.study.explain.stages import LARGEST, Seen, Stage, strength, watched
-from delineate.viz import draw_target, fitted
-from delineate.viz.scaling import READABLE
+from delineate.study.explain.stages import Seen, Stage, strength, watched
 
 MOST_CLASSES, SMALLEST_SHARE = 8, 0.01
 
@@ -16,7 +15,6 @@ def explain_segmentation(seen: Seen, model: Segmenter) -> list[Stage]:
     upsamplers = [module for module in model.modules() if isinstance(module, Upsampler)]
     with watched(upsamplers) as calls:
         raw = model(*seen.inputs)
-    result = seen.result(raw)
     probability = raw.logits[0].float().softmax(0).cpu()
     entropy = -(probability * probability.clamp(min=1e-9).log2()).sum(0)
     names = seen.system.categories.label_map_names
@@ -24,19 +22,16 @@ def explain_segmentation(seen: Seen, model: Segmenter) -> list[Stage]:
     shown = [row for row in shares.argsort(descending=True).tolist() if shares[row] >= SMALLEST_SHARE][:MOST_CLASSES]
     stages = []
     if calls:
-        path = [
-            (f"{inputs[0].shape[-2]} x {inputs[0].shape[-1]} to {made.shape[-2]} x {made.shape[-1]}", made)
-            for _, inputs, made in calls
-        ]
         stages.append(
             Stage(
                 title="The way back to full size",
                 line=f"What each {type(calls[0][0]).__name__} makes of the map before it; light is where it answers "
                 "strongly.",
-                pictures=[(caption, seen.heat(strength(made))) for caption, made in path],
+                pictures=[
+                    (f"{_size(inputs[0])} to {_size(made)}", seen.heat(strength(made))) for _, inputs, made in calls
+                ],
             )
         )
-    image, small = fitted(seen.image, result, smallest=READABLE, largest=LARGEST)
     return [
         *stages,
         Stage(
@@ -55,6 +50,10 @@ def explain_segmentation(seen: Seen, model: Segmenter) -> list[Stage]:
         Stage(
             title="The best class of each pixel",
             line="And that is the result.",
-            pictures=[("label map", draw_target(image, small, seen.system.categories))],
+            pictures=[("label map", seen.drawn(seen.result(raw)))],
         ),
     ]
+
+
+def _size(level: Tensor) -> str:
+    return f"{level.shape[-2]} x {level.shape[-1]}"

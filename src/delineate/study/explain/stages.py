@@ -1,4 +1,4 @@
-"""A stage of an explanation, and how what is inside a network is drawn on a picture."""
+"""An explanation has stages, which draw what is inside a network on the picture."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from delineate.models.contract import Inputs
 from delineate.ops.boxes import scale_boxes
 from delineate.system.system import System, trimmed
-from delineate.values import Detections, Thresholds, on_cpu
+from delineate.values import Detections, Prediction, Target, on_cpu
 from delineate.viz import draw_target, fitted
 from delineate.viz.scaling import READABLE
 
@@ -50,11 +50,9 @@ class Seen:
         return self.inputs.images.shape[-2], self.inputs.images.shape[-1]
 
     @property
-    def thresholds(self) -> Thresholds:
-        """Give the thresholds of a system that has any."""
-        thresholds = self.system.reader.thresholds
-        assert thresholds is not None
-        return thresholds
+    def canvas(self) -> UInt8[Tensor, "3 _h _w"]:
+        """Give the picture in the size that it is drawn in."""
+        return fitted(self.image, Target(image_size=self.size), smallest=READABLE, largest=LARGEST)[0]
 
     def rows(self, raw: Any, **thresholds: Any) -> Any:
         """Find what is in a network's outputs, in pixels of its input, with other thresholds where they are given."""
@@ -77,42 +75,50 @@ class Seen:
         kept: Tensor = inside[(inside[:, 2:] > inside[:, :2]).all(1)]
         return kept
 
-    def drawn(self, detections: Detections) -> UInt8[Tensor, "3 _h _w"]:
-        """Draw detections on the picture."""
-        image, detections = fitted(self.image, detections, smallest=READABLE, largest=LARGEST)
-        return draw_target(image, detections, self.system.categories)
+    def drawn(self, prediction: Prediction) -> UInt8[Tensor, "3 _h _w"]:
+        """Draw a result on the picture."""
+        image, prediction = fitted(self.image, prediction, smallest=READABLE, largest=LARGEST)
+        return draw_target(image, prediction, self.system.categories)
 
-    def heat(self, values: Float[Tensor, "h w"], *, low: float = 0.0, high: float | None = None) -> Tensor:
+    def heat(self, values: Float[Tensor, "h w"], *, high: float | None = None) -> Tensor:
         """Draw the picture in gray under the values of a map, each of which is a square of one colour.
 
-        Colours go from `low` to `high`, the largest value if not given.
+        Colours go from 0 to `high`, the largest value if not given.
         """
         values = values.detach().float().cpu()
         high = float(values.max()) if high is None else high
-        share = ((values - low) / max(high - low, 1e-9)).clamp(0, 1)
-        image, _ = fitted(self.image, nothing(self.size), smallest=READABLE, largest=LARGEST)
-        size = (image.shape[-2], image.shape[-1])
-        share = F.interpolate(share[None, None], size=size, mode="nearest")[0, 0]
-        place = share * (len(SHADES) - 1)
-        below = place.long().clamp(max=len(SHADES) - 2)
-        colour = SHADES[below].lerp(SHADES[below + 1], (place - below)[..., None]).permute(2, 0, 1)
+        share = (values / max(high, 1e-9)).clamp(0, 1)
+        image = self.canvas
+        share = F.interpolate(share[None, None], size=(image.shape[-2], image.shape[-1]), mode="nearest")[0, 0]
+        colour = shades(share).permute(2, 0, 1)
         gray = image.float().mean(0, keepdim=True).expand(3, -1, -1)
         return (0.35 * gray + 0.65 * colour).round().clamp(0, 255).to(torch.uint8)
 
 
-def nothing(size: tuple[int, int]) -> Detections:
-    """Make detections of a picture in which nothing is."""
-    return Detections(
-        image_size=size,
-        boxes=torch.zeros(0, 4),
-        labels=torch.zeros(0, dtype=torch.int64),
-        scores=torch.zeros(0),
+def around_nms(seen: Seen, before: Detections, after: Detections, *, title: str, line: str) -> list[Stage]:
+    """Show boxes before NMS, with a title and a line of their own, and what is left of them after it."""
+    thresholds = seen.system.reader.thresholds
+    assert thresholds is not None
+    left = (
+        f"Of boxes that overlap by more than {thresholds.nms_iou:.2f}, the best of its class stays: "
+        f"{len(after)} are left."
     )
+    return [
+        Stage(title=title, line=line, pictures=[("before NMS", seen.drawn(_boxes_of(before)))]),
+        Stage(title="After NMS", line=left, pictures=[("after NMS", seen.drawn(_boxes_of(after)))]),
+    ]
 
 
-def boxes_of(detections: Detections) -> Detections:
+def _boxes_of(detections: Detections) -> Detections:
     """Leave masks and keypoints out."""
     return replace(detections, rles=None, keypoints=None, visibility=None)
+
+
+def shades(shares: Float[Tensor, "*n"]) -> Float[Tensor, "*n 3"]:
+    """Choose the colours of values from 0 to 1 along `SHADES`."""
+    place = shares * (len(SHADES) - 1)
+    below = place.long().clamp(max=len(SHADES) - 2)
+    return SHADES[below].lerp(SHADES[below + 1], (place - below)[..., None])
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from delineate.models.two_stage import TwoStageDetector
 from delineate.models.two_stage.rois import RoIWarp, numbered
-from delineate.study.explain.stages import Seen, Stage, boxes_of, strength
+from delineate.study.explain.stages import Seen, Stage, around_nms, strength
 from delineate.viz import draw_proposals
 
 NUM_CROPS, NUM_POSES = 24, 4
@@ -15,9 +16,9 @@ NUM_CROPS, NUM_POSES = 24, 4
 
 def explain_two_stage(seen: Seen, model: TwoStageDetector, score: float) -> list[Stage]:
     """Show the stages of the pipeline, as many as it has."""
-    raw, thresholds = model(*seen.inputs), seen.thresholds
+    raw = model(*seen.inputs)
     boxes = raw.proposals[0][raw.proposals[0, :, 2] > raw.proposals[0, :, 0]]
-    before = seen.result(raw, nms_iou=1.0)
+    before = seen.result(raw, nms_iou=1.0).above(score)
     rows = seen.rows(raw)
     likely = seen.read(rows).above(score)
     name = type(model.search or model.proposer).__name__
@@ -29,17 +30,13 @@ def explain_two_stage(seen: Seen, model: TwoStageDetector, score: float) -> list
             pictures=[("proposals", draw_proposals(seen.image, seen.boxes(boxes)))],
         ),
         _looked_at(seen, model, raw.levels, boxes),
-        Stage(
+        *around_nms(
+            seen,
+            before,
+            likely,
             title="What the boxes hold, before NMS",
-            line=f"The head scores every proposal for every class and corrects its box: {len(before.above(score))} of "
-            f"the best hundred score {score:.2f} or more, many of them for the same object.",
-            pictures=[("before NMS", seen.drawn(boxes_of(before.above(score))))],
-        ),
-        Stage(
-            title="After NMS",
-            line=f"Of boxes that overlap by more than {thresholds.nms_iou:.2f}, the best of its class stays: "
-            f"{len(likely)} are left.",
-            pictures=[("after NMS", seen.drawn(boxes_of(likely)))],
+            line=f"The head scores every proposal for every class and corrects its box: {len(before)} of the best "
+            f"hundred score {score:.2f} or more, many of them for the same object.",
         ),
     ]
     if likely.rles is not None:
@@ -87,7 +84,7 @@ def _poses(seen: Seen, heatmaps: Tensor, boxes: Tensor, count: int) -> Stage:
         together = (probability / probability.amax((1, 2), keepdim=True)).amax(0)
         canvas = torch.zeros(seen.size)
         size = (max(1, y2 - y1), max(1, x2 - x1))
-        placed = torch.nn.functional.interpolate(together[None, None].cpu(), size=size, mode="bilinear")[0, 0]
+        placed = F.interpolate(together[None, None].cpu(), size=size, mode="bilinear")[0, 0]
         canvas[y1 : y1 + size[0], x1 : x1 + size[1]] = placed[: seen.size[0] - y1, : seen.size[1] - x1]
         pictures.append((f"detection {row + 1}", seen.heat(canvas, high=1.0)))
     return Stage(

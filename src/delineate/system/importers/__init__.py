@@ -1,4 +1,4 @@
-"""Published weights of other projects, read into systems of ours."""
+"""Published weights of other projects are read into systems of ours."""
 
 from delineate.system.importers.darknet import import_darknet
 from delineate.system.importers.torchvision import import_torchvision

@@ -1,11 +1,11 @@
-"""The names of the classes that published weights tell apart."""
+"""Published weights tell apart classes that have these names."""
 
 from collections.abc import Sequence
 
 from delineate.values import InputError
 
 NO_CLASS = "N/A"
-"""What stands for an id that COCO does not use."""
+"""It stands for an id that COCO does not use."""
 
 
 def class_names(count: int, published: Sequence[str], given: Sequence[str] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Darknet's YOLOv1, YOLOv2 and their tiny forms: a .cfg of layers and a file of numbers, read into our own systems.
+"""Darknet's YOLOv1, YOLOv2 and their tiny forms are read into our own systems from a .cfg and a file of numbers.
 
 The file is a header and then, layer by layer in the order of the .cfg, biases, the three other numbers of each batch
 normalisation, and weights.
@@ -118,12 +118,12 @@ def _arguments(net: Section, layers: Sequence[Section], last: Section) -> tuple[
     if len(learned) < 2 or learned[0].kind != "convolutional":
         raise InputError(f"line {last.line}: [{last.kind}] follows no convolutions")
     first = learned[0].number("size"), learned[0].number("filters")
-    if first not in BACKBONES or not BACKBONES[first][last.kind == "region"]:
+    backbone = BACKBONES.get(first, ("", ""))[last.kind == "region"]
+    if not backbone:
         raise InputError(
             f"line {learned[0].line}: begins with {first[1]} filters of size {first[0]}, as no published "
             f"YOLO{'v2' if last.kind == 'region' else 'v1'} does"
         )
-    backbone = BACKBONES[first][last.kind == "region"]
     arguments: dict[str, Any] = {"backbone": backbone, "image_size": net.number("width", 416)}
     if last.kind == "region":
         passthrough = any(section.kind == "reorg" for section in layers)
@@ -135,7 +135,7 @@ def _arguments(net: Section, layers: Sequence[Section], last: Section) -> tuple[
             "darknet_order": passthrough,
         }
     before = learned[-2]
-    head = {"connected": "connected", "local": "local"}.get(before.kind, "direct")
+    head = before.kind if before.kind in ("connected", "local") else "direct"
     arguments |= {"num_cells": last.number("side", 7), "num_boxes": last.number("num", 2), "head": head}
     if head != "direct":
         arguments["head_width"] = before.number("output" if head == "connected" else "filters")
@@ -153,10 +153,12 @@ def _anchors(region: Section, count: int) -> Tensor:
 def _learned(model: nn.Module) -> Iterator[tuple[nn.Module, nn.BatchNorm2d | None]]:
     """List the layers with weights in Darknet's order, each with the batch normalisation behind it."""
     assert isinstance(model, YOLOv1 | YOLOv2)
-    parts = [model.backbone, model.reduce, model.head] if isinstance(model, YOLOv1) else [model.backbone, model.deep]
-    if isinstance(model, YOLOv2):
-        parts += [model.passthrough, model.join, model.predict] if model.passthrough else [model.join, model.predict]
-    modules = [module for part in parts for module in part.modules()]
+    parts: list[nn.Module | None] = [model.backbone]
+    if isinstance(model, YOLOv1):
+        parts += [model.reduce, model.head]
+    else:
+        parts += [model.deep, model.passthrough, model.join, model.predict]
+    modules = [module for part in parts if part is not None for module in part.modules()]
     for place, module in enumerate(modules):
         if isinstance(module, nn.Conv2d | nn.Linear | LocallyConnected):
             following = modules[place + 1] if place + 1 < len(modules) else None
@@ -173,11 +175,11 @@ def _check_layers(model: nn.Module, sections: Sequence[Section]) -> None:
         if activation != ("linear" if linear else "leaky"):
             ours_is = "linear" if linear else "leaky"
             raise InputError(f"line {section.line}: [{section.kind}] is {activation}, where this network is {ours_is}")
-        theirs = f"[{section.kind}] of {section.number('output' if section.kind == 'connected' else 'filters', 1)}"
+        layer = f"[{section.kind}] of {section.number('output' if section.kind == 'connected' else 'filters', 1)}"
         if section.kind == "convolutional":
-            theirs += f", size {section.number('size', 1)}, stride {section.number('stride', 1)}{normalised}"
-        if theirs != expected:
-            raise InputError(f"line {section.line}: {theirs}, where this network has {expected}")
+            layer += f", size {section.number('size', 1)}, stride {section.number('stride', 1)}{normalised}"
+        if layer != expected:
+            raise InputError(f"line {section.line}: {layer}, where this network has {expected}")
     if len(sections) != len(ours):
         raise InputError(f"line {sections[-1].line}: {len(sections)} layers with weights, where ours has {len(ours)}")
 
@@ -201,12 +203,9 @@ def _fill(model: nn.Module, file: Path) -> None:
     raw = file.read_bytes()
     major, minor, _ = np.frombuffer(raw[:12].ljust(12, b"\0"), "<i4").tolist()
     transposed = major >= 1000 or minor >= 1000
-    header = 12 + (
-        8 if 10 * major + minor >= 2 and not transposed else 4
-    )  # pictures seen, in 64 bits since version 0.2
-    numbers = torch.from_numpy(
-        np.frombuffer(raw[: len(raw) // 4 * 4], "<f4", offset=min(header, len(raw) // 4 * 4)).copy()
-    )
+    seen = 8 if 10 * major + minor >= 2 and not transposed else 4  # pictures seen, in 64 bits since version 0.2
+    raw = raw[: len(raw) // 4 * 4]
+    numbers = torch.from_numpy(np.frombuffer(raw, "<f4", offset=min(12 + seen, len(raw))).copy())
     targets = [target for module, norm in _learned(model) for target in _tensors(module, norm)]
     needed = sum(target.numel() for target in targets)
     if len(numbers) != needed:

@@ -1,4 +1,4 @@
-"""torchvision's published detectors, read into our own.
+"""torchvision's published detectors are read into our own.
 
 What differs: the first class of theirs is background, ours is the last; theirs have a box for it, ours have not;
 their class ids have gaps where COCO's names have. Their batch norms are frozen, and those of the published files have
@@ -93,14 +93,14 @@ def import_torchvision(
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"architecture: '{architecture}' is unknown; {hint}there are {', '.join(ARCHITECTURES)}")
     chosen = ARCHITECTURES[architecture]
-    theirs = _download(chosen) if file is None else read_weights(file)
+    foreign = _download(chosen) if file is None else read_weights(file)
     published = file is None or _is_published(chosen, file)
-    theirs = _current_names(chosen, theirs, file or Path(architecture))
-    names = names_of_classes(chosen.num_classes(theirs) - 1, chosen.published.meta["categories"][1:], class_names)
+    foreign = _current_names(chosen, foreign, file or Path(architecture))
+    names = names_of_classes(chosen.num_classes(foreign) - 1, chosen.published.meta["categories"][1:], class_names)
     kept = [row for row, name in enumerate(names) if name != NO_CLASS]
-    categories = Categories(class_names=tuple(names[row] for row in kept), **_keypoints(chosen, theirs))
+    categories = Categories(class_names=tuple(names[row] for row in kept), **_keypoints(chosen, foreign))
     model = build(chosen.system, categories, **chosen.arguments)
-    model.load_state_dict(chosen.translate(theirs, kept, published=published))
+    model.load_state_dict(chosen.translate(foreign, kept, published=published))
     return System(
         name=chosen.system,
         model=model.eval(),
@@ -147,9 +147,9 @@ def _current_names(architecture: Architecture, weights: dict[str, Tensor], sourc
     return state
 
 
-def _keypoints(architecture: Architecture, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
+def _keypoints(architecture: Architecture, foreign: Mapping[str, Tensor]) -> dict[str, Any]:
     """Name the file's keypoints and limbs, as `Categories` takes them."""
-    heatmaps = theirs.get("roi_heads.keypoint_predictor.kps_score_lowres.bias")
+    heatmaps = foreign.get("roi_heads.keypoint_predictor.kps_score_lowres.bias")
     if heatmaps is None:
         return {}
     published: list[str] = architecture.published.meta["keypoint_names"]

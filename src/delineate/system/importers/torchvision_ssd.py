@@ -1,4 +1,4 @@
-"""The weights of torchvision's SSD300 under our names."""
+"""The weights of torchvision's SSD300 get our names."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ CONVS = (2, 2, 3, 3, 3)
 NUM_LEVELS, NUM_EXTRAS = 6, 4
 
 
-def translate_ssd300(theirs: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
+def translate_ssd300(foreign: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
     """Put their weights of the classes that are kept under our names; background moves from the first to the last.
 
     Without batch norms, the published ones are as any others.
@@ -18,8 +18,8 @@ def translate_ssd300(theirs: Mapping[str, Tensor], kept: Sequence[int], *, publi
     weights = {}
     for old, new in _layers().items():
         for kind in ("weight", "bias"):
-            weights[f"{new}.{kind}"] = theirs[f"{old}.{kind}"].clone()
-    weights["levels.scale"] = theirs["backbone.scale_weight"].clone()
+            weights[f"{new}.{kind}"] = foreign[f"{old}.{kind}"].clone()
+    weights["levels.scale"] = foreign["backbone.scale_weight"].clone()
     rows = torch.tensor([*(row + 1 for row in kept), 0])
     for level in range(NUM_LEVELS):
         num_shapes = len(weights[f"regress.{level}.bias"]) // 4

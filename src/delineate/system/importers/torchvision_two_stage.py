@@ -1,4 +1,4 @@
-"""The weights of torchvision's two-stage detectors under our names."""
+"""The weights of torchvision's two-stage detectors get our names."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,10 +26,10 @@ RENAMED = {
 }
 
 
-def translate_two_stage(theirs: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
+def translate_two_stage(foreign: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
     """Put their weights of the classes that are kept under our names; background moves from the first to the last."""
     weights = {}
-    for key, value in theirs.items():
+    for key, value in foreign.items():
         old = next(name for name in RENAMED if key.startswith(name))
         weights[RENAMED[old] + key.removeprefix(old)] = value.clone()
     rows = torch.tensor(kept) + 1

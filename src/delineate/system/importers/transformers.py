@@ -1,4 +1,4 @@
-"""The weights of Transformers' DETR, read into our own.
+"""The weights of Transformers' DETR are read into our own.
 
 What differs: their class ids are COCO's, which begin at 1 and have gaps; here those classes go. Their batch norms are
 frozen. "No object" is the last logit in both.
@@ -27,8 +27,8 @@ BLOCKS = {6: "resnet50", 23: "resnet101"}
 BODY = "model.backbone.conv_encoder.model."
 ATTENTION = {"q_proj": "query", "k_proj": "key", "v_proj": "value", "out_proj": "out"}
 LAYER = {
-    **{f"self_attn.{theirs}.": f"attention.{ours}." for theirs, ours in ATTENTION.items()},
-    **{f"encoder_attn.{theirs}.": f"cross_attention.{ours}." for theirs, ours in ATTENTION.items()},
+    **{f"self_attn.{foreign}.": f"attention.{ours}." for foreign, ours in ATTENTION.items()},
+    **{f"encoder_attn.{foreign}.": f"cross_attention.{ours}." for foreign, ours in ATTENTION.items()},
     "self_attn_layer_norm.": "attention_norm.",
     "encoder_attn_layer_norm.": "cross_attention_norm.",
     "fc1.": "feed_forward.enlarge.",
@@ -51,18 +51,18 @@ def import_transformers(file: Path, *, class_names: Sequence[str] | None = None)
     `class_names` are those of the file without "no object"; if not given, COCO's where there are 91 of them, else
     `class_1`, `class_2` and so on. Raises `InputError` for a file or names that do not fit.
     """
-    theirs = {_published_name(key): value for key, value in read_weights(file).items()}
+    foreign = {_published_name(key): value for key, value in read_weights(file).items()}
     needed = (QUERIES, "class_labels_classifier.bias", f"{BODY}conv1.weight")
     for key in needed:
-        if key not in theirs:
+        if key not in foreign:
             raise InputError(f"{file}: no weight '{key}'; not Transformers' DETR with a ResNet of timm")
-    names = names_of_classes(len(theirs["class_labels_classifier.bias"]) - 1, COCO, class_names)
+    names = names_of_classes(len(foreign["class_labels_classifier.bias"]) - 1, COCO, class_names)
     kept = [row for row, name in enumerate(names) if name != NO_CLASS]
     categories = Categories(class_names=tuple(names[row] for row in kept))
-    arguments = _arguments(file, theirs)
+    arguments = _arguments(file, foreign)
     model = build("detr", categories, **arguments)
     try:
-        model.load_state_dict({**_counters(model), **_translated(theirs, kept)})
+        model.load_state_dict({**_counters(model), **_translated(foreign, kept)})
     except RuntimeError as error:
         raise InputError(f"{file}: does not fit DETR ({str(error).splitlines()[1].strip()})") from error
     return System(
@@ -81,13 +81,13 @@ def _published_name(key: str) -> str:
     return key.replace(".o_proj.", ".out_proj.").replace(".mlp.fc", ".fc")
 
 
-def _arguments(file: Path, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
+def _arguments(file: Path, foreign: Mapping[str, Tensor]) -> dict[str, Any]:
     """Read the options of the network from the sizes of the weights."""
-    blocks = {key.removeprefix(f"{BODY}layer3.").split(".")[0] for key in theirs if key.startswith(f"{BODY}layer3.")}
+    blocks = {key.removeprefix(f"{BODY}layer3.").split(".")[0] for key in foreign if key.startswith(f"{BODY}layer3.")}
     if len(blocks) not in BLOCKS:
         raise InputError(f"{file}: a backbone of {len(blocks)} blocks in its third stage is neither ResNet-50 nor -101")
-    num_queries, width = theirs[QUERIES].shape
-    layers = {key.split(".")[3] for key in theirs if key.startswith("model.decoder.layers.")}
+    num_queries, width = foreign[QUERIES].shape
+    layers = {key.split(".")[3] for key in foreign if key.startswith("model.decoder.layers.")}
     return {
         "backbone": BLOCKS[len(blocks)],
         "num_queries": num_queries,
@@ -97,10 +97,10 @@ def _arguments(file: Path, theirs: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def _translated(theirs: Mapping[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:
+def _translated(foreign: Mapping[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:
     """Put their weights under our names, of the classes that are kept."""
-    weights = {"queries.weight": theirs[QUERIES].clone()}
-    for key, value in theirs.items():
+    weights = {"queries.weight": foreign[QUERIES].clone()}
+    for key, value in foreign.items():
         name = _our_name(key)
         if name is not None:
             weights[name] = value.clone()

@@ -1,1 +1,1 @@
-"""What is said of a region: its class and box, its mask, its keypoints."""
+"""Heads say of a region its class and box, its mask, its keypoints."""

@@ -1,9 +1,10 @@
-"""From the features of RoIs to classes and boxes.
+"""A head makes classes and boxes of the features of RoIs.
 
 R  RoIs of all pictures    C  classes; the last logit, number C, is background    D  features of a RoI
 """
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.nn.backbones import Backbone
+from delineate.nn.blocks import initialise
 from delineate.ops.boxes import encode_boxes
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
@@ -19,21 +21,21 @@ SMOOTHNESS = 1 / 9
 
 
 class BoxOutputs(NamedTuple):
-    """What a head says of R RoIs: logits of all classes and background, and for each class how to move the box."""
+    """A head gives of R RoIs the logits of all classes and background, and for each class how to move the box."""
 
     logits: Float[Tensor, "r c1"]
     deltas: Float[Tensor, "r c 4"]
 
 
 class BoxHead(nn.Module, ABC):
-    """RoI features to class scores, and to one box a class.
+    """RoI features become class scores, and one box a class.
 
     Once `one_vs_rest`, each class has a classifier of its own (an SVM), and background has none: it is the absence of
     all. It is a buffer, and so part of the weights.
     """
 
     FITTED = ("box_head.classify.", "box_head.regress.", "box_head.one_vs_rest")
-    """The weights of a detector that `fit` replaces."""
+    """`fit` replaces these weights of a detector."""
 
     one_vs_rest: Tensor
 
@@ -43,29 +45,28 @@ class BoxHead(nn.Module, ABC):
         self.classify = nn.Linear(num_features, num_classes + 1)
         self.regress = nn.Linear(num_features, 4 * num_classes)
         self.register_buffer("one_vs_rest", torch.tensor(False))
-        for layer, std in ((self.classify, 0.01), (self.regress, 0.001)):
-            nn.init.normal_(layer.weight, std=std)
-            nn.init.zeros_(layer.bias)
+        initialise([self.classify], partial(nn.init.normal_, std=0.01))
+        initialise([self.regress], partial(nn.init.normal_, std=0.001))
 
     @abstractmethod
     def describe(self, rois: Float[Tensor, "r c s s2"]) -> Float[Tensor, "r d"]:
-        """The features that classes and boxes are read from."""
+        """Compute the features that classes and boxes are read from."""
 
     def forward(self, rois: Float[Tensor, "r c s s2"]) -> BoxOutputs:
         return self.judge(self.describe(rois))
 
     def judge(self, features: Float[Tensor, "r d"]) -> BoxOutputs:
-        """Logits and deltas of described RoIs."""
+        """Compute logits and deltas of described RoIs."""
         deltas = self.regress(features).float().view(-1, self.num_classes, 4)
         return BoxOutputs(self.classify(features).float(), deltas)
 
     def probabilities(self, logits: Float[Tensor, "r c1"]) -> Float[Tensor, "r c"]:
-        """The score of each class, 0..1; an SVM's margin through a sigmoid, which keeps the order."""
+        """Score each class from 0 to 1; an SVM's margin goes through a sigmoid, which keeps the order."""
         return logits[:, :-1].sigmoid().where(self.one_vs_rest, logits.softmax(1)[:, :-1])
 
 
 class FeatureHead(BoxHead):
-    """Two fully connected layers over pooled features (Ren et al. 2015; Lin et al. 2017, FPN, section 4.2)."""
+    """Two fully connected layers follow pooled features (Ren et al. 2015; Lin et al. 2017, FPN, section 4.2)."""
 
     def __init__(self, *, channels: int, size: int, num_classes: int, width: int = 1024) -> None:
         super().__init__(num_features=width, num_classes=num_classes)
@@ -79,7 +80,7 @@ class FeatureHead(BoxHead):
 
 
 class CropHead(BoxHead):
-    """A network of its own over each warped crop, `chunk` crops at a time (Girshick et al. 2014, R-CNN, section 2.1).
+    """A network of its own sees each warped crop, `chunk` crops at a time (Girshick et al. 2014, R-CNN, section 2.1).
 
     Its features are the mean of the backbone's coarsest map.
     """
@@ -105,12 +106,9 @@ class CropHead(BoxHead):
 
 
 def box_losses(
-    outputs: BoxOutputs,
-    labels: Int64[Tensor, " r"],
-    rois: Float[Tensor, "r 4"],
-    objects: Float[Tensor, "r 4"],
+    outputs: BoxOutputs, labels: Int64[Tensor, " r"], rois: Float[Tensor, "r 4"], objects: Float[Tensor, "r 4"]
 ) -> dict[str, Tensor]:
-    """Fast R-CNN, section 2.3: log loss of the classes, smooth L1 of the boxes of what is no background.
+    """Compute the log loss of classes and smooth L1 of the boxes of what is no background (Fast R-CNN, section 2.3).
 
     `objects` are the boxes that the RoIs answer for; those of background RoIs are not looked at.
     """

@@ -1,4 +1,4 @@
-"""Where each keypoint of an object is in its box: He et al. 2017, "Mask R-CNN", section 5.
+"""A head finds each keypoint of an object in its box: He et al. 2017, "Mask R-CNN", section 5.
 
     RoI features 14x14 ─ 8 x (3x3 conv, 512) ─ transposed conv ─ 28x28 ─ bilinear ─ 56x56 heatmaps, one a keypoint
 
@@ -11,12 +11,13 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from delineate.nn.blocks import initialise, kaiming_fan_out
 from delineate.ops.keypoints import keypoint_cells
 from delineate.values import Truth
 
 
 class KeypointTargets(NamedTuple):
-    """The RoIs of objects with keypoints, the cell of each keypoint in its heatmap, and whether it counts."""
+    """RoIs of objects with keypoints have a cell for each keypoint in its heatmap, and whether it counts."""
 
     rois: Float[Tensor, "n 4"]
     cells: Int64[Tensor, "n k"]
@@ -24,17 +25,13 @@ class KeypointTargets(NamedTuple):
 
 
 class KeypointHead(nn.Module):
-    """RoI features `(N, channels, 14, 14)` to heatmaps `(N, K, 56, 56)`: logits of one softmax over all places."""
+    """RoI features `(N, channels, 14, 14)` become heatmaps `(N, K, 56, 56)`: logits of one softmax over all places."""
 
     def __init__(self, *, channels: int, num_keypoints: int, width: int = 512, depth: int = 8) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(channels if i == 0 else width, width, 3, padding=1) for i in range(depth))
         self.enlarge = nn.ConvTranspose2d(width, num_keypoints, 4, stride=2, padding=1)
-        for layer in (*self.convs, self.enlarge):
-            assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
-            assert layer.bias is not None
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+        initialise((*self.convs, self.enlarge), kaiming_fan_out)
 
     def forward(self, rois: Float[Tensor, "n i s s2"]) -> Float[Tensor, "n k t t2"]:
         x = rois
@@ -43,14 +40,9 @@ class KeypointHead(nn.Module):
         return F.interpolate(self.enlarge(x), scale_factor=2.0, mode="bilinear", align_corners=False)
 
     def targets(
-        self,
-        boxes: Float[Tensor, "r 4"],
-        labels: Int64[Tensor, " r"],
-        rows: Int64[Tensor, " r"],
-        truth: Truth,
-        side: int,
+        self, boxes: Float[Tensor, "r 4"], rows: Int64[Tensor, " r"], truth: Truth, side: int
     ) -> KeypointTargets:
-        """What RoIs that answer for the objects in `rows` learn in heatmaps of `side`; those without keypoints go."""
+        """Find the cells in heatmaps of `side` for RoIs that answer for `rows`; those without keypoints go."""
         if truth.keypoints is None or truth.visibility is None:
             assert not len(truth.boxes), "a system with a keypoint head trains on keypoints"
             none = rows.new_zeros(0, self.enlarge.out_channels)
@@ -63,7 +55,7 @@ class KeypointHead(nn.Module):
 def keypoint_loss(
     heatmaps: Float[Tensor, "n k t t2"], cells: Int64[Tensor, "n k"], counted: Bool[Tensor, "n k"]
 ) -> Float[Tensor, ""]:
-    """Cross-entropy over the places of each keypoint that counts (section 5); 0 where none does."""
+    """Average the cross-entropy over the places of each keypoint that counts (section 5); it is 0 where none does."""
     logits = heatmaps.float().flatten(2)[counted]
     if not len(logits):
         return heatmaps.float().sum() * 0

@@ -1,4 +1,4 @@
-"""Where to look: every proposer gives boxes of a picture that may hold an object.
+"""Every proposer gives boxes of a picture that may hold an object.
 
 sliding_window     every place, size and shape; the picture is not looked at
 selective_search   segments of the picture, grouped by what is alike

@@ -7,6 +7,7 @@ B  pictures    A  anchors a place    N  anchors of a level, row by row    L  lev
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from delineate.nn.blocks import initialise
 from delineate.nn.matching import match
 from delineate.nn.sampling import sample_balanced
 from delineate.ops.anchors import base_anchors, grid_anchors
@@ -24,10 +26,12 @@ from delineate.values import Truth
 WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 SMOOTHNESS = 1 / 9
 SMALLEST_SIDE = 1e-3
+ASPECT_RATIOS = (0.5, 1.0, 2.0)
+SAMPLED = 256
 
 
 class Selection(NamedTuple):
-    """How many boxes of a level go through NMS, and how many of a picture come out of it."""
+    """So many boxes of a level go through NMS, and so many of a picture come out of it."""
 
     before_nms: int
     after_nms: int
@@ -37,7 +41,7 @@ TRAINING, TESTING = Selection(2000, 2000), Selection(1000, 1000)
 
 
 class RPN(nn.Module):
-    """Anchors of `sizes[i]` (pixels) at level `i` in all `aspect_ratios`, scored, moved, and thinned out by NMS."""
+    """It scores and moves anchors of `sizes[i]` (pixels) at level `i` in all `ASPECT_RATIOS`; NMS thins them out."""
 
     def __init__(
         self,
@@ -45,47 +49,42 @@ class RPN(nn.Module):
         channels: int,
         finest_stride: int,
         sizes: Sequence[Sequence[float]],
-        aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
         training: Selection = TRAINING,
         testing: Selection = TESTING,
         nms_threshold: float = 0.7,
-        num_sampled: int = 256,
     ) -> None:
         super().__init__()
         self.finest_stride = finest_stride
-        self.sizes, self.aspect_ratios = tuple(tuple(level) for level in sizes), tuple(aspect_ratios)
+        self.sizes = tuple(tuple(level) for level in sizes)
         self.when_training, self.when_testing = training, testing
-        self.nms_threshold, self.num_sampled = nms_threshold, num_sampled
-        num_anchors = len(self.sizes[0]) * len(self.aspect_ratios)
+        self.nms_threshold = nms_threshold
+        num_anchors = len(self.sizes[0]) * len(ASPECT_RATIOS)
         assert all(len(level) == len(self.sizes[0]) for level in self.sizes), "every level has as many anchors a place"
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.objectness = nn.Conv2d(channels, num_anchors, 1)
         self.deltas = nn.Conv2d(channels, 4 * num_anchors, 1)
-        for conv in (self.conv, self.objectness, self.deltas):
-            assert conv.bias is not None
-            nn.init.normal_(conv.weight, std=0.01)
-            nn.init.zeros_(conv.bias)
+        initialise((self.conv, self.objectness, self.deltas), partial(nn.init.normal_, std=0.01))
 
     def forward(self, levels: Sequence[Tensor], size: tuple[int, int]) -> Float[Tensor, "b p 4"]:
-        """The proposals of pictures of `size`, the likeliest first, and boxes of zeros where there are fewer."""
+        """Propose boxes in pictures of `size`, the likeliest first, and boxes of zeros where there are fewer."""
         objectness, deltas = self.scores(levels)
         return self.select(objectness, deltas, self.anchors(levels), size, self.when_testing)
 
     def scores(self, levels: Sequence[Tensor]) -> tuple[list[Float[Tensor, "b _n"]], list[Float[Tensor, "b _n 4"]]]:
-        """Objectness and deltas of every anchor, a level an entry."""
+        """Compute objectness and deltas of every anchor, a level an entry."""
         hidden = [F.relu(self.conv(level)) for level in levels]
         objectness = [self.objectness(x).permute(0, 2, 3, 1).flatten(1) for x in hidden]
         deltas = [self.deltas(x).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)) for x in hidden]
         return objectness, deltas
 
     def anchors(self, levels: Sequence[Tensor]) -> list[Float[Tensor, "_n 4"]]:
-        """The anchors of each level; its stride is what its grid makes of the padded picture (`Pyramid`)."""
+        """Make the anchors of each level; its stride is what its grid makes of the padded picture (`Pyramid`)."""
         # the finest level's strides are exact, and so tell the padded picture's size
         height, width = (side * self.finest_stride for side in levels[0].shape[-2:])
         anchors = []
         for level, sizes in zip(levels, self.sizes, strict=True):
             rows, columns = level.shape[-2:]
-            base = base_anchors(sizes, self.aspect_ratios).to(level.device)
+            base = base_anchors(sizes, ASPECT_RATIOS).to(level.device)
             anchors.append(grid_anchors(base, (rows, columns), (height // rows, width // columns)))
         return anchors
 
@@ -97,7 +96,7 @@ class RPN(nn.Module):
         size: tuple[int, int],
         selection: Selection,
     ) -> Float[Tensor, "b p 4"]:
-        """The best anchors of each level moved, cut at the picture's borders, and thinned out level by level."""
+        """Move the best anchors of each level, cut them at the picture's borders, and thin them out level by level."""
         candidates = [
             _candidates(logits.detach().float(), moves.detach(), level, selection.before_nms)
             for logits, moves, level in zip(objectness, deltas, anchors, strict=True)
@@ -112,7 +111,7 @@ class RPN(nn.Module):
     def loss(
         self, levels: Sequence[Tensor], size: tuple[int, int], truths: Sequence[Truth]
     ) -> tuple[Float[Tensor, "b p 4"], dict[str, Tensor]]:
-        """The boxes to train the detector on, and the losses (Faster R-CNN, equation 1).
+        """Propose the boxes to train the detector on, and compute the losses (Faster R-CNN, equation 1).
 
         These are the log loss of objectness and smooth L1 of the deltas of positive anchors.
         """
@@ -124,7 +123,7 @@ class RPN(nn.Module):
         for picture, truth in enumerate(truths):
             matches = match(boxes, truth, positive_iou=0.7, negative_iou=(0.0, 0.3), best_for_each=True)
             positives, negatives = sample_balanced(
-                matches.positive, matches.negative, count=self.num_sampled, positive_share=0.5
+                matches.positive, matches.negative, count=SAMPLED, positive_share=0.5
             )
             sampled_logits += [logits[picture, positives], logits[picture, negatives]]
             sampled_labels += [torch.ones_like(sampled_logits[-2]), torch.zeros_like(sampled_logits[-1])]
@@ -140,7 +139,7 @@ class RPN(nn.Module):
 def _candidates(
     logits: Float[Tensor, "b n"], deltas: Float[Tensor, "b n 4"], anchors: Float[Tensor, "n 4"], count: int
 ) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m 4"]]:
-    """The scores and the boxes of a level's best anchors; `NONE` where there are not so many."""
+    """Score and move a level's best anchors; `NONE` is the score where there are not so many."""
     highest, rows = F.pad(logits, (0, count), value=-torch.inf).topk(count)
     moves = F.pad(deltas, (0, 0, 0, count)).gather(1, rows[..., None].expand(-1, -1, 4))
     references = F.pad(anchors, (0, 0, 0, count))[rows]

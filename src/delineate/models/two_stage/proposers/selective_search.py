@@ -1,4 +1,4 @@
-"""Selective search (Uijlings et al. 2013) as a proposer; how it works is in `ops/search`."""
+"""Selective search (Uijlings et al. 2013) is a proposer here; how it works is in `ops/search`."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,14 +14,14 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class SelectiveSearch:
-    """At most `max_proposals` boxes of a picture's segments, on the CPU."""
+    """It proposes at most `max_proposals` boxes of a picture's segments, on the CPU."""
 
     mode: Literal["fast", "quality"] = "fast"
     max_proposals: int = 2000
 
     @property
     def settings(self) -> str:
-        """What tells its proposals from others'."""
+        """The settings tell its proposals from others'."""
         return f"selective_search {VERSION} {self.mode} {self.max_proposals}"
 
     @property
@@ -30,5 +30,5 @@ class SelectiveSearch:
         return True
 
     def boxes(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
-        """The proposals of one RGB picture, the likeliest first."""
+        """Find the proposals of one RGB picture, the likeliest first."""
         return selective_search(image, mode=self.mode, max_proposals=self.max_proposals)

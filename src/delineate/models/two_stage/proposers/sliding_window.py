@@ -1,4 +1,4 @@
-"""Windows of every place, size and shape: what proposals save."""
+"""Windows have every place, size and shape: proposals save looking at so many."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from torchvision.ops import clip_boxes_to_image
 from delineate.ops.anchors import base_anchors, grid_anchors
 
 INSIDE = 0.5
-"""The share of a window that lies in the picture at least."""
+"""At least this share of a window lies in the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlidingWindow:
-    """Windows of every `scale` (side in pixels, the root of the area) and aspect ratio (height / width).
+    """Windows have every `scale` (side in pixels, the root of the area) and aspect ratio (height / width).
 
     They move by the share `step` of their sides, and are cut at the borders. None is likelier than another.
     """
@@ -35,11 +35,11 @@ class SlidingWindow:
         return False
 
     def boxes(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "p 4"]:
-        """The windows of a picture, of which its size alone matters."""
+        """Make the windows of a picture, of which its size alone matters."""
         return self.windows((image.shape[-2], image.shape[-1]))
 
     def windows(self, image_size: tuple[int, int]) -> Float[Tensor, "n 4"]:
-        """The windows of a picture of `(height, width)`."""
+        """Make the windows of a picture of `(height, width)`."""
         height, width = image_size
         windows = []
         for base in base_anchors(self.scales, self.aspect_ratios):
