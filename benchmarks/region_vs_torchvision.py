@@ -19,6 +19,7 @@ from torchvision.models import detection
 from delineate.data.preprocess import Preprocess
 from delineate.models.contract import Inputs
 from delineate.system.importers import import_torchvision
+from delineate.system.system import System
 from delineate.values import Target, truths_of
 from timing import interleaved, print_rows
 

@@ -92,7 +92,7 @@ def evaluation_data(system: System, data: Path, split: str = "val", *, format: s
 
     Raises `InputError` where the data are not what they should be, and when class names differ.
     """
-    dataset = read_split(data, split, system.task, format)
+    dataset = read_split(data, split, system.task, format, needs=system.needs)
     check_names(system.categories, dataset.categories, system.task, f"split '{split}' of {data}")
     return with_proposals(dataset, system.model.search, data)
 

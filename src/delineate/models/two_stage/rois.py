@@ -81,7 +81,7 @@ class PooledFeatures(nn.Module, ABC):
         if len(used) == 1:
             return self.pool(used[0], rois, 1 / self.strides[0])
         places = self.places(rois[:, 1:])
-        pooled = used[0].new_zeros(rois.shape[0], used[0].shape[1], self.size, self.size, dtype=torch.float32)
+        pooled = used[0].new_empty(rois.shape[0], used[0].shape[1], self.size, self.size, dtype=torch.float32)
         for number, (level, stride) in enumerate(zip(used, self.strides, strict=True)):
             rows = (places == number).nonzero()[:, 0]
             pooled[rows] = self.pool(level, rois[rows], 1 / stride).float()

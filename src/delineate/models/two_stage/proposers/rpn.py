@@ -72,7 +72,7 @@ class RPN(nn.Module):
 
     def scores(self, levels: Sequence[Tensor]) -> tuple[list[Float[Tensor, "b _n"]], list[Float[Tensor, "b _n 4"]]]:
         """Compute objectness and deltas of every anchor, a level an entry."""
-        hidden = [F.relu(self.conv(level)) for level in levels]
+        hidden = [F.relu(self.conv(level), inplace=True) for level in levels]
         objectness = [self.objectness(x).permute(0, 2, 3, 1).flatten(1) for x in hidden]
         deltas = [self.deltas(x).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)) for x in hidden]
         return objectness, deltas
