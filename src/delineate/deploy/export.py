@@ -107,9 +107,11 @@ def read_reader(record: Mapping[str, Any]) -> Reader[Any, Any]:
 
 def translations() -> dict[Any, Any]:
     """Translate to ONNX our own operator, and those whose own translations have other arguments."""
-    import onnx
-    import onnxscript
-
+    try:
+        import onnx
+        import onnxscript
+    except ImportError as error:
+        raise InputError(f"onnx: {error.name} is not installed; pip install 'delineate[export]'") from error
     op: Any = onnxscript.opset20
 
     def keep_best(boxes: Any, scores: Any, iou: float) -> Any:

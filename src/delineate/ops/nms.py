@@ -44,10 +44,11 @@ def select(
     boxes = clip(boxes, size)
     large = ((boxes[..., 2:] - boxes[..., :2]) >= SMALLEST_SIDE).all(-1)
     scores = scores.where((scores > score) & large, NONE)
-    boxes = boxes.expand(-1, scores.shape[1], -1, -1)
     if max_candidates is not None:
         scores, rows = F.pad(scores, (0, max_candidates), value=NONE).topk(max_candidates)
-        boxes = _rows(F.pad(boxes, (0, 0, 0, max_candidates)), rows)
+        boxes = F.pad(boxes, (0, 0, 0, max_candidates))
+        boxes = _rows(boxes.expand(-1, scores.shape[1], -1, -1), rows)
+    boxes = boxes.expand(-1, scores.shape[1], -1, -1)
     kept = keep_best(boxes.flatten(0, 1), scores.flatten(0, 1), nms_iou).view_as(scores)
     scores = scores.where(kept, NONE)
     labels = torch.arange(scores.shape[1], device=scores.device)[:, None].expand_as(scores)
