@@ -45,6 +45,13 @@ def pair(architecture: str) -> tuple[Any, System]:
     return peer.eval(), ours
 
 
+def in_use(system: System) -> System:
+    """The system as `Predictor` loads it: channels last, its norms folded."""
+    with tempfile.TemporaryDirectory() as folder:
+        system.save(Path(folder) / "ours.safetensors")
+        return System.load(Path(folder) / "ours.safetensors", torch.device("cpu"))
+
+
 def picture(size: tuple[int, int]) -> Tensor:
     coarse = torch.rand(1, 3, size[0] // 16, size[1] // 16)
     smooth = nn.functional.interpolate(coarse, size=size, mode="bicubic").clamp(0, 1)[0]
@@ -107,6 +114,7 @@ def main() -> None:
     image = picture((480, 640))
     for architecture in arguments.architectures:
         peer, ours = pair(architecture)
+        ours = in_use(ours)
         with torch.inference_mode():
             found, theirs = ours.infer([image])[0], peer([image / 255])[0]
         name = f"{architecture}, {len(found)} and {len(theirs['boxes'])} detections: inference, s"

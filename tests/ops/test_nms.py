@@ -64,4 +64,4 @@ def test_pictures_of_a_batch_are_thinned_out_as_each_alone(max_detections: int) 
 
 def test_without_suppression_all_that_score_are_kept() -> None:
     scores = torch.tensor([[0.5, NONE, 0.0]])
-    assert keep_best(BOXES[None], scores, 1.0).tolist() == [[True, False, True]]
+    assert keep_best(BOXES[None, None], scores[None], 1.0, 9).tolist() == [[[True, False, True]]]

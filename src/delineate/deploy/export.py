@@ -108,21 +108,23 @@ def read_reader(record: Mapping[str, Any]) -> Reader[Any, Any]:
 def translations() -> dict[Any, Any]:
     """Translate to ONNX our own operator, and those whose own translations have other arguments."""
     try:
-        import onnx
         import onnxscript
     except ImportError as error:
         raise InputError(f"onnx: {error.name} is not installed; pip install 'delineate[export]'") from error
     op: Any = onnxscript.opset20
 
-    def keep_best(boxes: Any, scores: Any, iou: float) -> Any:
-        """Write the `(group, box)` pairs that NMS chooses into a mask, as `ops.nms.keep_best` does."""
+    def keep_best(boxes: Any, scores: Any, iou: float, most: int) -> Any:
+        """Write the boxes that NMS chooses into a mask; that it looks for more than `most` changes nothing."""
         if iou >= 1:
             return op.GreaterOrEqual(scores, op.CastLike(0.0, scores))
-        chosen = op.NonMaxSuppression(boxes, op.Unsqueeze(scores, [1]), 2**62, iou, NONE / 2)
+        num_boxes = op.Gather(op.Shape(scores), [2])
+        in_groups = op.Reshape(boxes, op.Concat([-1], num_boxes, [4], axis=0))
+        of_groups = op.Reshape(scores, op.Concat([-1], [1], num_boxes, axis=0))
+        chosen = op.NonMaxSuppression(in_groups, of_groups, 2**62, iou, NONE / 2)
         places = op.Gather(chosen, [0, 2], axis=1)
-        none = op.ConstantOfShape(op.Shape(scores), value=onnx.helper.make_tensor("none", 1, [1], [0.0]))
+        none = op.Mul(op.Squeeze(of_groups, [1]), 0.0)
         marks = op.Expand(1.0, op.Shape(op.Squeeze(op.Slice(chosen, [0], [1], [1]), [1])))
-        return op.Greater(op.ScatterND(none, places, marks), 0.0)
+        return op.Reshape(op.Greater(op.ScatterND(none, places, marks), 0.0), op.Shape(scores))
 
     def roi_pool(images: Any, rois: Any, spatial_scale: float, height: int, width: int) -> tuple[Any, Any]:
         """Pool as torchvision does, whose second result, where the maxima were, nobody asks for."""

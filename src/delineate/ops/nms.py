@@ -15,6 +15,8 @@ from torchvision.ops import nms
 NONE = -1.0
 """A row of this score holds nothing."""
 SMALLEST_SIDE = 1e-2
+CHUNK = 1000
+"""Boxes that go through NMS at once: its time grows with their square."""
 
 
 class Selected(NamedTuple):
@@ -42,14 +44,14 @@ def select(
     `values.Thresholds`.
     """
     boxes = clip(boxes, size)
-    large = ((boxes[..., 2:] - boxes[..., :2]) >= SMALLEST_SIDE).all(-1)
-    scores = scores.where((scores > score) & large, NONE)
     if max_candidates is not None:
         scores, rows = F.pad(scores, (0, max_candidates), value=NONE).topk(max_candidates)
         boxes = F.pad(boxes, (0, 0, 0, max_candidates))
         boxes = _rows(boxes.expand(-1, scores.shape[1], -1, -1), rows)
+    large = ((boxes[..., 2:] - boxes[..., :2]) >= SMALLEST_SIDE).all(-1)
+    scores = scores.where((scores > score) & large, NONE)
     boxes = boxes.expand(-1, scores.shape[1], -1, -1)
-    kept = keep_best(boxes.flatten(0, 1), scores.flatten(0, 1), nms_iou).view_as(scores)
+    kept = keep_best(boxes, scores, nms_iou, max_detections)
     scores = scores.where(kept, NONE)
     labels = torch.arange(scores.shape[1], device=scores.device)[:, None].expand_as(scores)
     labelled = torch.cat([boxes, labels[..., None].to(boxes)], -1)
@@ -80,29 +82,33 @@ def clip(boxes: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "
 
 
 @torch.library.custom_op("delineate::keep_best", mutates_args=())
-def keep_best(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
-    """Keep the boxes `(G, N, 4)` of scores from 0 on that no better one of their group overlaps by more than `iou`.
+def keep_best(boxes: Tensor, scores: Tensor, iou: float, most: int) -> Tensor:
+    """Mark the boxes `(B, G, N, 4)` that no better one of their group overlaps by more than `iou`.
 
-    The answer is bool `(G, N)`: its shape, unlike that of indices, follows from shapes.
+    Those that score below 0 are none. Of each picture the `most` best are right, as no more are looked for. The answer
+    is bool `(B, G, N)`: its shape, unlike that of indices, follows from shapes.
     """
-    kept = torch.zeros_like(scores, dtype=torch.bool)
     if iou >= 1:
-        return scores >= 0
-    groups, rows = (scores >= 0).nonzero(as_tuple=True)
-    if boxes.is_cuda:  # one launch for all groups, which lie apart from each other; float64 costs no precision there
-        apart = boxes.amax().double().clamp(min=0) + 1
-        moved = boxes[groups, rows].double() + (groups * apart)[:, None]
-        chosen = nms(moved, scores[groups, rows].double(), iou)
-        kept[groups[chosen], rows[chosen]] = True
-        return kept
-    counts = torch.bincount(groups, minlength=len(scores)).tolist()
-    for group, members in enumerate(torch.split(rows, counts)):
-        if len(members):
-            chosen = nms(boxes[group, members], scores[group, members], iou)
-            kept[group, members[chosen]] = True
+        return (scores >= 0).contiguous()
+    kept = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
+    # groups lie apart from each other, so that one NMS thins out all; in float64 that costs no precision
+    groups = torch.arange(scores.shape[1], device=boxes.device).repeat_interleave(scores.shape[2])
+    distance = F.pad(boxes.flatten(), (0, 1)).amax().double() + 1
+    apart = boxes.flatten(1, 2).double() + (groups * distance)[:, None]
+    for picture, values in enumerate(scores.flatten(1)):
+        rows = (values >= 0).nonzero()[:, 0]
+        rows = rows[values[rows].argsort(descending=True, stable=True)]
+        chosen = rows[:0]
+        for chunk in torch.split(rows, CHUNK):
+            # from the best box to the worst, and no further than it has to; what was suppressed suppresses nothing
+            candidates = torch.cat([chosen, chunk])
+            chosen = candidates[nms(apart[picture, candidates], values[candidates].double(), iou)]
+            if len(chosen) >= most:
+                break
+        kept[picture].view(-1)[chosen] = True
     return kept
 
 
 @keep_best.register_fake
-def _(boxes: Tensor, scores: Tensor, iou: float) -> Bool[Tensor, "g n"]:
-    return torch.empty_like(scores, dtype=torch.bool)
+def _(boxes: Tensor, scores: Tensor, iou: float, most: int) -> Bool[Tensor, "b g n"]:
+    return scores.new_empty(scores.shape, dtype=torch.bool)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from delineate.data.images import read_image
 from delineate.deploy import Predictor
 from delineate.io.machine import num_cores
+from delineate.io.runs import find_checkpoint
 from delineate.system.system import System, trimmed
 from delineate.values import InputError
 
@@ -190,7 +191,10 @@ def main(run: str, device: str, *pictures: str) -> None:
     """Measure and print."""
     torch.set_num_threads(num_cores())
     images = [read_image(Path(picture)) for picture in pictures]
-    print(json.dumps(asdict(measure_here(Predictor.load(run, device=device).system, images))))
+    measured = measure_here(Predictor.load(run, device=device).system, images)
+    trained = System.load(find_checkpoint(Path(run))).model  # in use, norms are folded
+    parameters = sum(weight.numel() for weight in trained.parameters())
+    print(json.dumps(asdict(replace(measured, parameters=parameters))))
 
 
 if __name__ == "__main__":

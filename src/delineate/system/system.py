@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from delineate.data.preprocess import Preprocess
 from delineate.models.contract import AnyModel, Inputs, Reader, Rows, Scores
+from delineate.nn.folding import fold_norms
 from delineate.ops.boxes import scale_boxes
 from delineate.system.catalog import build, find_entry, needs
 from delineate.system.checkpoint import Facts, read_checkpoint, write_checkpoint
@@ -43,14 +44,15 @@ class System:
     arguments: dict[str, Any] = field(default_factory=dict)
     thresholds: Thresholds | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    ready: bool = False
 
     @classmethod
     def load(cls, file: Path, device: torch.device | None = None) -> "System":
         """Load the system in a .safetensors file that `save` wrote, in evaluation mode.
 
-        Without `device` its weights are on the CPU as they were saved; with it they are there, channels last, in which
-        convolutions are fastest. Raises `InputError` naming the file when it is missing, is no checkpoint of ours, or
-        does not fit its system.
+        Without `device` it is on the CPU as it was saved; with it, it is there and made ready for use: channels last,
+        its batch norms folded into convolutions, and so neither trained nor saved any more. Raises `InputError` naming
+        the file when it is missing, is no checkpoint of ours, or does not fit its system.
         """
         facts, weights = read_checkpoint(file)
         model = build(facts.system, facts.categories, **facts.arguments)
@@ -60,10 +62,11 @@ class System:
             reason = str(error).splitlines()[1].strip()
             raise InputError(f"{file}: its weights do not fit {facts.system} ({reason})") from error
         if device is not None:
-            model.to(device).to(memory_format=torch.channels_last)
+            _make_ready(model.eval().to(device).to(memory_format=torch.channels_last))
         return cls(
             name=facts.system,
             model=model.eval(),
+            ready=device is not None,
             preprocess=facts.preprocess,
             categories=facts.categories,
             arguments=facts.arguments,
@@ -76,6 +79,7 @@ class System:
 
         `weights` stand in for the model's own, such as their moving average.
         """
+        assert not self.ready or weights is not None, "a system that is ready for use has no weights of its norms"
         facts = Facts(
             system=self.name,
             arguments=self.arguments,
@@ -211,6 +215,14 @@ class System:
             for group in prepared:
                 results.update(zip(group.places, self.read(group.inputs, group.sizes), strict=True))
         return [results[place] for place in sorted(results)]
+
+
+def _make_ready(model: AnyModel) -> None:
+    """Fold the norms of a model, which runs on a small picture for it."""
+    device = next(model.parameters()).device
+    images = torch.zeros(1, 3, *(model.input_size or (64, 64)), device=device)
+    proposals = None if model.search is None else torch.tensor([[[0.0, 0.0, 32.0, 32.0]]], device=device)
+    fold_norms(model, lambda: model(images, proposals))
 
 
 @contextmanager

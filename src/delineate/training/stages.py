@@ -57,8 +57,8 @@ def _fitted(settings: TrainingSettings, session: Session, train: Dataset, device
 
     say("fitting to the training pictures what is learned by no gradient, on the best weights")
     session.display.step("fitting", share=1.0, seconds_left=None, facts={})
-    system = System.load(session.outputs.run.best, device)
-    system.model.to(memory_format=torch.channels_last)
+    system = System.load(session.outputs.run.best)
+    system.model.to(device).to(memory_format=torch.channels_last)
     if settings.skip_unreadable:
         train = readable(train, [])  # what cannot be read was named in training
     loader = evaluation_loader(train, system.preprocess, num_workers=settings.num_workers)

@@ -104,7 +104,7 @@ class RPN(nn.Module):
         scores, boxes = (torch.stack(values, 1) for values in zip(*candidates, strict=True))
         boxes = clip(boxes, size)
         scores = scores.where(((boxes[..., 2:] - boxes[..., :2]) >= SMALLEST_SIDE).all(-1), NONE)
-        kept = keep_best(boxes.flatten(0, 1), scores.flatten(0, 1), self.nms_threshold).view_as(scores)
+        kept = keep_best(boxes, scores, self.nms_threshold, selection.after_nms)
         scores, boxes = best(scores.where(kept, NONE).flatten(1), boxes.flatten(1, 2), selection.after_nms)
         return boxes.where((scores >= 0)[..., None], 0.0)
 
