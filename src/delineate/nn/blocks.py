@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,12 +37,14 @@ def padded_to(images: Float[Tensor, "b c h w"], multiple: int) -> Float[Tensor, 
 
 
 def cropped(x: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
-    """Cut off what overhangs `(height, width)` of a map at right and bottom.
+    """Cut off what overhangs `(height, width)` at right and bottom.
 
-    A slice would lie in memory as the map does or otherwise, by whether anything overhangs, and so tie an exported
-    graph to sizes like that of its example.
+    It is a view, but for an exported graph: whether anything overhangs decides how a view lies in memory, which would
+    tie the graph to sizes like that of its example.
     """
-    return F.pad(x, (0, size[1] - x.shape[-1], 0, size[0] - x.shape[-2]))
+    if torch.compiler.is_exporting():
+        return F.pad(x, (0, size[1] - x.shape[-1], 0, size[0] - x.shape[-2]))
+    return x[..., : size[0], : size[1]]
 
 
 def num_cells(side: int, stride: int) -> int:
