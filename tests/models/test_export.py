@@ -4,6 +4,7 @@ One graph a system, made from two pictures, run on other numbers of pictures, on
 and where nothing is found.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from tests.models.systems import pictures, size_for, system_of
 from torch import Tensor, nn
 
-from delineate.deploy.export import Graph, export_program, write_onnx
+from delineate.deploy.export import Graph, export_program, read_reader, write_onnx
 from delineate.models.contract import Inputs
 from delineate.system.catalog import CATALOG
 from delineate.system.system import System
@@ -38,9 +39,14 @@ def test_what_is_exported_gives_what_the_system_gives(name: str, tmp_path: Path)
     torch.manual_seed(0)
     system, empty = decided(system_of(name))
     program = export_program(system, inputs_of(system, 2))
-    write_onnx(program, tmp_path / "graph.onnx")
+    write_onnx(program, system.reader, tmp_path / "graph.onnx")
+    assert read_reader(json.loads((tmp_path / "graph.json").read_text())) == system.reader
     session = onnxruntime.InferenceSession(tmp_path / "graph.onnx", providers=["CPUExecutionProvider"])
-    runs = [inputs_of(system, 3), *([inputs_of(system, 4, OTHER_SIZE)] if system.model.takes_any_size else [])]
+    runs = [
+        inputs_of(system, 1),
+        inputs_of(system, 3),
+        *([inputs_of(system, 4, OTHER_SIZE)] if system.model.takes_any_size else []),
+    ]
     for inputs in [*runs, *([] if empty is None else [empty])]:
         given = {key: value for key, value in inputs._asdict().items() if value is not None}
         with torch.no_grad():

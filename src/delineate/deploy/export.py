@@ -3,6 +3,7 @@
 The graph gives a fixed number of rows; the system's reader makes results of them, and goes along as JSON.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,8 @@ class Graph(nn.Module):
     ) -> dict[str, Tensor]:
         """Compute the fields of `Rows` or `Scores` that the system has."""
         raw = self.model(images, proposals)
-        found: Rows | Scores = self.model.extend(raw, self.reader.find(raw, (images.shape[-2], images.shape[-1])))
-        return {name: value for name, value in found._asdict().items() if value is not None}
+        outputs: Rows | Scores = self.model.extend(raw, self.reader.find(raw, (images.shape[-2], images.shape[-1])))
+        return {name: value for name, value in outputs._asdict().items() if value is not None}
 
 
 def dynamic_shapes(system: System) -> dict[str, Any]:
@@ -73,8 +74,11 @@ def export_program(system: System, example: Inputs) -> ExportedProgram:
         return torch.export.export(Graph(system), (), given, dynamic_shapes=dynamic_shapes(system), strict=False)
 
 
-def write_onnx(program: ExportedProgram, file: Path) -> None:
-    """Write an exported graph as ONNX, whole or not at all; the extra `delineate[export]` is needed."""
+def write_onnx(program: ExportedProgram, reader: Reader[Any, Any], file: Path) -> None:
+    """Write an exported graph as ONNX, and its reader as JSON beside it, each whole or not at all.
+
+    The extra `delineate[export]` is needed.
+    """
     written = torch.onnx.export(
         program,
         dynamo=True,
@@ -86,6 +90,8 @@ def write_onnx(program: ExportedProgram, file: Path) -> None:
     assert written is not None
     with written_beside(file) as beside:
         written.save(beside)
+    with written_beside(file.with_suffix(".json")) as beside:
+        beside.write_text(json.dumps(reader_record(reader), indent=2) + "\n", encoding="utf-8")
 
 
 def reader_record(reader: Reader[Any, Any]) -> dict[str, Any]:
@@ -118,8 +124,9 @@ def translations() -> dict[Any, Any]:
         if iou >= 1:
             return op.GreaterOrEqual(scores, op.CastLike(0.0, scores))
         num_boxes = op.Gather(op.Shape(scores), [2])
-        in_groups = op.Reshape(boxes, op.Concat([-1], num_boxes, [4], axis=0))
-        of_groups = op.Reshape(scores, op.Concat([-1], [1], num_boxes, axis=0))
+        all_groups, one, four = (op.Constant(value_ints=[value]) for value in (-1, 1, 4))
+        in_groups = op.Reshape(boxes, op.Concat(all_groups, num_boxes, four, axis=0))
+        of_groups = op.Reshape(scores, op.Concat(all_groups, one, num_boxes, axis=0))
         chosen = op.NonMaxSuppression(in_groups, of_groups, 2**62, iou, NONE / 2)
         places = op.Gather(chosen, [0, 2], axis=1)
         none = op.Mul(op.Squeeze(of_groups, [1]), 0.0)

@@ -77,7 +77,7 @@ class Reader(ABC, Generic[Raw, Found]):
         """Find a fixed number of rows in an input of `(height, width)`; this is a part of the exported graph."""
 
     @abstractmethod
-    def results(self, found: Found, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> Sequence[Prediction]:
+    def results(self, outputs: Found, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> Sequence[Prediction]:
         """Move what was found in inputs of `size` into the original pictures of `sizes`, one result a picture."""
 
 
@@ -125,9 +125,9 @@ class Model(nn.Module, ABC, Generic[Raw, Found]):
         """Whether pictures may have any size follows from `input_size`: they may where there is none."""
         return self.input_size is None
 
-    def extend(self, raw: Raw, found: Found) -> Found:
+    def extend(self, raw: Raw, outputs: Found) -> Found:
         """Add what further heads say of the rows: masks, heatmaps; most systems have no such heads."""
-        return found
+        return outputs
 
     @abstractmethod
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:

@@ -24,11 +24,11 @@ VISIBLE = 2
 class RowReader(Reader[Raw, Rows]):
     """A reader whose results are detections."""
 
-    def results(self, found: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
+    def results(self, outputs: Rows, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[Detections]:
         """Keep the rows of each picture that score at least 0, paste their masks and read their heatmaps."""
-        counts = (found.scores >= 0).sum(1).tolist()
+        counts = (outputs.scores >= 0).sum(1).tolist()
         pictures = [
-            Rows._make(None if value is None else value[row, :count] for value in found)
+            Rows._make(None if value is None else value[row, :count] for value in outputs)
             for row, count in enumerate(counts)
         ]
         return [_original(rows, size, original) for rows, original in zip(pictures, sizes, strict=True)]

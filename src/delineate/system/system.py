@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from delineate.data.preprocess import Preprocess
 from delineate.models.contract import AnyModel, Inputs, Reader, Rows, Scores
-from delineate.nn.folding import fold_norms
+from delineate.nn.folding import fold_backbones
 from delineate.ops.boxes import scale_boxes
 from delineate.system.catalog import build, find_entry, needs
 from delineate.system.checkpoint import Facts, read_checkpoint, write_checkpoint
@@ -51,18 +51,21 @@ class System:
         """Load the system in a .safetensors file that `save` wrote, in evaluation mode.
 
         Without `device` it is on the CPU as it was saved; with it, it is there and made ready for use: channels last,
-        its batch norms folded into convolutions, and so neither trained nor saved any more. Raises `InputError` naming
-        the file when it is missing, is no checkpoint of ours, or does not fit its system.
+        the norms of its backbones folded into convolutions, and so neither trained nor saved any more. Raises
+        `InputError` naming the file when it is missing, is no checkpoint of ours, or does not fit its system.
         """
         facts, weights = read_checkpoint(file)
-        model = build(facts.system, facts.categories, **facts.arguments)
+        try:
+            model = build(facts.system, facts.categories, **facts.arguments)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
             reason = str(error).splitlines()[1].strip()
             raise InputError(f"{file}: its weights do not fit {facts.system} ({reason})") from error
         if device is not None:
-            _make_ready(model.eval().to(device).to(memory_format=torch.channels_last))
+            fold_backbones(model.eval().to(device).to(memory_format=torch.channels_last))
         return cls(
             name=facts.system,
             model=model.eval(),
@@ -74,12 +77,13 @@ class System:
             metrics=facts.metrics,
         )
 
-    def save(self, file: Path, weights: dict[str, Tensor] | None = None) -> None:
+    def save(self, file: Path) -> None:
         """Write a .safetensors file, and its facts as JSON beside it, each whole or not at all.
 
-        `weights` stand in for the model's own, such as their moving average.
+        Raises `InputError` for a system that was loaded for use: norms that were folded have no weights any more.
         """
-        assert not self.ready or weights is not None, "a system that is ready for use has no weights of its norms"
+        if self.ready:
+            raise InputError(f"{file}: a system that is loaded for use is not saved; load it without a device")
         facts = Facts(
             system=self.name,
             arguments=self.arguments,
@@ -88,7 +92,7 @@ class System:
             thresholds=self.reader.thresholds,
             metrics=self.metrics,
         )
-        write_checkpoint(file, facts, self.model.state_dict() if weights is None else weights)
+        write_checkpoint(file, facts, self.model.state_dict())
 
     @property
     def task(self) -> Task:
@@ -217,14 +221,6 @@ class System:
         return [results[place] for place in sorted(results)]
 
 
-def _make_ready(model: AnyModel) -> None:
-    """Fold the norms of a model, which runs on a small picture for it."""
-    device = next(model.parameters()).device
-    images = torch.zeros(1, 3, *(model.input_size or (64, 64)), device=device)
-    proposals = None if model.search is None else torch.tensor([[[0.0, 0.0, 32.0, 32.0]]], device=device)
-    fold_norms(model, lambda: model(images, proposals))
-
-
 @contextmanager
 def evaluating(model: AnyModel) -> Iterator[None]:
     """Put the model in evaluation mode, and afterwards as it was."""
@@ -242,8 +238,8 @@ def padded(proposals: Sequence[Float[Tensor, "_p 4"]]) -> Float[Tensor, "b p 4"]
     return torch.stack([F.pad(boxes, (0, 0, 0, most - len(boxes))) for boxes in proposals])
 
 
-def trimmed(found: Rows | Scores) -> Rows | Scores:
+def trimmed(outputs: Rows | Scores) -> Rows | Scores:
     """Drop the rows that hold nothing in every picture, so that no head looks at them."""
-    if isinstance(found, Scores):
-        return found
-    return found.first(int((found.scores >= 0).sum(1).max()))
+    if isinstance(outputs, Scores):
+        return outputs
+    return outputs.first(int((outputs.scores >= 0).sum(1).max()))

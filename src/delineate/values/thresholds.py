@@ -5,6 +5,9 @@ from typing import Any
 
 from delineate.values.errors import InputError
 
+MOST = 100_000
+"""Rows are made for as many boxes as may come, whether they do or not."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
@@ -26,8 +29,8 @@ class Thresholds:
                 raise InputError(f"{name}: {getattr(self, name)} is outside 0..1")
         for name in ("max_candidates", "max_detections"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name}: {value} is less than 1")
+            if value is not None and not 1 <= value <= MOST:
+                raise InputError(f"{name}: {value} is outside 1..{MOST}")
 
     def changed(self, **given: Any) -> "Thresholds":
         """Change some values; those that are `None` are left as they are."""

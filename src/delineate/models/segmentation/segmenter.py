@@ -20,9 +20,9 @@ class SegmenterReader(Reader[Scores, Scores]):
     def find(self, raw: Scores, size: tuple[int, int]) -> Scores:
         return raw
 
-    def results(self, found: Scores, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[LabelMap]:
+    def results(self, outputs: Scores, size: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> list[LabelMap]:
         """Interpolate logits to the original sizes, where the highest wins."""
-        return [_label_map(logits, original) for logits, original in zip(found.logits, sizes, strict=True)]
+        return [_label_map(logits, original) for logits, original in zip(outputs.logits, sizes, strict=True)]
 
 
 def _label_map(logits: Float[Tensor, "c h w"], size: tuple[int, int]) -> LabelMap:

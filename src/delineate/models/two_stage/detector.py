@@ -133,19 +133,19 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         proposals: Tensor = self.proposer(levels, size)
         return proposals
 
-    def extend(self, raw: TwoStageRaw, found: Rows) -> Rows:
+    def extend(self, raw: TwoStageRaw, outputs: Rows) -> Rows:
         """Add the mask probabilities and the heatmaps of the rows; those of classes without keypoints are flat."""
         if self.object_features is None:
-            return found
-        features = self.object_features.pooled(raw.levels, numbered(found.boxes))
+            return outputs
+        features = self.object_features.pooled(raw.levels, numbered(outputs.boxes))
         if self.mask_head is not None:
-            masks = self.mask_head.masks(features, found.labels.flatten())
-            found = found._replace(masks=masks.view(*found.labels.shape, *masks.shape[1:]))
+            masks = self.mask_head.masks(features, outputs.labels.flatten())
+            outputs = outputs._replace(masks=masks.view(*outputs.labels.shape, *masks.shape[1:]))
         if self.keypoint_head is not None:
-            posed = self.keypoint_classes[found.labels]
+            posed = self.keypoint_classes[outputs.labels]
             heatmaps = self.keypoint_head(features).float().unflatten(0, posed.shape)
-            found = found._replace(heatmaps=heatmaps.where(posed[..., None, None, None], 0.0), posed=posed)
-        return found
+            outputs = outputs._replace(heatmaps=heatmaps.where(posed[..., None, None, None], 0.0), posed=posed)
+        return outputs
 
     def begin(self, pictures: TrainingPictures) -> Sequence[str]:
         """Take the classes that have keypoints: of the others none are given."""
