@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from delineate.metrics.matching import Ranking, match, overlaps, rank_detections, same_class
+from delineate.metrics.matching import Ranking, match_detections, overlaps, rank_detections, same_class
 from delineate.values import Content, Detections, Target
 
 LIKELY = 0.5
@@ -82,12 +82,12 @@ def detection_confusion(
     for predicted, target in zip(detections, targets, strict=True):
         overlap, same = overlaps(predicted, target), same_class(predicted, target)
         likely = predicted.scores[:, None] >= score
-        own = match(overlap * (same & likely), target)
+        own = match_detections(overlap * (same & likely), target)
         seen = torch.zeros(len(target) + 1, dtype=torch.bool)
         seen[own.objects] = True
         lost = target.ignored | seen[:-1]
         left = (own.objects < 0) & ~own.neutral & likely[:, 0]
-        other = match(overlap * left[:, None] * ~lost, target)
+        other = match_detections(overlap * left[:, None] * ~lost, target)
         objects = own.objects.maximum(other.objects)
         seen[objects] = True
         # The row -1 of those that find no object is the background's.
@@ -117,7 +117,9 @@ def worst_pictures(detections: Sequence[Detections], targets: Sequence[Target]) 
     mistakes = []
     for index, (predicted, target) in enumerate(zip(detections, targets, strict=True)):
         likely = predicted.scores >= LIKELY
-        matches = match(overlaps(predicted, target) * same_class(predicted, target) * likely[:, None], target)
+        matches = match_detections(
+            overlaps(predicted, target) * same_class(predicted, target) * likely[:, None], target
+        )
         num_found = int((matches.objects >= 0).sum())
         num_missed = int((~target.ignored).sum()) - num_found
         num_false = int((likely & ~matches.neutral).sum()) - num_found

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from delineate.metrics.detection import interpolated_curve
-from delineate.metrics.matching import FOUND_IOU, count_objects, match, overlaps, same_class, split_ranking
+from delineate.metrics.matching import FOUND_IOU, count_objects, match_detections, overlaps, same_class, split_ranking
 from delineate.values import Content, Detections, Target
 
 ERRORS = ("classification", "localization", "both", "duplicate", "background", "missed")
@@ -87,7 +87,7 @@ def _judge(detections: Sequence[Detections], targets: Sequence[Target], kind: Co
     num_objects = 0
     for predicted, target in zip(detections, targets, strict=True):
         overlap, same = overlaps(predicted, target, kind), same_class(predicted, target)
-        matches, counted = match(overlap * same, target), ~target.ignored
+        matches, counted = match_detections(overlap * same, target), ~target.ignored
         errors, objects = _errors(overlap[:, counted], same[:, counted])
         object_found = torch.zeros(len(target), dtype=torch.bool)
         object_found[matches.objects[matches.objects >= 0]] = True

@@ -73,7 +73,7 @@ def overlaps(detections: Detections, target: Target, kind: Content = "boxes") ->
     return _overlaps(list(detections.rles), encode_rle(target.masks), target.crowd.int().tolist())
 
 
-def match(overlap: Float64[Tensor, "n t"], target: Target, rule: Rule = "coco") -> Matches:
+def match_detections(overlap: Float64[Tensor, "n t"], target: Target, rule: Rule = "coco") -> Matches:
     """Find for each detection, in the order of their rows, an object that it overlaps by `FOUND_IOU` or more.
 
     By COCO's rule it is the one it overlaps most among those not yet found; by VOC's (devkit, `VOCevaldet.m`) the one
@@ -117,7 +117,7 @@ def rank_detections(
     scores, labels, correct = [], [], []
     for predicted, target in zip(detections, targets, strict=True):
         overlap = overlaps(predicted, target, kind) * same_class(predicted, target)
-        matches = match(overlap, target, rule)
+        matches = match_detections(overlap, target, rule)
         scores.append(predicted.scores[~matches.neutral])
         labels.append(predicted.labels[~matches.neutral])
         correct.append(matches.objects[~matches.neutral] >= 0)

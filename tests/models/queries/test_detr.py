@@ -7,7 +7,7 @@ import torch
 from torchvision.ops import box_convert, generalized_box_iou
 
 from delineate.models.contract import Inputs
-from delineate.models.queries.detr import Objects, assign, detr, detr_small, set_losses
+from delineate.models.queries.detr import QueryObjects, assign, detr, detr_small, set_losses
 from delineate.models.queries.positions import sine_places
 from delineate.models.queries.queries import PlacedQueries
 from delineate.models.queries.transformer import Attention
@@ -16,9 +16,9 @@ from delineate.values import InputError, Target, truths_of
 NONE = torch.zeros(0, 4)
 
 
-def some_objects(count: int) -> Objects:
+def some_objects(count: int) -> QueryObjects:
     boxes = torch.cat([0.3 + 0.4 * torch.rand(count, 2), 0.1 + 0.3 * torch.rand(count, 2)], 1)
-    return Objects(torch.randint(0, 3, (count,)), boxes, NONE)
+    return QueryObjects(torch.randint(0, 3, (count,)), boxes, NONE)
 
 
 def test_the_cheapest_assignment_of_all_is_found() -> None:
@@ -43,7 +43,7 @@ def test_every_picture_of_a_batch_has_its_own_assignment() -> None:
 
 
 def test_no_object_weighs_a_tenth() -> None:
-    objects = Objects(torch.tensor([1]), torch.tensor([[0.5, 0.5, 0.2, 0.2]]), NONE)
+    objects = QueryObjects(torch.tensor([1]), torch.tensor([[0.5, 0.5, 0.2, 0.2]]), NONE)
     logits = torch.tensor([[[0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]])
     boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1]]])
     losses = set_losses(logits, boxes, [objects])
@@ -54,7 +54,7 @@ def test_no_object_weighs_a_tenth() -> None:
 
 
 def test_a_query_on_a_crowd_says_nothing_wrong() -> None:
-    crowd = Objects(torch.zeros(0, dtype=torch.int64), NONE, torch.tensor([[0.0, 0.0, 0.5, 1.0]]))
+    crowd = QueryObjects(torch.zeros(0, dtype=torch.int64), NONE, torch.tensor([[0.0, 0.0, 0.5, 1.0]]))
     logits = torch.tensor([[[9.0, 0.0], [0.0, 9.0]]], requires_grad=True)
     boxes = torch.tensor([[[0.25, 0.5, 0.2, 0.2], [0.75, 0.5, 0.2, 0.2]]])
     set_losses(logits, boxes, [crowd])["class"].backward()
@@ -133,7 +133,7 @@ def test_objects_are_repeated_and_leave_half_of_the_queries_free_where_they_can(
 def test_only_the_last_layer_is_alone_with_its_object(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = []
 
-    def counted(logits: torch.Tensor, boxes: torch.Tensor, objects: list[Objects]) -> dict[str, torch.Tensor]:
+    def counted(logits: torch.Tensor, boxes: torch.Tensor, objects: list[QueryObjects]) -> dict[str, torch.Tensor]:
         counts.append([len(one.labels) for one in objects])
         return set_losses(logits, boxes, objects)
 

@@ -10,7 +10,9 @@ DarknetOrTimm = Annotated[
 DarknetOneOrTimm = Annotated[
     str, Doc("darknet24, tiny_darknet, or any timm model with feature maps (resnet18, mobilenetv3_large_100 ...).")
 ]
-Backbone = Annotated[str, Doc("Any timm model with feature maps (mobilenetv3_large_100, resnet18, convnext_tiny ...).")]
+BackboneName = Annotated[
+    str, Doc("Any timm model with feature maps (mobilenetv3_large_100, resnet18, convnext_tiny ...).")
+]
 VGG = Annotated[str, Doc("A VGG of timm; vgg16_bn, with batch norms, learns far better from scratch than vgg16.")]
 SmallestScale = Annotated[float, Doc("Side of the smallest default boxes, as a share of the picture's.")]
 NumCells = Annotated[int, Doc("Cells along each side of the picture; each says one class.")]

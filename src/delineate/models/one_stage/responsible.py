@@ -15,7 +15,7 @@ from delineate.ops.boxes import coverage
 from delineate.values import Truth
 
 
-class Objects(NamedTuple):
+class CellObjects(NamedTuple):
     """The objects of a batch stand in one list: the row of the picture that each is in, a box and a label."""
 
     pictures: Int64[Tensor, " o"]

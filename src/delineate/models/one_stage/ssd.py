@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.models.contract import Inputs, Model, Rows
-from delineate.models.one_stage.options import VGG, Backbone, SmallestScale
+from delineate.models.one_stage.options import VGG, BackboneName, SmallestScale
 from delineate.models.options import ImageSize
 from delineate.models.rows import BoxReader
 from delineate.nn import backbones
@@ -241,7 +241,7 @@ def ssd512(*, num_classes: int, backbone: VGG = "vgg16") -> SSD:
 def ssd(
     *,
     num_classes: int,
-    backbone: Backbone = "mobilenetv3_large_100",
+    backbone: BackboneName = "mobilenetv3_large_100",
     image_size: ImageSize = 320,
     smallest_scale: SmallestScale = 0.1,
 ) -> SSD:

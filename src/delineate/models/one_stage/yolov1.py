@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.one_stage.options import DarknetOneOrTimm, Head, HeadWidth, NumBoxes, NumCells, Width
-from delineate.models.one_stage.responsible import Objects, centre_cells, first_of_each, not_ignored
+from delineate.models.one_stage.responsible import CellObjects, centre_cells, first_of_each, not_ignored
 from delineate.models.options import ImageSize
 from delineate.models.rows import BoxReader
 from delineate.nn import backbones
@@ -95,7 +95,7 @@ class YOLOv1(Model[YOLOv1Raw, Rows]):
         raw = self(inputs.images)
         height, width = inputs.images.shape[-2:]
         predicted = corners(raw.boxes.detach(), self.num_cells, (height, width))
-        objects = Objects.of(truths)
+        objects = CellObjects.of(truths)
         cells, places = centre_cells(objects.boxes, (self.num_cells, self.num_cells), (height, width))
         in_cells = objects.pictures, cells
         learned = first_of_each(objects.pictures * self.num_cells**2 + cells)  # a cell has one class

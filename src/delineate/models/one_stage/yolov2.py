@@ -24,7 +24,7 @@ from torchvision.ops import box_iou
 
 from delineate.models.contract import Inputs, Model, Rows, TrainingPictures
 from delineate.models.one_stage.options import DarknetOrder, DarknetOrTimm, NumAnchors, Passthrough, Width
-from delineate.models.one_stage.responsible import Objects, centre_cells, first_of_each, not_ignored
+from delineate.models.one_stage.responsible import CellObjects, centre_cells, first_of_each, not_ignored
 from delineate.models.options import ImageSize
 from delineate.models.rows import BoxReader
 from delineate.nn import backbones
@@ -147,7 +147,7 @@ def losses(
     grid: tuple[int, int],
 ) -> dict[str, Tensor]:
     """Compare what the network says, and the boxes that are `predicted` by it, with the objects of the pictures."""
-    objects = Objects.of(truths)
+    objects = CellObjects.of(truths)
     cells, places = centre_cells(objects.boxes, grid, (grid[0] * STRIDE, grid[1] * STRIDE))
     sides = (objects.boxes[:, 2:] - objects.boxes[:, :2]) / STRIDE
     shapes = shape_iou(sides, anchors).argmax(1)

@@ -42,7 +42,7 @@ IGNORED = -100
 QUERIES_AN_OBJECT = 3
 """The small preset has as many."""
 
-Backbone = Annotated[str, Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny ...).")]
+BackboneName = Annotated[str, Doc("Any timm model with feature maps (resnet18, resnet50, convnext_tiny ...).")]
 NumQueries = Annotated[int, Doc("Queries, the most objects detected in a picture; choose more than any picture holds.")]
 QuerySide = Annotated[
     int, Doc("Queries along each side of the picture; the square of it is the most objects that are detected.")
@@ -76,7 +76,7 @@ class DETRReader(BoxReader[DETRRaw]):
         return one_class.transpose(1, 2), boxes[:, None]
 
 
-class Objects(NamedTuple):
+class QueryObjects(NamedTuple):
     """A picture has these objects, their boxes as shares of its sides, and what is neither object nor background."""
 
     labels: Int64[Tensor, " n"]
@@ -93,7 +93,7 @@ class Objects(NamedTuple):
     def repeated(self, times: int, *, most: int) -> "Objects":
         """Repeat every object `times` times; fewer, but at least once, where that makes more than `most`."""
         times = max(1, min(times, most // max(1, len(self.labels))))
-        return Objects(self.labels.repeat(times), self.boxes.repeat(times, 1), self.ignored)
+        return QueryObjects(self.labels.repeat(times), self.boxes.repeat(times, 1), self.ignored)
 
 
 class DETR(Model[DETRRaw, Rows]):
@@ -131,7 +131,7 @@ class DETR(Model[DETRRaw, Rows]):
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up section 3.1, equation 2: log loss of matched classes, L1 and generalised IoU of boxes, by layer."""
         raw = self(inputs.images)
-        objects = [Objects.of(truth) for truth in truths]
+        objects = [QueryObjects.of(truth) for truth in truths]
         num_layers, _, num_queries, _ = raw.logits.shape
         # the other half of the queries learns "no object"
         several = [one.repeated(self.queries_an_object, most=num_queries // 2) for one in objects]
@@ -141,7 +141,7 @@ class DETR(Model[DETRRaw, Rows]):
 
 
 def set_losses(
-    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[Objects]
+    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[QueryObjects]
 ) -> dict[str, Tensor]:
     """Weigh the losses of one decoder layer; those of boxes are the mean over the batch's objects."""
     background = logits.shape[-1] - 1
@@ -162,7 +162,7 @@ def set_losses(
     }
 
 
-def _on_ignored(boxes: Float[Tensor, "b q 4"], objects: Sequence[Objects]) -> Bool[Tensor, "b q"]:
+def _on_ignored(boxes: Float[Tensor, "b q 4"], objects: Sequence[QueryObjects]) -> Bool[Tensor, "b q"]:
     """Tell which queries say a box that a crowd or a difficult object covers."""
     pairs = zip(box_convert(boxes.detach(), "cxcywh", "xyxy"), objects, strict=True)
     return torch.stack([coverage(corners, one.ignored) > IGNORED_COVER for corners, one in pairs])
@@ -177,7 +177,7 @@ def _cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
 @torch.no_grad()
 def assign(
-    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[Objects]
+    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[QueryObjects]
 ) -> Int64[Tensor, "3 m"]:
     """Find the cheapest one-to-one assignment in each picture: pictures, queries, and rows among all objects.
 
@@ -192,7 +192,7 @@ def assign(
     return torch.as_tensor(np.concatenate(assigned, 1), device=logits.device)
 
 
-def _costs(logits: Float[Tensor, "q c1"], boxes: Float[Tensor, "q 4"], objects: Objects) -> Float[Tensor, "q n"]:
+def _costs(logits: Float[Tensor, "q c1"], boxes: Float[Tensor, "q 4"], objects: QueryObjects) -> Float[Tensor, "q n"]:
     """Say what each query costs for each object of a picture."""
     probability = logits.softmax(-1)[:, objects.labels]
     distance = torch.cdist(boxes, objects.boxes, p=1)
@@ -204,7 +204,7 @@ def _costs(logits: Float[Tensor, "q c1"], boxes: Float[Tensor, "q 4"], objects: 
 def detr(
     *,
     num_classes: int,
-    backbone: Backbone = "resnet50",
+    backbone: BackboneName = "resnet50",
     num_queries: NumQueries = 100,
     width: Width = 256,
     num_layers: NumLayers = 6,
@@ -227,7 +227,7 @@ def detr(
 def detr_small(
     *,
     num_classes: int,
-    backbone: Backbone = "resnet18",
+    backbone: BackboneName = "resnet18",
     query_side: QuerySide = 12,
     width: Width = 128,
     num_layers: NumLayers = 2,

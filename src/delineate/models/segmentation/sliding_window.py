@@ -25,7 +25,7 @@ from delineate.ops import upsampling
 PATCH, STRIDE = 32, 4
 
 
-class SlidingWindow(nn.Module):
+class SlidingWindowNetwork(nn.Module):
     """Pictures `(B, 3, H, W)` become logits `(B, num_classes, H, W)`, from windows of 32 pixels, one every 4 pixels.
 
     Between the windows' centres, logits are interpolated. With `fully_convolutional` the classifier runs once over the
@@ -79,7 +79,9 @@ def sliding_window_segmenter(
     dice: Dice = 0.0,
 ) -> Segmenter:
     """Build a patch classifier that runs at every window, or once over the picture as a convolutional network."""
-    network = SlidingWindow(classifier=patch_classifier(num_classes, width), fully_convolutional=fully_convolutional)
+    network = SlidingWindowNetwork(
+        classifier=patch_classifier(num_classes, width), fully_convolutional=fully_convolutional
+    )
     return Segmenter(network=network, num_classes=num_classes, dice_weight=dice)
 
 
