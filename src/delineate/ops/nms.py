@@ -16,7 +16,8 @@ NONE = -1.0
 """A row of this score holds nothing."""
 SMALLEST_SIDE = 1e-2
 CHUNK, FEW = 1000, 5
-"""Boxes that go through NMS at once: its time grows with their square."""
+"""So many boxes go through NMS at once, as its time grows with their square, where they are more than `FEW` times those
+that are asked for."""
 
 
 class Selected(NamedTuple):
@@ -91,28 +92,39 @@ def keep_best(boxes: Tensor, scores: Tensor, iou: float, most: int) -> Tensor:
     if iou >= 1:
         return (scores >= 0).contiguous()
     kept = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
-    # groups lie apart from each other, so that one NMS thins out all; in float64 that costs no precision
-    groups = torch.arange(scores.shape[1], device=boxes.device).repeat_interleave(scores.shape[2])
-    distance = F.pad(boxes.flatten(), (0, 1)).amax().double() + 1
-    apart = boxes.flatten(1, 2).double() + (groups * distance)[:, None]
     for picture, values in enumerate(scores.flatten(1)):
         rows = (values >= 0).nonzero()[:, 0]
-        if len(rows) <= FEW * most:  # to stop early would save little: each group by itself
-            counts = torch.bincount(groups[rows], minlength=scores.shape[1]).tolist()
-            own = boxes[picture].flatten(0, 1)
-            alone = [part[nms(own[part], values[part], iou)] for part in torch.split(rows, counts)]
-            kept[picture].view(-1)[torch.cat(alone)] = True
-            continue
-        rows = rows[values[rows].argsort(descending=True, stable=True)]
-        chosen = rows[:0]
-        for chunk in torch.split(rows, CHUNK):
-            # from the best box to the worst, and no further than it has to; what was suppressed suppresses nothing
-            candidates = torch.cat([chosen, chunk])
-            chosen = candidates[nms(apart[picture, candidates], values[candidates].double(), iou)]
-            if len(chosen) >= most:
-                break
-        kept[picture].view(-1)[chosen] = True
+        own, values, groups = boxes[picture].flatten(0, 1)[rows], values[rows], rows // scores.shape[2]
+        if len(rows) <= FEW * most:  # to stop early would save little
+            chosen = _group_by_group(own, values, groups, iou)
+        else:
+            chosen = _best_first(own, values, groups, iou, most)
+        kept[picture].view(-1)[rows[chosen]] = True
     return kept
+
+
+def _group_by_group(
+    boxes: Float[Tensor, "r 4"], scores: Float[Tensor, " r"], groups: Int64[Tensor, " r"], iou: float
+) -> Int64[Tensor, " k"]:
+    """Thin out each group by itself; the rows are ordered by groups."""
+    counts = torch.bincount(groups, minlength=1).tolist()
+    parts = torch.split(torch.arange(len(groups), device=groups.device), counts)
+    return torch.cat([part[nms(boxes[part], scores[part], iou)] for part in parts])
+
+
+def _best_first(
+    boxes: Float[Tensor, "r 4"], scores: Float[Tensor, " r"], groups: Int64[Tensor, " r"], iou: float, most: int
+) -> Int64[Tensor, " k"]:
+    """Thin out all groups from the best box to the worst until `most` are left; others stay unknown."""
+    # groups lie apart from each other, so that one NMS serves all; in float64 that costs no precision
+    apart = boxes.double() + (groups * (boxes.amax().double() + 1))[:, None]
+    chosen = groups[:0]
+    for chunk in torch.split(scores.argsort(descending=True, stable=True), CHUNK):
+        candidates = torch.cat([chosen, chunk])
+        chosen = candidates[nms(apart[candidates], scores[candidates].double(), iou)]
+        if len(chosen) >= most:
+            break
+    return chosen
 
 
 @keep_best.register_fake
