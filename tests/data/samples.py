@@ -32,6 +32,9 @@ class InMemory(Dataset):
         self.contents = contents
         self.files = [Path(sample.file) for sample in samples]
 
+    def size(self, index: int) -> tuple[int, int]:
+        return self.samples[index].target.image_size
+
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         return self.samples[index].target
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.data.samples import assert_targets_equal
 
-from delineate.data import coco
+from delineate.data.formats import coco
 from delineate.data.synthetic import CATEGORIES, Synthetic, synthesise
 from delineate.values import IGNORE, InputError
 

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
-from delineate.data.images import image_size
 from delineate.data.transforms import pad, resized_crop
 from delineate.values import Categories, InputError, Sample, Target
 
@@ -28,9 +27,9 @@ class Bodies(Dataset):
         self.rows: list[tuple[int, int]] = []
         classes: set[int] = set()
         problems = list(whole.problems)
-        for index, file in enumerate(whole.files):
+        for index in range(len(whole)):
             try:
-                target = whole.target(index, image_size(file))
+                target = whole.target(index, whole.size(index))
             except InputError as error:
                 problems.append(f"left out: {error}")
                 continue
@@ -44,8 +43,12 @@ class Bodies(Dataset):
             class_names=(" or ".join(names) or "body",),
             keypoint_names=whole.categories.keypoint_names,
             skeleton=whole.categories.skeleton,
+            flip_order=whole.categories.flip_order,
         )
         self.contents = frozenset({"boxes", "keypoints"})
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.whole.size(self.rows[index][0])
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         """Give the body alone, in the coordinates of its whole picture."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch.utils.data import Dataset as TorchDataset
 
-from delineate.data.images import read_image
+from delineate.data.images import image_size, read_image
 from delineate.values import Categories, Content, Sample, Target
 
 EVERYTHING: frozenset[Content] = frozenset({"boxes", "masks", "keypoints", "label_map"})
@@ -30,6 +30,10 @@ class Dataset(TorchDataset[Sample], ABC):
         """The annotations that targets hold are those that are in the files and asked for."""
         return self.contents & self.needs
 
+    def size(self, index: int) -> tuple[int, int]:
+        """Give the `(height, width)` of picture `index` without decoding it; raises `InputError` as `image_size`."""
+        return image_size(self.files[index])
+
     @abstractmethod
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         """Read what is known of picture `index`, whose decoded `(height, width)` is given."""
@@ -51,6 +55,9 @@ class View(Dataset):
         self.categories, self.contents, self.needs = whole.categories, whole.contents, whole.needs
         self.problems: Sequence[str] = whole.problems
         self.files: Sequence[Path] = whole.files
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.whole.size(index)
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         return self.whole.target(index, image_size)

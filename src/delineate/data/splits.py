@@ -17,6 +17,9 @@ class Part(View):
         self.indices = indices
         self.files = [whole.files[index] for index in indices]
 
+    def size(self, index: int) -> tuple[int, int]:
+        return self.whole.size(self.indices[index])
+
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         return self.whole.target(self.indices[index], image_size)
 

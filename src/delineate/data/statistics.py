@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from delineate.data.dataset import Dataset
-from delineate.data.images import image_size
 from delineate.data.preprocess import Preprocess
 from delineate.data.splits import spread
 from delineate.values import IGNORE, InputError, Sample, Target
@@ -61,7 +60,7 @@ class Statistics:
 def annotations(dataset: Dataset, *, skip_unreadable: bool) -> Iterator[Target]:
     """Read the target of every picture, of which the header alone is read."""
     indices = range(len(dataset))
-    return _readable(lambda index: dataset.target(index, image_size(dataset.files[index])), indices, skip_unreadable)
+    return _readable(lambda index: dataset.target(index, dataset.size(index)), indices, skip_unreadable)
 
 
 def object_sizes(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> Float[Tensor, "n 2"]:

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from delineate.data import coco, shapes
+from delineate.data import shapes
 from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.files import check_new
+from delineate.data.formats import coco
 from delineate.data.shapes import Distance, Field
 from delineate.data.textures import background, paint, random_texture
 from delineate.ops.masks import boxes_of_masks, paint_label_map
@@ -117,6 +118,9 @@ class Synthetic(Dataset):
                 paint(canvas[:, *part.window], part.distance, random_texture(rng, hue, part.u, part.v))
         image = torch.from_numpy(np.rint(canvas.clip(0, 255)).astype(np.uint8))
         return Sample(image=image, target=_target(objects, masks, self.image_size), file=str(file))
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.image_size
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         """Draw picture `index` for its target; `image_size` is the data set's own."""

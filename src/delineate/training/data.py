@@ -6,7 +6,6 @@ import torch
 
 from delineate.data.dataset import Dataset
 from delineate.data.formats import splits
-from delineate.data.images import image_size
 from delineate.data.splits import Part, check_names, read_split, readable
 from delineate.system.catalog import needs
 from delineate.training.settings import TrainingSettings
@@ -39,9 +38,9 @@ def _of_one_object(dataset: Dataset, task: Task) -> list[str]:
     if task.finds_many or "boxes" not in task.needs:
         return []
     counts = []
-    for index, file in enumerate(dataset.files):
+    for index in range(len(dataset)):
         with suppress(InputError):  # raised again where the picture is read
-            counts.append(int((~dataset.target(index, image_size(file)).ignored).sum()))
+            counts.append(int((~dataset.target(index, dataset.size(index)).ignored).sum()))
     several, none = sum(count > 1 for count in counts), sum(count == 0 for count in counts)
     note = f"{several} of {len(counts)} pictures hold several objects, of which the largest is learned"
     return [note + (f"; {none} hold none, and teach nothing" if none else "")] if several or none else []

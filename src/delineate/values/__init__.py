@@ -3,6 +3,7 @@
 from delineate.values.categories import Categories
 from delineate.values.checks import IGNORE
 from delineate.values.errors import InputError
+from delineate.values.listing import listed
 from delineate.values.predictions import Detections, LabelMap, Prediction, on_cpu
 from delineate.values.sample import Sample
 from delineate.values.target import Target
@@ -24,6 +25,7 @@ __all__ = [
     "Task",
     "Thresholds",
     "Truth",
+    "listed",
     "on_cpu",
     "truths_of",
 ]

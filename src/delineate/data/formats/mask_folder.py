@@ -10,8 +10,15 @@ from pathlib import Path
 
 from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.files import read_text, store_pictures, write_label_map, write_text
+from delineate.data.formats.label_values import (
+    IDS,
+    TRAIN_IDS,
+    LabelValues,
+    from_ade_table,
+    from_cityscapes,
+    from_class_list,
+)
 from delineate.data.images import pictures_in
-from delineate.data.label_values import IDS, TRAIN_IDS, LabelValues, from_ade_table, from_cityscapes, from_class_list
 from delineate.values import Categories, Content, InputError, Target
 
 PLACES = (("images", "labels"), ("images", "annotations"), ("leftImg8bit", "gtFine"))

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.data.samples import InMemory, assert_targets_equal, everything
 
-from delineate.data import mask_folder
+from delineate.data.formats import mask_folder
 from delineate.values import IGNORE, Categories, InputError
 
-from .samples import InMemory, assert_targets_equal, everything
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def picture(path: Path, *, values: list[list[int]] | None = None) -> Path:

@@ -10,10 +10,10 @@ from faster_coco_eval.core import mask as coco_masks
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from delineate.data import yolo_files
 from delineate.data.dataset import EVERYTHING, Dataset
-from delineate.data.yolo_files import Line
-from delineate.data.yolo_writing import write
+from delineate.data.formats import yolo_files
+from delineate.data.formats.yolo_files import Line
+from delineate.data.formats.yolo_writing import write
 from delineate.ops.masks import RLE, decode_rle, paint_label_map
 from delineate.values import Categories, Content, InputError, Target
 from delineate.values.categories import BACKGROUND

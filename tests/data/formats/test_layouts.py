@@ -2,13 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.data.samples import assert_targets_equal, everything
 
 from delineate.data import FORMATS, Content, convert, read_dataset
 from delineate.data.dataset import EVERYTHING
 from delineate.data.formats import splits
 from delineate.values import InputError
-
-from .samples import assert_targets_equal, everything
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def test_what_is_needed_is_given_as_ever_and_nothing_else(
     expected = [sample.target for sample in read_dataset(tmp_path, "train")]
     if not needs & {"masks", "label_map"}:
         for decode in ("coco_json.decode_rle", "yolo.decode_rle", "voc.read_label_map", "coco.paint_label_map"):
-            monkeypatch.delattr(f"delineate.data.{decode}")
+            monkeypatch.delattr(f"delineate.data.formats.{decode}")
     dataset = read_dataset(tmp_path, "train", needs=needs)
     assert dataset.needs == needs
     fields = {"boxes": ("boxes", "labels", "crowd", "difficult"), "keypoints": ("keypoints", "visibility")}

@@ -9,11 +9,11 @@ import yaml
 from jaxtyping import Bool
 from torch import Tensor
 
-from delineate.data import yolo_files
-from delineate.data.contours import outline
 from delineate.data.dataset import Dataset
 from delineate.data.files import store_pictures, write_text
-from delineate.data.yolo_files import Description
+from delineate.data.formats import yolo_files
+from delineate.data.formats.contours import outline
+from delineate.data.formats.yolo_files import Description
 from delineate.ops.masks import boxes_of_masks, paint_label_map
 from delineate.values import Categories, InputError, Target
 

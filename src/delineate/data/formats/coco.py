@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from delineate.data import coco_json
-from delineate.data.coco_json import Row
-from delineate.data.coco_writing import write
 from delineate.data.dataset import EVERYTHING, Dataset
+from delineate.data.formats import coco_json
+from delineate.data.formats.coco_json import Row
+from delineate.data.formats.coco_writing import write
 from delineate.data.images import image_size
 from delineate.ops.masks import paint_label_map
 from delineate.values import IGNORE, Content, InputError, Target
@@ -65,6 +65,9 @@ class Coco(Dataset):
     def __post_init__(self) -> None:
         self.categories = self.objects.categories
         self.contents = self.objects.contents
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.sizes[index]
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         if image_size != self.sizes[index]:

@@ -8,13 +8,13 @@ import pycocotools.coco
 import pytest
 import torch
 from PIL import Image
+from tests.data.samples import InMemory, assert_targets_equal, everything
 
-from delineate.data import Dataset, coco
+from delineate.data import Dataset
+from delineate.data.formats import coco
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
-from .samples import InMemory, assert_targets_equal, everything
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 SIZE = (20, 30)
 
 quiet_peer = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from delineate.data import voc_files
 from delineate.data.dataset import Dataset
 from delineate.data.files import read_lines, store_pictures, unique_stems, write_label_map, write_text
+from delineate.data.formats import voc_files
 from delineate.ops.masks import paint_label_map
 from delineate.values import IGNORE, Categories, InputError, Target
 

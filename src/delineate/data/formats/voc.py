@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from delineate.data import voc_files
 from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.files import read_lines
+from delineate.data.formats import voc_files
+from delineate.data.formats.voc_files import Object
+from delineate.data.formats.voc_writing import write
 from delineate.data.images import image_size as size_of
 from delineate.data.images import pictures_in, read_label_map
-from delineate.data.voc_files import Object
-from delineate.data.voc_writing import write
 from delineate.values import IGNORE, Categories, Content, InputError, Target
 from delineate.values.categories import BACKGROUND
 

@@ -5,9 +5,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from delineate.data import coco, mask_folder, voc, yolo
 from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.files import check_new
+from delineate.data.formats import coco, mask_folder, voc, yolo
 from delineate.values import Content, InputError
 
 

@@ -6,7 +6,7 @@ import yaml
 from PIL import Image
 from tests.data.samples import CATEGORIES, InMemory, assert_targets_equal, everything
 
-from delineate.data import yolo
+from delineate.data.formats import yolo
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 

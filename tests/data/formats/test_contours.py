@@ -4,7 +4,7 @@ from faster_coco_eval.core import mask as coco_masks
 from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from delineate.data.contours import outline
+from delineate.data.formats.contours import outline
 
 
 def test_corners_of_a_square_with_a_hole() -> None:

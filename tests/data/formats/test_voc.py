@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 from tests.data.samples import InMemory, assert_targets_equal, everything
 
-from delineate.data import voc
 from delineate.data.files import voc_palette
-from delineate.data.voc_files import VOC_NAMES
+from delineate.data.formats import voc
+from delineate.data.formats.voc_files import VOC_NAMES
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
-BCCD = Path(__file__).parents[2] / "../shared/data/bccd"
+BCCD = Path(__file__).parents[4] / "shared" / "data" / "bccd"
 OBJECT = (
     "<object><name>{}</name>{}<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
 )
