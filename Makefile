@@ -1,12 +1,14 @@
 # Two commands do everything on a machine that has Python (>= 3.11) and make:
 #   make demo    makes a synthetic set, trains, evaluates and writes runs/demo/report.html
 #   make test    linting, types, floors and all tests
+# and one writes what the command line says of systems and settings anew, after they were changed:
+#   make schema
 # Each makes .venv and installs when needed; a second call installs nothing.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test schema clean
 
 demo: .venv/.installed
 	$(BIN)/delineate demo
@@ -17,6 +19,9 @@ test: .venv/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2
+
+schema: .venv/.installed
+	$(BIN)/python -c "from delineate.cli.schema import write_schema; write_schema()"
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

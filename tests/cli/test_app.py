@@ -11,13 +11,37 @@ import pytest
 import delineate as library
 from delineate.cli import app
 
+HEAVY = {"torch", "torchvision", "timm", "lightning", "numpy", "matplotlib", "scipy", "numba", "transformers"}
 
-def test_help_is_quick_because_torch_is_not_imported() -> None:
-    code = "import sys, delineate.cli.app as app; app.run(['--help']); sys.exit('torch' in sys.modules)"
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["models"],
+        ["models", "--json"],
+        ["train", "--help"],
+        ["train", "ssd", "--help"],
+        ["trian"],
+        ["train", "ssdd", "."],
+        ["train", "ssd", ".", "--lr", "0.1"],
+        ["train", "ssd", ".", "--epochs", "abc"],
+        ["train", "ssd", "nowhere"],
+        ["val", "nowhere", "."],
+        ["val", "--spilt", "x"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported_for_help_and_mistakes(arguments: list[str]) -> None:
+    code = f"import sys, delineate.cli.app as app; app.run({arguments}); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0
-    commands = [command for command in app.ORDER if command in done.stdout]
-    assert commands == list(app.ORDER)
+    assert not HEAVY & set(done.stderr.split())
+
+
+def test_help_lists_all_commands(delineate: Callable) -> None:
+    shown = delineate("--help").out
+    assert [command for command in app.ORDER if command in shown] == list(app.ORDER)
 
 
 def test_without_a_command_there_is_help(delineate: Callable) -> None:
@@ -31,8 +55,22 @@ def test_version(delineate: Callable) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trian"], "Did you mean 'train'"),
-        (["--versoin"], "No such option: --versoin (Possible options: --version)"),
+        (["trian"], "No such command 'trian'. Did you mean train?"),
+        (["predit"], "Did you mean predict?"),
+        (["eval"], "Did you mean val?"),
+        (["???"], "No such command '???'"),
+        (["--versoin"], "No such option: --versoin; did you mean --version?"),
+        (["--xyz"], "No such option: --xyz; `delineate --help` lists all"),
+        (["train", "ssdd", "."], "'ssdd' is not in the catalog; near: ssd, "),
+        (["train", "ssd", ".", "--lr", "0.1"], "No such option: --lr; did you mean --learning-rate?"),
+        (["train", "ssd", ".", "--imgsz", "64"], "--imgsz; did you mean --image-size or --short-side?"),
+        (["train", "unet", ".", "--imgsz", "64"], "--imgsz; did you mean --short-side?"),
+        (["train", "ssd", ".", "--epohcs", "1"], "--epohcs; did you mean --epochs?"),
+        (["train", "ssd", "--data", "."], "--data; did you mean DATA, without a name?"),
+        (["train", "--model", "ssd"], "--model; did you mean MODEL, without a name?"),
+        (["train", "ssd", ".", "--model", "ssd"], "--model; did you mean MODEL, without a name?"),
+        (["predict", ".", ".", "--conf", "0.2"], "--conf; did you mean --min-score?"),
+        (["val", ".", ".", "--iou", "0.2"], "--iou; did you mean --nms-iou?"),
         (["synth"], "Missing argument 'DST'"),
         (["synth", "x", "--num-images", "many"], "Invalid value for '--num-images'"),
         (["predict", "run", "a.jpg", "--weights", "good"], "'good' is not one of 'best', 'last'"),
@@ -53,8 +91,8 @@ def test_what_is_there_already_is_kept(delineate: Callable, tmp_path: Path) -> N
 
 
 def test_a_bug_is_not_hidden(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("delineate.system.catalog.CATALOG", None)
-    with pytest.raises(AttributeError):
+    monkeypatch.setattr("delineate.cli.models.schema", dict)
+    with pytest.raises(KeyError):
         delineate("models")
 
 

@@ -12,7 +12,7 @@ def test_table_and_json_list_every_system(delineate: Callable) -> None:
     assert list(listed) == list(CATALOG)
     assert all(name in shown for name in CATALOG)
     for name, system in listed.items():
-        assert set(system) == {"task", "title", "paper", "options"}
+        assert set(system) == {"task", "title", "paper", "recipe", "options"}
         assert list(system["options"]) == list(options(name))
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def test_a_split_is_measured(delineate: Callable, data: Path, tmp_path: Path) ->
     arguments = ["propose", data, "--proposer", "sliding_window", "--split", "train", "--out", tmp_path]
     result = delineate(*arguments, "--json").json
     assert set(result) == {
-        *("proposer", "num_images", "num_proposals", "seconds", "recall", "average_recall", "mabo", "out")
+        *("proposer", "num_images", "num_proposals", "seconds", "recall", "average_recall", "mabo"),
+        *("skipped", "out"),
     }
     assert (result["proposer"], result["num_images"]) == ("sliding_window", 12)
     recalls = [result["recall"][str(count)] for count in (10, 100, 300, 1000, 2000)]
@@ -88,3 +90,26 @@ def test_mistakes(
 def test_label_maps_alone_have_nothing_to_cover(delineate: Callable, mask_folder: Path, tmp_path: Path) -> None:
     line = delineate("propose", mask_folder, "--split", "train", "--out", tmp_path / "out").mistake
     assert "split 'train' has no boxes" in line
+
+
+def test_pictures_of_a_split_that_cannot_be_read_are_left_out_when_asked(
+    delineate: Callable, data: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    broken = sorted((tmp_path / "data" / "images" / "val").iterdir())[1]
+    broken.write_bytes(broken.read_bytes()[:100])
+    arguments = [
+        "propose",
+        tmp_path / "data",
+        "--proposer",
+        "sliding_window",
+        "--split",
+        "val",
+        "--out",
+        tmp_path / "out",
+    ]
+    assert "--skip-unreadable" in delineate(*arguments).err.splitlines()[-1]
+    result = delineate(*arguments, "--skip-unreadable", "--json").json
+    assert (result["num_images"], result["skipped"]) == (2, 1)
+    line = delineate("propose", tmp_path / "data" / "images", "--skip-unreadable").mistake
+    assert "skip_unreadable: it needs --split" in line

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from delineate.cli.train import NOT_OPTIONS, train_command
+from delineate.cli.schema import NOT_OPTIONS
+from delineate.cli.train import train_command
 from delineate.system.catalog import CATALOG, options
 from delineate.training import TrainingSettings
 
@@ -21,7 +22,7 @@ def test_every_option_of_the_system_and_of_training_is_there(name: str) -> None:
     parameters = inspect.signature(train_command(name)).parameters
     expected = {*options(name), *TrainingSettings.model_fields} - set(NOT_OPTIONS)
     assert expected <= set(parameters)
-    assert set(parameters) - expected == {"context", "data", "as_json", "no_ema", "no_clip_gradient"}
+    assert set(parameters) - expected == {"context", "data", "resume", "as_json", "no_ema", "no_clip_gradient"}
 
 
 def test_help_says_what_options_mean(delineate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +93,7 @@ def test_resume_needs_neither_model_nor_data(delineate: Callable, trained: Path)
         (["unett", "DATA"], "'unett' is not in the catalog; near: unet"),
         (["unet", "nowhere"], "nowhere: there is no such folder"),
         (["unet"], "Missing argument 'DATA'"),
-        (["unet", "DATA", "--epoch", "3"], "No such option: --epoch (Possible options: --epochs"),
+        (["unet", "DATA", "--epoch", "3"], "No such option: --epoch; did you mean --epochs?"),
         (["mask_rcnn", "DATA", "--proposer", "rpm"], "Invalid value for '--proposer': 'rpm' is not one of 'sliding"),
         (["mask_rcnn", "DATA", "--roi", "warp"], "choose --roi pool or align"),
         (["unet", "DATA", "--upsampler", "cubic"], "Invalid value for '--upsampler': 'cubic' is not one of 'nearest'"),

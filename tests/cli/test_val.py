@@ -1,14 +1,17 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from delineate.cli.app import run as app
 
 VOC = ["voc2007_mAP", "voc2010_mAP"]
 
 
 def test_json(delineate: Callable, data: Path, trained: Path) -> None:
     result = delineate("val", trained, data, "--split", "val", "--workers", 0, "--json").json
-    assert set(result) == {"metrics", "protocol", "num_images"}
+    assert set(result) == {"metrics", "protocol", "num_images", "skipped", "data", "part"}
     assert next(iter(result["metrics"])) == "mIoU"
     assert all(0 <= value <= 1 for value in result["metrics"].values())
     assert result["num_images"] == 3
@@ -108,11 +111,81 @@ def test_a_report_of_a_dense_system(delineate: Callable, data: Path, trained: Pa
         (["RUN", "DATA", "--min-score", "0.5"], "score: segnet_basic finds the class of every pixel, without scores"),
         (["RUN", "DATA", "--report", "report.pdf"], "report.pdf does not end with .html"),
         (["RUN", "DATA", "--report", "DATA"], "is a folder; name a file"),
+        (["RUN", "--format", "coco"], "format: the run knows that of its own data"),
     ],
 )
 def test_mistakes(delineate: Callable, data: Path, trained: Path, arguments: list[str], message: str) -> None:
     paths = {"RUN": trained, "DATA": data}
     assert message in delineate("val", *[paths.get(part, part) for part in arguments]).mistake
+
+
+@pytest.fixture(scope="module")
+def held_out(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that held out two of the twelve pictures of its data, which have no split val."""
+    folder = tmp_path_factory.mktemp("held")
+    shutil.copytree(data, folder / "data")
+    for file in folder.glob("data/annotations/*val.json"):
+        file.unlink()
+    budget = ["--epochs", "1", "--workers", "0", "--crop-size", "48", "48"]
+    assert (
+        app(["train", "segnet_basic", str(folder / "data"), "--width", "4", "--out", str(folder / "run"), *budget]) == 0
+    )
+    return folder / "run"
+
+
+def test_without_data_the_split_of_the_run_is_measured(delineate: Callable, data: Path, trained: Path) -> None:
+    own = delineate("val", trained, "--workers", 0, "--json").json
+    assert own["metrics"] == delineate("val", trained, data, "--workers", 0, "--json").json["metrics"]
+    assert own["part"] == "split val"
+    assert delineate("val", trained, "--split", "train", "--workers", 0, "--json").json["num_images"] == 12
+
+
+def test_without_data_what_the_run_held_out_is_measured(delineate: Callable, held_out: Path, tmp_path: Path) -> None:
+    comment, *lines = (held_out / "held_out.txt").read_text().splitlines()
+    assert comment == f"# held out of 'train' in {held_out.parent / 'data'}"
+    assert len(lines) == 2
+    report = tmp_path / "report.html"
+    result = delineate("val", held_out, "--workers", 0, "--report", report, "--json").json
+    assert (result["num_images"], result["part"]) == (2, "held out of split train")
+    assert f"delineate val {held_out} --protocol coco" in report.read_text()
+    learned = delineate("val", held_out, "--split", "train", "--workers", 0, "--json").json
+    assert (learned["num_images"], learned["part"]) == (10, "split train without what was held out")
+    everything = delineate("val", held_out, held_out.parent / "data", "--split", "train", "--workers", 0, "--json").json
+    assert everything["num_images"] == 12
+    assert "no split 'val'; there are: train" in delineate("val", held_out, held_out.parent / "data").mistake
+
+
+def test_what_changed_since_the_training_is_said(delineate: Callable, held_out: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(held_out, run)
+    with (run / "held_out.txt").open("a") as opened:
+        opened.write("images/train/gone.png\n")
+    line = delineate("val", run).mistake
+    assert "held_out.txt: line 4: images/train/gone.png is no picture of the data any more; put it back" in line
+    settings = (run / "settings.json").read_text()
+    (run / "settings.json").write_text(settings.replace(str(held_out.parent / "data"), str(tmp_path / "moved")))
+    assert f"its own data, {tmp_path / 'moved'}, are not there any more; name DATA" in delineate("val", run).mistake
+    (run / "settings.json").unlink()
+    assert "no settings.json beside the weights" in delineate("val", run).mistake
+
+
+def test_pictures_that_cannot_be_read_are_left_out_when_asked(
+    delineate: Callable, data: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    broken = sorted((tmp_path / "data" / "images" / "val").iterdir())[1]
+    broken.write_bytes(broken.read_bytes()[:100])
+    line = delineate("val", trained, tmp_path / "data", "--workers", 0).err.splitlines()[-1]
+    assert str(broken) in line
+    assert "--skip-unreadable" in line
+    report = tmp_path / "report.html"
+    ended = delineate(
+        "val", trained, tmp_path / "data", "--workers", 0, "--skip-unreadable", "--report", report, "--json"
+    )
+    assert (ended.json["num_images"], ended.json["skipped"]) == (2, 1)
+    assert "1 picture that cannot be read" in ended.err
+    assert "2 pictures, 1 that cannot be read left out" in report.read_text()
+    assert "--skip-unreadable --protocol" in report.read_text()
 
 
 def test_class_names_that_differ(delineate: Callable, mask_folder: Path, trained: Path) -> None:

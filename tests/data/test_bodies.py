@@ -1,12 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+from tests.data.samples import InMemory
 
 from delineate.data import read_dataset
 from delineate.data.bodies import Bodies, cropped
 from delineate.data.transforms import MEAN_COLOUR
-from delineate.values import Sample, Target
+from delineate.values import Categories, InputError, Sample, Target
 
 
 def sample(*box: float) -> Sample:
@@ -72,3 +75,28 @@ def test_each_annotated_body_has_its_crop(whole: Path) -> None:
         known = before.visibility[row] > 0
         moved = body.target.keypoints[0][known] - before.keypoints[row][known]
         torch.testing.assert_close(moved, moved[:1].expand_as(moved), atol=1e-3, rtol=0)
+
+
+class Unreadable(InMemory):
+    """The annotation of its first picture cannot be read."""
+
+    def target(self, index: int, image_size: tuple[int, int]) -> Target:
+        if index == 0:
+            raise InputError("a.json: annotation 1: keypoints: nan is not finite")
+        return super().target(index, image_size)
+
+
+def test_an_annotation_that_cannot_be_read_is_raised_or_left_out_and_said(tmp_path: Path) -> None:
+    samples = []
+    for number in range(3):
+        one = sample(20.0, 10.0, 36.0, 30.0)
+        file = tmp_path / f"{number}.png"
+        Image.fromarray(one.image.permute(1, 2, 0).numpy()).save(file)
+        samples.append(replace(one, file=str(file)))
+    categories = Categories(class_names=("cat",), keypoint_names=("a", "b"))
+    dataset = Unreadable(samples, categories, contents=frozenset({"boxes", "keypoints"}))
+    with pytest.raises(InputError, match=r"a\.json: annotation 1: keypoints"):
+        Bodies(dataset)
+    bodies = Bodies(dataset, skip_unreadable=True)
+    assert bodies.rows == [(1, 0), (2, 0)]
+    assert bodies.problems == ["left out 1 picture: a.json: annotation 1: keypoints: nan is not finite"]

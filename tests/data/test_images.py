@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from delineate.data import from_pil, image_size, images, read_image, read_label_map
+from delineate.data.images import pictures_in
 from delineate.values import InputError
 
 
@@ -237,6 +238,43 @@ def test_label_map_keeps_indices(tmp_path: Path) -> None:
     assert read_label_map(saved(tmp_path / "b.png", Image.fromarray(gray > 5))).tolist() == [[0, 1, 1]]
     wide = np.array([[0, 300, 65535]], dtype=np.uint16)
     assert read_label_map(saved(tmp_path / "w.png", Image.fromarray(wide))).tolist() == [[0, 300, 65535]]
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "tif", "pgm"])
+def test_label_map_of_other_exact_formats(tmp_path: Path, suffix: str) -> None:
+    gray = np.array([[0, 11, 255]], dtype=np.uint8)
+    assert read_label_map(saved(tmp_path / f"g.{suffix}", Image.fromarray(gray))).tolist() == [[0, 11, 255]]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif"])
+def test_label_map_whose_values_were_changed_is_refused(tmp_path: Path, suffix: str) -> None:
+    options = {"compression": "jpeg"} if suffix == "tif" else {}
+    path = saved(tmp_path / f"g.{suffix}", Image.fromarray(noise(8, 8)), **options)
+    with pytest.raises(InputError, match=rf"g\.{suffix}: a label map is .* which changes values: save the original"):
+        read_label_map(path)
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "jp2", "J2K", "tga", "pbm", "PNG"])
+def test_pictures_are_found_by_every_suffix_that_is_read(tmp_path: Path, suffix: str) -> None:
+    kind = {"jfif": "jpeg", "jpe": "jpeg", "pbm": "ppm", "jp2": "jpeg2000", "J2K": "jpeg2000"}.get(suffix, suffix)
+    path = saved(tmp_path / f"a.{suffix}", Image.new("1" if suffix == "pbm" else "RGB", (8, 4)), format=kind)
+    assert pictures_in(tmp_path) == [path]
+    assert image_size(path) == (4, 8)
+    assert read_image(path).shape == (3, 4, 8)
+
+
+def test_hidden_files_and_folders_are_passed_over_and_links_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    root = tmp_path / "pictures"
+    for name in ("a", ".b", "__MACOSX/c", ".d/e", "f/g"):
+        path = root / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        saved(path, Image.new("RGB", (1, 1)))
+    saved(tmp_path / "elsewhere" / "h.png", Image.new("RGB", (1, 1)))
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    (root / "f" / "circle").symlink_to(root)
+    (root / "lost.png").symlink_to(root / "nowhere")
+    assert [str(path.relative_to(root)) for path in pictures_in(root)] == ["a.png", "f/g.png", "link/h.png"]
 
 
 def test_label_map_of_colours_or_jpeg_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from delineate.data import FORMATS, Dataset
 from delineate.data.bodies import Bodies
-from delineate.data.splits import Part, check_names, read_split, readable, spread
+from delineate.data.dataset import Part
+from delineate.data.splits import check_names, read_split, readable, spread
 from delineate.system.tasks import DETECT, INSTANCE, KEYPOINTS, POSE, SEGMENT, TASKS
 from delineate.values import Categories, InputError, Sample, Target, Task
 
@@ -101,7 +102,7 @@ def test_pictures_that_cannot_be_read_are_left_out_and_noted() -> None:
     notes: list[str] = []
     kept = readable(Broken(1), notes)
     assert [Path(sample.file).stem for sample in (kept[index] for index in range(len(kept)))] == ["busy", "empty"]
-    assert notes == ["not validated on: 1: the picture is broken"]
+    assert notes == ["not measured on: 1 picture that cannot be read: 1: the picture is broken"]
     with pytest.raises(InputError, match="neither this nor another picture"):
         readable(Broken(0, 1, 2), notes)
 

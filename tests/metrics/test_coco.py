@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tests.metrics.samples import SIZE, random_picture
 
-from delineate.metrics import CocoEvaluation, by_content
+from delineate.metrics import COCO_PROTOCOL, CocoEvaluation, by_content
 from delineate.ops.masks import encode_rle
 from delineate.values import Detections, InputError, Target
 
@@ -243,3 +243,27 @@ def test_areas_stand_in_for_masks_that_are_not_read() -> None:
 def test_a_table_by_what_is_measured() -> None:
     metrics = {"AP": 0.5, "mask_AP": 0.4, "keypoint_AR": 0.3, "AP/cat": 0.5, "mask_AP/cat": 0.4, "other": 1.0}
     assert by_content(metrics) == {"AP": {"boxes": 0.5, "masks": 0.4}, "AR": {"keypoints": 0.3}}
+
+
+def crowded(num_objects: int) -> CocoEvaluation:
+    """One picture of objects side by side, all found."""
+    left = torch.arange(num_objects) * 4.0
+    boxes = torch.stack([left, torch.zeros_like(left), left + 3, torch.full_like(left, 3)], 1)
+    labels, size = torch.zeros(num_objects, dtype=torch.int64), (3, 4 * num_objects)
+    scores = torch.linspace(1, 0.5, num_objects)
+    evaluation = CocoEvaluation()
+    evaluation.add(
+        Detections(image_size=size, boxes=boxes, labels=labels, scores=scores),
+        Target(image_size=size, boxes=boxes, labels=labels),
+    )
+    return evaluation
+
+
+def test_where_a_picture_has_more_than_a_hundred_objects_all_detections_are_measured() -> None:
+    dense, usual = crowded(250), crowded(100)
+    metrics = dense.metrics(("cell",))
+    assert metrics["AP"] == pytest.approx(1)
+    assert metrics["AR100"] == pytest.approx(0.4)
+    assert "every detection, as a picture has 250 objects of a class, where COCO takes 100" in dense.protocol
+    assert usual.metrics(("cell",))["AP"] == pytest.approx(1)
+    assert usual.protocol == COCO_PROTOCOL

@@ -8,6 +8,7 @@ import pytest
 
 from delineate.data import synthesise
 from delineate.study import Entry, Study, compare, load_results
+from delineate.study.compare import check, measured_data
 from delineate.values import InputError
 
 compare_module = importlib.import_module("delineate.study.compare")
@@ -116,6 +117,41 @@ def test_a_study_that_calls_its_task_a_question_goes_on(finished: Path, data: Pa
     lines: list[str] = []
     compare(study(data), tmp_path / "earlier", say=lines.append)
     assert lines == ["basic, seed 0: finished before", "full, seed 0: finished before"]
+
+
+def test_without_a_split_to_measure_on_all_hold_out_the_same_pictures(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    for file in (tmp_path / "data").glob("annotations/*val.json"):
+        file.unlink()
+    out, lines = tmp_path / "out", []
+    asked = study(tmp_path / "data", minutes=0.04, seeds=2)
+    check(asked, tmp_path / "dry", lines.append)
+    assert not (tmp_path / "dry").exists()
+    assert any(
+        "no split 'val': validating on 2 of the 16 pictures" in line and "--split names" in line for line in lines
+    )
+    findings = compare(asked, out, say=lambda line: None)
+    assert not findings.failures
+    lists = {file.read_text() for file in (out / "entries").rglob("held_out.txt")} | {
+        (out / "held_out.txt").read_text()
+    }
+    [same] = {tuple(text.splitlines()[1:]) for text in lists}
+    assert len(list((out / "entries").rglob("held_out.txt"))) == 4
+    assert [file.name for file in measured_data(out).files] == [Path(line).name for line in same]
+    assert "held out of train" in findings.facts["data"]
+
+
+def test_pictures_that_cannot_be_read_are_left_out_when_asked(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    broken = sorted((tmp_path / "data" / "images" / "val").iterdir())[0]
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.raises(InputError, match="--skip-unreadable"):
+        compare(study(tmp_path / "data"), tmp_path / "out", say=lambda line: None)
+    asked = study(tmp_path / "data", skip_unreadable=True, minutes=0.02)
+    findings = compare(asked, tmp_path / "out", say=lambda line: None)
+    assert not findings.failures
+    assert "but for 1 picture that cannot be read" in findings.facts["data"]
+    assert broken not in measured_data(tmp_path / "out").files
 
 
 def test_another_study_does_not_go_on_in_its_folder(finished: Path, data: Path, tmp_path: Path) -> None:

@@ -2,9 +2,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from delineate.system.tasks import SEGMENT
+import pytest
+from tests.data.small import boxes, write_yolo
+
+from delineate.data.dataset import Part
+from delineate.system.tasks import DETECT, SEGMENT
 from delineate.training import TrainingSettings
-from delineate.training.data import training_data
+from delineate.training.building import build_training
+from delineate.training.data import remember_held_out, training_data
+from delineate.values import InputError
 
 
 def test_without_a_validation_split_some_pictures_are_held_out(small: dict[str, Any], tmp_path: Path) -> None:
@@ -30,3 +36,91 @@ def test_unreadable_validation_pictures_are_named_and_left_out_when_asked(
     _, val, notes = training_data(settings, SEGMENT)
     assert len(val) == 2
     assert str(broken) in notes[-1]
+
+
+def training(data: Path, tmp_path: Path, **values: Any) -> TrainingSettings:
+    arguments = {"backbone": "resnet10t", "image_size": 64}
+    return TrainingSettings(
+        **{"model": "ssd", "arguments": arguments, "data": data, "workers": 0, "out": tmp_path / "run", **values}
+    )
+
+
+def test_pictures_with_objects_are_held_out_and_left_to_learn_from(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2), boxes(2), *[""] * 10]})
+    for seed in range(4):
+        train, val, _ = training_data(training(root, tmp_path, seed=seed), DETECT)
+        assert (len(train), len(val)) == (9, 3)
+        assert sum(len(val[index].target) > 0 for index in range(3)) == 1
+
+
+def test_the_one_picture_with_objects_is_learned_from(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": ["", boxes(2), "", ""]})
+    settings = training(root, tmp_path)
+    train, val, _ = training_data(settings, DETECT)
+    assert (len(train), len(val)) == (4, 0)
+    _, _, measured, notes = build_training(settings)
+    assert measured is None
+    assert "training goes on unmeasured" in notes[-1]
+
+
+def test_what_is_broken_in_val_is_found_before_training(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2)] * 2, "val": [boxes(2)] * 2})
+    broken = root / "images" / "val" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    with pytest.raises(InputError, match=rf"{broken}: .*--skip-unreadable"):
+        training_data(training(root, tmp_path), DETECT)
+
+
+def test_the_fullest_picture_says_how_many_detections_come_out(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(3)] * 2, "val": [boxes(230)]})
+    system, _, _, notes = build_training(training(root, tmp_path))
+    assert system.reader.thresholds.max_detections == 300
+    assert system.reader.thresholds.max_candidates == 600
+    assert "the fullest picture has 230 objects: at most 300 are looked for in one" in notes
+    chosen, _, _, notes = build_training(training(root, tmp_path, max_detections=150))
+    assert chosen.reader.thresholds.max_detections == 150
+    assert "the fullest picture has 230 objects, of which ssd finds 150 at most" in notes
+
+
+def test_a_picture_with_more_objects_than_a_system_can_find_is_said(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(30)] * 2, "val": [boxes(3)]})
+    arguments = {"backbone": "resnet10t", "query_side": 4, "width": 16}
+    settings = training(root, tmp_path, model="detr_small", arguments=arguments)
+    system, _, _, notes = build_training(settings)
+    assert system.reader.thresholds.max_detections == 16
+    assert "the fullest picture has 30 objects, of which detr_small finds 16 at most" in notes
+    with pytest.raises(InputError, match="max_detections: detr_small finds 16 at most"):
+        build_training(settings.model_copy(update={"max_detections": 20}))
+
+
+def test_a_usual_set_leaves_the_thresholds_as_they_are(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(3)] * 2, "val": [boxes(3)]})
+    system, *_ = build_training(training(root, tmp_path))
+    assert system.reader.thresholds == system.model.reader.thresholds
+
+
+def test_the_number_of_detections_is_refused_where_there_are_none(small: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="max_detections: fcn_full_resolution does not choose among detections"):
+        build_training(TrainingSettings(**small, max_detections=5))
+
+
+def test_what_was_held_out_is_remembered_and_held_out_again(small: dict[str, Any], tmp_path: Path) -> None:
+    shutil.copytree(small["data"], tmp_path / "data")
+    for kind in ("images", "labels"):
+        shutil.rmtree(tmp_path / "data" / kind / "val")
+    values = {**small, "data": tmp_path / "data", "out": tmp_path / "run"}
+    train, val, _ = training_data(TrainingSettings(**values), SEGMENT)
+    remember_held_out(tmp_path / "run", TrainingSettings(**values), Part(Part(val, range(len(val))), [0]))
+    again = training_data(TrainingSettings(**{**values, "seed": 1}), SEGMENT)
+    assert (again[0].files, again[1].files) == (train.files, val.files)
+    remember_held_out(tmp_path / "other", TrainingSettings(**values), train)
+    assert not (tmp_path / "other").exists()
+    val.files[0].unlink()
+    (tmp_path / "data" / "labels" / "train" / val.files[0].name).unlink()
+    with pytest.raises(InputError, match=r"held_out\.txt: line 2: .* is no picture of the data any more; put it back"):
+        training_data(TrainingSettings(**values), SEGMENT)
+
+
+def test_a_missing_split_to_train_on_is_said_with_its_option(small: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="no split 'all'; there are: train, val; choose with --train-split"):
+        training_data(TrainingSettings(**{**small, "train_split": "all"}), SEGMENT)

@@ -1,6 +1,8 @@
 """Two processes, each with half of every batch, do what one does with the whole of it."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from safetensors.torch import load_file
 
 from delineate.training import Run
 
+SIZES = dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), "2")
 PROCESS = Path(__file__).with_name("tiny_process.py")
 
 
@@ -40,3 +43,30 @@ def test_two_processes_equal_one_with_twice_the_batch(small: dict[str, Any], tmp
     histories = [run.read_metrics() for run in runs.values()]
     assert [row["pictures"] for row in histories[1]] == [row["pictures"] for row in histories[0]] == [12, 24]
     assert histories[1][-1]["mIoU"] == pytest.approx(histories[0][-1]["mIoU"], abs=1e-3)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch is built without torch.distributed")
+def test_processes_that_torchrun_started_make_one_run_and_one_document(small: dict[str, Any], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "delineate", "train", "segnet_basic", str(small["data"]), "--width", "4"]
+    command += ["--epochs", "1", "--crop-size", "32", "32", "--workers", "0", "--device", "cpu", "--json"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        master = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    processes = [
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, **master, **dict.fromkeys(("RANK", "LOCAL_RANK"), rank), **SIZES},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    ]
+    (out, err), (other_out, other_err) = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], err + other_err
+    assert json.loads(out)["run"] == "runs/segnet_basic-1"
+    assert err.count("epoch 1 ") == 1
+    assert (other_out, other_err) == ("", "")
+    assert [folder.name for folder in (tmp_path / "runs").iterdir()] == ["segnet_basic-1"]
+    assert Run(tmp_path / "runs" / "segnet_basic-1").settings().devices == 2

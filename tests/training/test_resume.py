@@ -194,6 +194,82 @@ def test_data_that_changed_in_between_says_so(small: dict[str, Any], tmp_path: P
         resume(small["out"])
 
 
+@pytest.fixture
+def stopped(small: dict[str, Any], tmp_path: Path, die_in: Die) -> Path:
+    """The data of a run that died in its fourth step, with which it may go on."""
+    shutil.copytree(small["data"], tmp_path / "data")
+    die_in("step", 4)
+    with pytest.raises(KilledError):
+        train(TrainingSettings(**{**small, "data": tmp_path / "data"}, epochs=1))
+    return tmp_path / "data"
+
+
+@pytest.mark.usefixtures("_without_pictures")
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        ("red\nblue\ngreen\n", "1 is 'green' where trained and 'blue' in "),
+        ("red\ngreen\nblue\nnew\n", "3 is no class where trained and 'new' in "),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_names(small: dict[str, Any], stopped: Path, names: str, first: str) -> None:
+    (stopped / "classes.txt").write_text(names)
+    with pytest.raises(InputError, match=f"^class names: {first}.*; give them back .* --weights {small['out']}$"):
+        resume(small["out"])
+
+
+@pytest.mark.usefixtures("_without_pictures")
+def test_a_run_goes_on_with_what_it_saw_and_says_what_is_new(
+    small: dict[str, Any], stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stopped / "images" / "train" / "12.png").unlink()
+    (stopped / "labels" / "train" / "12.png").unlink()
+    run = Run(small["out"])
+    saved = run.load_state()
+    assert saved is not None
+    run.save_state({**saved, "preprocess": {**saved["preprocess"], "mean": (0.1, 0.2, 0.3)}})
+    resume(small["out"])
+    assert "data: 12 pictures to train on now, 13 when the run was stopped" in capsys.readouterr().err
+    assert System.load(run.last).preprocess.mean == (0.1, 0.2, 0.3)
+
+
+@pytest.mark.usefixtures("_without_pictures")
+def test_what_failed_before_anything_was_saved_can_begin_again(
+    small: dict[str, Any], die_in: Die, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = TrainingSettings(**small, epochs=1)
+    die_in("step", 1)
+    with pytest.raises(KilledError):
+        train(settings)
+    capsys.readouterr()
+    resumed = resume(small["out"])
+    assert f"{small['out']}: nothing was saved yet; it begins from the start" in capsys.readouterr().err
+    weights = Run(resumed.folder).last.read_bytes()
+    for file in ("resume.ckpt", "best.safetensors", "last.safetensors"):
+        (small["out"] / file).unlink()
+    train(settings)
+    assert f"{small['out']}: an earlier run stopped before anything was saved; it begins again" in (
+        capsys.readouterr().err
+    )
+    assert Run(resumed.folder).last.read_bytes() == weights
+
+
+@pytest.mark.usefixtures("_without_pictures")
+def test_what_is_given_beside_a_run_has_to_be_its_own(small: dict[str, Any]) -> None:
+    whole = train(TrainingSettings(**small, epochs=1))
+    own = {"model": "fcn_full_resolution", "data": str(small["data"]), "arguments": {"depth": 2}, "epochs": 1}
+    assert resume(whole.folder, **own, ema=0.998) == whole
+    for changes, line in (
+        ({"epochs": 3}, "^epochs: 3 is given, and .* has 1; a run goes on as it began: leave it out, or begin"),
+        ({"model": "unet"}, "^model: unet is given"),
+        ({"arguments": {"width": 8}}, "^width: 8 is given, and .* has 4"),
+        ({"data": "elsewhere"}, "^data: "),
+        ({"minutes": 2}, "^minutes: 2.0 is given, and .* has none"),
+    ):
+        with pytest.raises(InputError, match=line):
+            resume(whole.folder, **changes)
+
+
 def test_what_is_no_run_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no run, there is no settings\.json"):
         resume(tmp_path)

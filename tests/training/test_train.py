@@ -24,7 +24,7 @@ def test_a_run_learns_and_its_folder_can_be_used(small: dict[str, Any], capsys: 
     result = train(settings)
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert len(printed.err.splitlines()) == 1 + 12
+    assert len(printed.err.splitlines()) == 3 + 12
     run = Run.open(result.folder)
     names = {path.name for path in run.folder.iterdir()}
     weights = {f"{kind}.{suffix}" for kind in ("best", "last") for suffix in ("safetensors", "json")}
@@ -39,7 +39,9 @@ def test_a_run_learns_and_its_folder_can_be_used(small: dict[str, Any], capsys: 
     assert System.load(run.best).metrics == result.metrics
     assert evaluate_run(run.folder, small["data"]).metrics == pytest.approx(result.metrics)
     assert json.loads(run.settings_file.read_text())["learning_rate"] == 0.03
-    assert run.settings() == settings.model_copy(update={"data": settings.data.absolute()})
+    complete = {"data": settings.data.absolute(), "arguments": {**settings.arguments, "dice": 0.0}}
+    complete |= {"devices": 1, "num_nodes": 1}
+    assert run.settings() == settings.model_copy(update=complete)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(small: dict[str, Any], tmp_path: Path) -> None:

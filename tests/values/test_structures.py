@@ -109,6 +109,42 @@ def test_left_and_right_change_places_in_a_mirror() -> None:
     assert Categories(class_names=(), keypoint_names=names).flip_order == (0, 2, 1, 4, 3, 6, 5)
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("L_eye", "R_eye"),
+        ("LEye", "REye"),
+        ("eye_l", "eye_r"),
+        ("eye.L", "eye.R"),
+        ("eyeL1", "eyeR1"),
+        ("l-eye", "r-eye"),
+        ("LEFT_EYE", "RIGHT_EYE"),
+        ("left-eye", "right-eye"),
+        ("EyeLeft", "EyeRight"),
+        ("lefteye", "righteye"),
+        ("upright_l", "upright_r"),
+        ("L", "R"),
+        ("左眼", "右眼"),
+    ],
+)
+def test_sides_are_words_or_letters_that_stand_for_themselves(pair: tuple[str, str]) -> None:
+    assert Categories(class_names=(), keypoint_names=("nose", *pair)).flip_order == (0, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "names", [("collar", "corrar"), ("ear_lower", "ear_rower"), ("lear", "rear"), ("left", "tail")]
+)
+def test_a_letter_in_a_word_is_no_side(names: tuple[str, str]) -> None:
+    assert Categories(class_names=(), keypoint_names=names).flip_order == (0, 1)
+
+
+def test_the_background_of_label_maps_is_the_class_of_that_name_or_the_last_value() -> None:
+    names = ("sky", "background", "road")
+    assert Categories(class_names=names, label_map_names=names).background == 1
+    assert Categories(class_names=names[:1], label_map_names=names[:2]).background == 1
+    assert Categories(class_names=names[:1], label_map_names=names[:1]).background == 1
+
+
 def test_a_fixed_size_does_not_keep_the_aspect() -> None:
     assert Preprocess(size=(30, 20)).resized((300, 400)) == (30, 20)
 

@@ -1,8 +1,9 @@
 """The program runs a command, and ends with 0, with 2 and one line for a user's mistake, or with 130 by Ctrl-C."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -19,8 +20,10 @@ from delineate.cli.models import models
 from delineate.cli.output import error_line
 from delineate.cli.predict import predict
 from delineate.cli.propose import propose
+from delineate.cli.split import split
 from delineate.cli.train import train_app
 from delineate.cli.val import val
+from delineate.values import InputError, nearest
 
 PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Begin here": {"demo": demo},
@@ -35,9 +38,13 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "propose": propose,
         "import": import_weights,
     },
-    "Data": {"convert": convert, "synth": synth, "anchors": anchors},
+    "Data": {"split": split, "convert": convert, "synth": synth, "anchors": anchors},
 }
 ORDER = [name for commands in PANELS.values() for name in commands]
+
+
+WORD = re.compile(r"\b(?!OPTIONS|COMMAND|ARGS)[A-Z]{3,}\b")
+"""What stands for an argument in a line of usage."""
 
 
 class Commands(TyperGroup):
@@ -45,6 +52,12 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Context) -> list[str]:  # type: ignore[override]
         return sorted(self.commands, key=ORDER.index)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> Any:  # type: ignore[override]
+        name = args[0]
+        if name not in self.commands and (near := nearest(name, self.commands)):
+            raise UsageError(f"No such command '{name}'. Did you mean {_either(near)}?")
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
@@ -90,13 +103,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         status = command.main(arguments, prog_name="delineate", standalone_mode=False)
     except UsageError as error:
-        error_line(error.format_message().replace("Value error, ", ""))  # type: ignore[attr-defined]
+        error_line(_with_hint(error))
         return 2
-    except ValueError as error:
-        from delineate.values import InputError
-
-        if not isinstance(error, InputError):
-            raise
+    except InputError as error:
         error_line(str(error))
         return 2
     except OSError as error:
@@ -107,3 +116,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     return status if isinstance(status, int) else 0
+
+
+def _with_hint(error: Any) -> str:
+    """Give the message of wrong arguments; where there is no such option, with what was probably meant."""
+    given, context = getattr(error, "option_name", None), error.ctx
+    if given is None or context is None:
+        message: str = error.format_message()
+        return message.replace("Value error, ", "")
+    flags = [flag for option in context.command.params for flag in (*option.opts, *option.secondary_opts)]
+    names = {_key(flag): flag for flag in flags if flag.startswith("--")}
+    usage = context.get_usage() + (context.parent.get_usage() if context.parent else "")
+    names |= {word.lower(): f"{word}, without a name" for word in WORD.findall(usage) if word.lower() not in names}
+    near = [names[name] for name in nearest(_key(given), names)]
+    hint = f"did you mean {_either(near)}?" if near else f"`{context.command_path} --help` lists all"
+    return f"No such option: {given}; {hint}"
+
+
+def _key(flag: str) -> str:
+    return flag.lstrip("-").replace("-", "_")
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from delineate.cli.options import AsJson, Data, Device, Format, Split
-from delineate.cli.output import number, print_json, print_line, print_table, stderr, table
+from delineate.cli.options import AsJson, Data, Device, Format, SkipUnreadable, Split
+from delineate.cli.output import number, print_json, print_line, print_table, say, stderr, table
 
 if TYPE_CHECKING:
     from delineate.study import Result, Study
@@ -63,9 +63,10 @@ def compare(
     train_split: Annotated[str, typer.Option(help="Part of the data set to train on.")] = "train",
     split: Split = "val",
     data_format: Format = None,
+    skip_unreadable: SkipUnreadable = False,
     device: Device = "auto",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Train nothing; list the systems and the minutes that each would get.")
+        bool, typer.Option("--dry-run", help="Train nothing; say what is in the data, and list the systems.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -77,6 +78,7 @@ def compare(
     """
     from delineate.study import Study, grid
     from delineate.study import compare as run_study
+    from delineate.study.compare import check, measured_data
     from delineate.study.page import write_study
     from delineate.study.results import flat_row
 
@@ -98,14 +100,16 @@ def compare(
         train_split=train_split,
         split=split,
         format=data_format,
+        skip_unreadable=skip_unreadable,
         device=device,
     )
     if dry_run:
+        check(study, out, say)
         _print_plan(study, as_json)
         return
-    findings = run_study(study, out, say=lambda line: stderr.print(escape(line), soft_wrap=True))
+    findings = run_study(study, out, say=say)
     if findings.results:
-        write_study(out / "report.html", findings, study.read(split))
+        write_study(out / "report.html", findings, measured_data(out))
     if as_json:
         rows = [flat_row(result) for result in findings.results]
         print_json({"out": str(out), "results": rows, "failures": dict(findings.failures)})
@@ -163,14 +167,11 @@ def report(
 
 def _dataset(study: Path) -> Any:
     """Read the pictures that a study was measured on; `None` where they are gone."""
-    from delineate.data.splits import read_split
-    from delineate.study.compare import read_record
-    from delineate.system.tasks import find_task
+    from delineate.study.compare import measured_data
     from delineate.values import InputError
 
     try:
-        record = read_record(study)
-        return read_split(Path(record["data"]), record["split"], find_task(record["task"]), record["format"])
+        return measured_data(study)
     except InputError as error:
         stderr.print(f"[yellow]without pictures:[/] {escape(str(error))}", soft_wrap=True)
         return None

@@ -7,9 +7,8 @@ import typer
 from rich.markup import escape
 
 from delineate.cli.options import AsJson
-from delineate.cli.output import print_json, print_line
-
-FORMAT = "coco, voc, yolo or mask_folder"
+from delineate.cli.output import print_json, print_line, say
+from delineate.values import formats
 
 
 def convert(
@@ -17,16 +16,20 @@ def convert(
         Path, typer.Argument(metavar="SRC", help="Folder to read, or the .json file of a COCO data set.")
     ],
     destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder to write.")],
-    to: Annotated[str, typer.Option(help=f"Format to write: {FORMAT}.", show_default=False)],
+    to: Annotated[str, typer.Option(help=f"Format to write: {formats.WRITTEN}.", show_default=False)],
     source_format: Annotated[
-        str | None, typer.Option("--from", help=f"Format of SRC: {FORMAT}. Recognised by itself if not given.")
+        str | None, typer.Option("--from", help=f"Format of SRC: {formats.READ}. Recognised by itself if not given.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Convert a data set to another format, and list what that format cannot hold."""
     from delineate.data import convert as convert_dataset
+    from delineate.data.census import take_census
+    from delineate.data.formats import read_dataset, splits
 
     losses = convert_dataset(source, destination, to, source_format)
+    for split in splits(source, source_format):
+        say(take_census(read_dataset(source, split, source_format), skip_unreadable=True).line(split))
     if as_json:
         print_json({"source": str(source), "destination": str(destination), "format": to, "losses": losses})
         return

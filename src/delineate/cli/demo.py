@@ -42,7 +42,7 @@ def demo(
     """See a network learn to find objects: synthetic pictures, training, results, and a report to open."""
     from delineate.data import synthesise
     from delineate.deploy import Predictor
-    from delineate.evaluation import evaluate, evaluation_data
+    from delineate.evaluation import Source, evaluate, evaluation_data
     from delineate.evaluation.report import Measured
     from delineate.training import TrainingSettings, train
 
@@ -59,7 +59,7 @@ def demo(
 
     _say(3, "measuring on the test split, which neither trained nor chose the weights")
     system = Predictor.load(result.folder).system
-    dataset = evaluation_data(system, out / "data", "test")
+    dataset = evaluation_data(system, Source(out / "data", "test")).dataset
     with progress() as bar:
         evaluation = evaluate(system, dataset, watch=lambda batches: bar.track(batches, description="measuring"))
 

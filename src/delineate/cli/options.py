@@ -5,6 +5,24 @@ from typing import Annotated, Literal
 
 import typer
 
+from delineate.io.runs import find_checkpoint
+from delineate.values import InputError, formats
+
+
+def _existing(data: Path | None) -> Path | None:
+    """Raise `InputError` for data that is not there before anything else is done, such as importing torch."""
+    if data is not None and not data.exists():
+        raise InputError(f"{data}: there is no such folder")
+    return data
+
+
+def _existing_run(run: Path) -> Path:
+    """Raise `InputError` for a run that is not there, as `_existing` does."""
+    if not run.exists():
+        find_checkpoint(run)
+    return run
+
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the results as JSON to stdout, for programs; all else goes to stderr.")
 ]
@@ -13,16 +31,27 @@ Device = Annotated[
 ]
 Run = Annotated[
     Path,
-    typer.Argument(metavar="RUN", help="Folder that `delineate train` wrote, or a .safetensors file of weights in it."),
+    typer.Argument(
+        metavar="RUN",
+        callback=_existing_run,
+        help="Folder that `delineate train` wrote, or a .safetensors file of weights in it.",
+    ),
 ]
 Data = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Folder of labelled pictures, or the .json file of a COCO data set.")
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        callback=_existing,
+        help="Folder of labelled pictures, or the .json file of a COCO data set.",
+    ),
 ]
 Format = Annotated[
     str | None,
-    typer.Option(
-        "--format", help="Layout of the data: coco, voc, yolo or mask_folder. Recognised by itself if not given."
-    ),
+    typer.Option("--format", help=f"Layout of the data: {formats.READ}. Recognised by itself if not given."),
+]
+SkipUnreadable = Annotated[
+    bool,
+    typer.Option("--skip-unreadable", help="Leave out pictures that cannot be read, and count them."),
 ]
 Split = Annotated[str, typer.Option(help="Part of the data set to measure on.")]
 NmsIou = Annotated[

@@ -20,6 +20,11 @@ def error_line(message: str) -> None:
     stderr.print("[bold red]error:[/] " + escape(" ".join(message.split())), soft_wrap=True)
 
 
+def say(line: str) -> None:
+    """Say what a user should know, but is no result."""
+    stderr.print(escape(line), soft_wrap=True)
+
+
 class Unreadable:
     """A picture that cannot be read is reported and counted, so that the command can go on, and fail in the end."""
 

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from delineate.cli.options import AsJson, Device, MaxCandidates, MaxDetections, NmsIou, Run
-from delineate.cli.output import Unreadable, print_json, print_line, progress
+from delineate.cli.output import Unreadable, print_json, print_line, progress, say
 
 if TYPE_CHECKING:
     from delineate.deploy import Predicted
@@ -64,8 +64,10 @@ def predict(
     gives them masks (COCO RLE) and keypoints. A picture that cannot be read is reported and passed over, and the exit
     code is then 2. Earlier results in OUT are not taken for pictures.
     """
+    from delineate.data.pairing import unread
     from delineate.deploy import Predictor, TopDown
     from delineate.deploy.pictures import each_picture
+    from delineate.viz import illegible
 
     predictor: Predictor | TopDown = Predictor.load(run, device=device, weights=weights)
     if detector is not None:
@@ -73,8 +75,12 @@ def predict(
         predictor = TopDown(predictor, Predictor.load(detector, device=device))
     if min_score is None and (isinstance(predictor, TopDown) or predictor.system.task.finds_many):
         min_score = MIN_SCORE
+    for line in () if as_json else illegible(predictor.categories.class_names):
+        say(line)
     earlier = [(out / kind).resolve() for kind in ("label_maps", "overlays")]
     files = [file for file in each_picture(paths) if isinstance(file, Path)]
+    for line in (line for path in paths if path.is_dir() for line in unread(path)):
+        say(line)
     files = [file for file in files if not any(file.resolve().is_relative_to(results) for results in earlier)]
     unreadable = Unreadable()
     start, num_done = time.perf_counter(), 0

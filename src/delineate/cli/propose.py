@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.markup import escape
 
-from delineate.cli.options import AsJson, Device
-from delineate.cli.output import Unreadable, print_json, print_line, print_table, progress
+from delineate.cli.options import AsJson, Device, SkipUnreadable
+from delineate.cli.output import Unreadable, print_json, print_line, print_table, progress, say
 from delineate.cli.predict import result_names
 from delineate.cli.val import rows_table
 
 if TYPE_CHECKING:
+    from delineate.data import Dataset
     from delineate.evaluation.proposals import ProposalQuality, Propose
 
 NUM_DRAWN = 24
@@ -42,6 +43,7 @@ def propose(
         int | None,
         typer.Option(min=1, help="Measure on this many pictures, evenly spread over the split; all if not given."),
     ] = None,
+    skip_unreadable: SkipUnreadable = False,
     out: Annotated[Path, typer.Option(help="Folder to write the drawn pictures to.")] = Path("proposals"),
     device: Device = "auto",
     as_json: AsJson = False,
@@ -54,15 +56,19 @@ def propose(
     line a picture.
     """
     from delineate.evaluation.proposals import find_proposer
+    from delineate.values import InputError
 
     name = proposer or ("selective_search" if run is None else "rpn")
     find = find_proposer(name, mode=mode, max_proposals=max_proposals, run=run, device=device)
     if split is None:
+        if skip_unreadable:
+            raise InputError("skip_unreadable: it needs --split; without it, what cannot be read is passed over")
         _draw_pictures(find, pictures, out, as_json)
         return
-    quality = _measure(find, pictures, split, num_images, max_proposals, out)
+    dataset, skipped = _read(pictures, split, num_images, skip_unreadable)
+    quality = _measure(find, dataset, max_proposals, out)
     if as_json:
-        print_json({"proposer": name, **asdict(quality), "out": str(out)})
+        print_json({"proposer": name, **asdict(quality), "skipped": skipped, "out": str(out)})
         return
     columns = {"recall at IoU 0.50": quality.recall, "average recall": quality.average_recall, "MABO": quality.mabo}
     rows = {f"{count:,}": {column: values[count] for column, values in columns.items()} for count in quality.recall}
@@ -73,23 +79,36 @@ def propose(
     )
 
 
-def _measure(
-    find: "Propose", data: Path, split: str, num_images: int | None, max_proposals: int, out: Path
-) -> "ProposalQuality":
-    """Measure on a split of a data set, and draw some of its pictures."""
+def _read(data: Path, split: str, num_images: int | None, skip_unreadable: bool) -> "tuple[Dataset, int]":
+    """Read the pictures to measure on, or some of them, and count those of them that cannot be read."""
     from delineate.data import read_dataset
-    from delineate.evaluation.proposals import annotated, proposal_quality, propose
+    from delineate.data.census import check_census, take_census
+    from delineate.data.dataset import Part
+    from delineate.data.splits import readable, spread
     from delineate.values import InputError
-    from delineate.viz import draw_proposals, write_picture
 
     dataset = read_dataset(data, split)
     if "boxes" not in dataset.contents:
         raise InputError(f"{data}: split '{split}' has no boxes; leave out --split to see the proposals alone")
-    count = min(num_images or len(dataset), len(dataset))
+    asked: Dataset = Part(dataset, spread(len(dataset), num_images or len(dataset)))
+    notes = list(dataset.problems)
+    dataset = readable(asked, notes) if skip_unreadable else asked
+    census = take_census(dataset)
+    check_census(census, dataset, f"{data}: split '{split}'", "measure")
+    for line in (*notes, census.line(split)):
+        say(line)
+    return dataset, len(asked) - len(dataset)
+
+
+def _measure(find: "Propose", dataset: "Dataset", max_proposals: int, out: Path) -> "ProposalQuality":
+    """Measure on a data set, and draw some of its pictures."""
+    from delineate.evaluation.proposals import annotated, proposal_quality, propose
+    from delineate.viz import draw_proposals, write_picture
+
     boxes, targets, seconds = [], [], []
     with progress() as bar:
-        proposals = propose(find, annotated(dataset, count))
-        for number, proposed in enumerate(bar.track(proposals, total=count, description="proposing")):
+        proposals = propose(find, annotated(dataset))
+        for number, proposed in enumerate(bar.track(proposals, total=len(dataset), description="proposing")):
             assert proposed.target is not None
             if number < NUM_DRAWN:
                 file = out / f"{Path(proposed.file).stem}.jpg"
@@ -102,12 +121,15 @@ def _measure(
 
 def _draw_pictures(find: "Propose", pictures: Path, out: Path, as_json: bool) -> None:
     """Draw the proposals of pictures, and report those that cannot be read."""
+    from delineate.data.pairing import unread
     from delineate.deploy.pictures import decoded, each_picture
     from delineate.evaluation.proposals import propose
     from delineate.values import InputError
     from delineate.viz import draw_proposals, write_picture
 
     files = [Path(str(file)) for file in each_picture(pictures)]
+    for line in unread(pictures) if pictures.is_dir() else ():
+        say(line)
     if out.resolve() == (pictures if pictures.is_dir() else pictures.parent).resolve():
         raise InputError(f"out: {out} holds the pictures themselves; name another folder")
     files = [file for file in files if not file.resolve().is_relative_to(out.resolve())]

@@ -1,7 +1,8 @@
-"""`delineate val RUN DATA` measures how good a run is on a split."""
+"""`delineate val RUN [DATA]` measures how good a run is on what it held out, or on a split of other data."""
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,8 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from delineate.cli.options import AsJson, Data, Device, Format, MaxCandidates, MaxDetections, NmsIou, Run, Split
-from delineate.cli.output import headline, number, print_json, print_line, print_table, progress, table
+from delineate.cli.options import AsJson, Device, Format, MaxCandidates, MaxDetections, NmsIou, Run, SkipUnreadable
+from delineate.cli.output import headline, number, print_json, print_line, print_table, progress, say, table
 
 if TYPE_CHECKING:
     from delineate.evaluation import Evaluation
@@ -19,9 +20,19 @@ if TYPE_CHECKING:
 
 def val(
     run: Run,
-    data: Data,
-    split: Split = "val",
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="DATA", help="Folder of labelled pictures; if not given, the run's own."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Part of the data to measure on; if not given, val, or of the run's own data what it was validated "
+            "on, which may be pictures that it held out."
+        ),
+    ] = None,
     data_format: Format = None,
+    skip_unreadable: SkipUnreadable = False,
     min_score: Annotated[
         float | None,
         typer.Option(
@@ -50,57 +61,85 @@ def val(
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a run's best weights on a split of a data set, at the original size of every picture."""
-    from delineate.evaluation import evaluate, evaluation_data
+    """Measure a run's best weights on pictures that it was not trained on, at the original size of each.
+
+    Without DATA these are the run's own: its split to validate on, or the pictures that it held out.
+    """
+    from delineate.evaluation import Source, evaluate, evaluation_data, own_source
     from delineate.evaluation.report import Measured, run_report
     from delineate.io.machine import find_device
     from delineate.io.runs import find_checkpoint
     from delineate.system.system import System
     from delineate.training import Run as RunFolder
     from delineate.training import curves
-    from delineate.viz import write_report
+    from delineate.values import InputError
+    from delineate.viz import illegible, write_report
 
     file = find_checkpoint(run)
     limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
     system = System.load(file, find_device(device)).with_thresholds(score=min_score, **limits)
     _check(system, protocol, report)
-    dataset = evaluation_data(system, data, split, format=data_format)
+    if data is None and data_format is not None:
+        raise InputError("format: the run knows that of its own data; leave it out, or name DATA")
+    source = own_source(run, split) if data is None else Source(data, split or "val", data_format)
     with progress() as bar:
+        found = evaluation_data(
+            system,
+            source,
+            skip_unreadable=skip_unreadable,
+            say=say,
+            watch=lambda pictures: bar.track(pictures, description="reading"),
+        )
         evaluation = evaluate(
             system,
-            dataset,
+            found.dataset,
             num_workers=workers,
             watch=lambda batches: bar.track(batches, description="measuring"),
         )
+    evaluation = replace(evaluation, skipped=found.skipped)
     if protocol == "voc":
         evaluation = _with_voc(evaluation)
     if report is not None:
-        measured = Measured(evaluation=evaluation, dataset=dataset, system=system)
-        options = _options(split=split, protocol=protocol, min_score=min_score, **limits, report=report)
+        measured = Measured(evaluation=evaluation, dataset=found.dataset, system=system)
+        options = _options(
+            split=split,
+            format=data_format,
+            skip_unreadable=skip_unreadable,
+            protocol=protocol,
+            min_score=min_score,
+            **limits,
+            report=report,
+        )
         page = run_report(
             measured,
             file=file,
-            data=f"{data}, split {split}",
-            command=shlex.join(["delineate", "val", str(run), str(data), *options]),
+            data=f"{source.data}, {source.part}",
+            command=shlex.join(["delineate", "val", str(run), *([] if data is None else [str(data)]), *options]),
             history=curves(RunFolder(file.parent).read_metrics()),
         )
         write_report(report, page)
+        for line in illegible(evaluation.names):
+            say(line)
     if as_json:
-        results = {name: getattr(evaluation, name) for name in ("metrics", "protocol", "num_images")}
+        results = {name: getattr(evaluation, name) for name in ("metrics", "protocol", "num_images", "skipped")}
+        results |= {"data": str(source.data), "part": source.part}
         print_json(results if report is None else {**results, "report": str(report)})
         return
-    _print(evaluation)
+    _print(evaluation, f"{source.data}, {source.part}")
     if report is not None:
         print_line(f"open [bold]{escape(str(report))}[/]")
 
 
 def _options(**values: Any) -> list[str]:
     """Write options as words of a command, but for those that were not given."""
-    options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in values.items() if value is not None]
-    return [word for option in options for word in option]
+    words = []
+    for name, value in values.items():
+        if value is not None and value is not False:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return words
 
 
-def _print(evaluation: "Evaluation") -> None:
+def _print(evaluation: "Evaluation", data: str) -> None:
     """Print the classes, the shapes where the system gives several, and the line that counts."""
     from delineate.metrics import by_content
 
@@ -108,7 +147,7 @@ def _print(evaluation: "Evaluation") -> None:
     if evaluation.objects is not None:
         print_table(rows_table("", by_content(evaluation.metrics)))
     print_line(headline(evaluation.metrics))
-    print_line(f"[dim]{evaluation.num_images} pictures; {evaluation.protocol}[/]")
+    print_line(f"[dim]{escape(data)}: {evaluation.pictures}; {evaluation.protocol}[/]")
 
 
 def rows_table(kind: str, rows_of: Mapping[str, Mapping[str, float]]) -> Table:
@@ -136,8 +175,6 @@ def _check(system: "System", protocol: str, report: Path | None) -> None:
 
 def _with_voc(evaluation: "Evaluation") -> "Evaluation":
     """Add VOC's figures of boxes behind COCO's."""
-    from dataclasses import replace
-
     from delineate.metrics import VOC_PROTOCOL, voc_metrics
 
     assert evaluation.objects is not None

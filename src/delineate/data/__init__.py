@@ -4,6 +4,7 @@ from delineate.data.dataset import Dataset
 from delineate.data.formats import FORMATS, convert, read_dataset
 from delineate.data.images import from_pil, image_size, read_image, read_label_map
 from delineate.data.loading import Batch, evaluation_loader, training_loader
+from delineate.data.splitting import Division, divide
 from delineate.data.synthetic import Synthetic, synthesise
 from delineate.data.transforms import Augmentation, evaluation_transform, training_transform
 from delineate.values import Content
@@ -14,8 +15,10 @@ __all__ = [
     "Batch",
     "Content",
     "Dataset",
+    "Division",
     "Synthetic",
     "convert",
+    "divide",
     "evaluation_loader",
     "evaluation_transform",
     "from_pil",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.transforms import pad, resized_crop
-from delineate.values import Categories, InputError, Sample, Target
+from delineate.values import Categories, InputError, Sample, Target, counted, listed
 
 CONTEXT = 1.25
 """A crop's side is this many longer sides of the body's box."""
@@ -22,21 +22,26 @@ class Bodies(Dataset):
     What of a crop lies outside of the picture is the mean colour. There is one class: what has keypoints.
     """
 
-    def __init__(self, whole: Dataset) -> None:
+    def __init__(self, whole: Dataset, *, skip_unreadable: bool = False) -> None:
+        """Find the bodies; an annotation that cannot be read raises `InputError`, or is left out and said."""
         self.whole = whole
         self.rows: list[tuple[int, int]] = []
         classes: set[int] = set()
-        problems = list(whole.problems)
+        unreadable: list[str] = []
         for index in range(len(whole)):
             try:
                 target = whole.target(index, whole.size(index))
             except InputError as error:
-                problems.append(f"left out: {error}")
+                if not skip_unreadable:
+                    raise
+                unreadable.append(str(error))
                 continue
             for row in annotated(target):
                 self.rows.append((index, row))
                 classes.add(int(target.labels[row]))
-        self.problems: Sequence[str] = problems
+        self.unreadable = [f"left out {counted(len(unreadable), 'picture')}: {listed(unreadable, 1)}"] * bool(
+            unreadable
+        )
         self.files: Sequence[Path] = [whole.files[index] for index, _ in self.rows]
         names = sorted(whole.categories.class_names[label] for label in classes)
         self.categories = Categories(
@@ -47,8 +52,15 @@ class Bodies(Dataset):
         )
         self.contents = frozenset({"boxes", "keypoints"})
 
+    @property
+    def problems(self) -> Sequence[str]:  # type: ignore[override]  # a reader may read all files to know them
+        return [*self.whole.problems, *self.unreadable]
+
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(self.rows[index][0])
+
+    def annotation_file(self, index: int) -> Path:
+        return self.whole.annotation_file(self.rows[index][0])
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         """Give the body alone, in the coordinates of its whole picture."""

@@ -2,14 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 from torch.utils.data import Dataset as TorchDataset
 
 from delineate.data.images import image_size, read_image
-from delineate.values import Categories, Content, Sample, Target
+from delineate.values import Categories, Content, InputError, Sample, Target
 
 EVERYTHING: frozenset[Content] = frozenset({"boxes", "masks", "keypoints", "label_map"})
+
+
+def skippable(error: InputError) -> InputError:
+    """Add to what is wrong with a picture how to go on without it."""
+    return InputError(f"{error} (--skip-unreadable passes over what cannot be read)")
 
 
 class Dataset(TorchDataset[Sample], ABC):
@@ -34,6 +40,16 @@ class Dataset(TorchDataset[Sample], ABC):
         """Give the `(height, width)` of picture `index` without decoding it; raises `InputError` as `image_size`."""
         return image_size(self.files[index])
 
+    def annotation_file(self, index: int) -> Path:
+        """Say where the annotation of picture `index` is looked for; the file need not be there."""
+        return self.files[index]
+
+    def needing(self, needs: frozenset[Content]) -> "Dataset":
+        """Give the same pictures with no other annotations than those in `needs`."""
+        fewer = copy(self)
+        fewer.needs = self.needs & needs
+        return fewer
+
     @abstractmethod
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         """Read what is known of picture `index`, whose decoded `(height, width)` is given."""
@@ -53,11 +69,43 @@ class View(Dataset):
     def __init__(self, whole: Dataset) -> None:
         self.whole = whole
         self.categories, self.contents, self.needs = whole.categories, whole.contents, whole.needs
-        self.problems: Sequence[str] = whole.problems
         self.files: Sequence[Path] = whole.files
+
+    @property
+    def problems(self) -> Sequence[str]:  # type: ignore[override]  # a reader may read all files to know them
+        return self.whole.problems
 
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(index)
 
+    def annotation_file(self, index: int) -> Path:
+        return self.whole.annotation_file(index)
+
+    def needing(self, needs: frozenset[Content]) -> "Dataset":
+        fewer = copy(self)
+        fewer.whole, fewer.needs = self.whole.needing(needs), self.needs & needs
+        return fewer
+
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         return self.whole.target(index, image_size)
+
+
+class Part(View):
+    """A part has some pictures of a data set."""
+
+    def __init__(self, whole: Dataset, indices: Sequence[int]) -> None:
+        super().__init__(whole)
+        self.indices = indices
+        self.files = [whole.files[index] for index in indices]
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.whole.size(self.indices[index])
+
+    def annotation_file(self, index: int) -> Path:
+        return self.whole.annotation_file(self.indices[index])
+
+    def target(self, index: int, image_size: tuple[int, int]) -> Target:
+        return self.whole.target(self.indices[index], image_size)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.whole[self.indices[index]]

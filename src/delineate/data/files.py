@@ -1,6 +1,7 @@
 """Every writer needs files that are whole or not there, pictures under new names, and label maps as PNG."""
 
 import shutil
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,9 +24,13 @@ def check_new(folder: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file without the mark that some editors put first; raises `InputError` naming the file."""
+    """Read a UTF-8 file without the mark that some editors put first, or UTF-16, as Windows' shell writes it.
+
+    Raises `InputError` naming the file.
+    """
+    data = path.read_bytes()
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import Dataset, skippable
 from delineate.data.preprocess import Preprocess
 from delineate.data.sampling import EpochSampler, mixed, own_randomness, seed_all
 from delineate.data.transforms import Transform, changed, evaluation_transform, pad
@@ -178,7 +178,7 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
                 try:
                     sample, problems = self._read(index)
                 except InputError as error:
-                    return error
+                    return error if self.skip_unreadable else skippable(error)
                 seed_all(mixed(self.seed, epoch, index))
                 samples.append(transform(sample))
                 skipped += problems
@@ -205,7 +205,7 @@ class _EvaluationBatches(TorchDataset[tuple[Batch, Target] | InputError]):
         try:
             sample = self.dataset[index]
         except InputError as error:
-            return error
+            return skippable(error)
         return collate([self.transform(sample)]), sample.target
 
 

@@ -1,30 +1,18 @@
 """Systems take the splits of a data set: what they learn from is there, and names mean what they learned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from delineate.data.bodies import Bodies
-from delineate.data.dataset import Dataset, View
+from delineate.data.dataset import Dataset, Part, skippable
 from delineate.data.formats import read_dataset
-from delineate.values import Categories, Content, InputError, Sample, Target, Task
+from delineate.io.machine import num_cores
+from delineate.values import Categories, Content, InputError, Task, counted, listed
 
-
-class Part(View):
-    """A part has some pictures of a data set."""
-
-    def __init__(self, whole: Dataset, indices: Sequence[int]) -> None:
-        super().__init__(whole)
-        self.indices = indices
-        self.files = [whole.files[index] for index in indices]
-
-    def size(self, index: int) -> tuple[int, int]:
-        return self.whole.size(self.indices[index])
-
-    def target(self, index: int, image_size: tuple[int, int]) -> Target:
-        return self.whole.target(self.indices[index], image_size)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.whole[self.indices[index]]
+Watch = Callable[[Iterable[Any]], Iterable[Any]]
+"""It passes on what it is given, and shows how far it is."""
 
 
 def spread(length: int, count: int) -> list[int]:
@@ -40,6 +28,7 @@ def read_split(
     format: str | None = None,  # noqa: A002
     *,
     needs: frozenset[Content] | None = None,
+    skip_unreadable: bool = False,
 ) -> Dataset:
     """Read one split that a system of `task` can learn from, as crops of annotated bodies where the task is of those.
 
@@ -55,26 +44,46 @@ def read_split(
             f"{root}: split '{split}' has {', '.join(sorted(dataset.contents)) or 'no annotations'}, "
             f"but systems of the task {task.name} learn from {' and '.join(missing)}"
         )
-    if not task.crops:
-        return dataset
-    bodies = Bodies(dataset)
-    if not len(bodies):
-        raise InputError(f"{root}: split '{split}' has no object with an annotated keypoint")
-    return bodies
+    return Bodies(dataset, skip_unreadable=skip_unreadable) if task.crops else dataset
 
 
-def readable(dataset: Dataset, notes: list[str]) -> Dataset:
+def readable(dataset: Dataset, notes: list[str], watch: Watch = iter) -> Dataset:
     """Keep the pictures that can be read, as every validation has to measure the same ones; the others are noted."""
-    indices = []
-    for index in range(len(dataset)):
-        try:
-            dataset[index]
+    indices, errors = [], []
+    for index, error in _decoded(dataset, watch):
+        if error is None:
             indices.append(index)
-        except InputError as error:
-            notes.append(f"not validated on: {error}")
-    if not indices:
+        else:
+            errors.append(error)
+    if errors:
+        notes.append(f"not measured on: {counted(len(errors), 'picture')} that cannot be read: {listed(errors)}")
+    if len(dataset) and not indices:
         raise InputError(f"{dataset.files[0]}: neither this nor another picture to validate on can be read")
     return Part(dataset, indices)
+
+
+def check_readable(dataset: Dataset, watch: Watch = iter) -> None:
+    """Decode every picture before time is spent on others; raises `InputError` for the first that cannot be read."""
+    for _, error in _decoded(dataset, watch):
+        if error is not None:
+            raise skippable(error)
+
+
+def _decoded(dataset: Dataset, watch: Watch) -> Iterator[tuple[int, InputError | None]]:
+    """Decode pictures in threads, in order; `watch` passes on their numbers."""
+
+    def problem(index: int) -> InputError | None:
+        try:
+            dataset[index]
+        except InputError as error:
+            return error
+        return None
+
+    pool = ThreadPoolExecutor(num_cores())
+    try:
+        yield from zip(watch(range(len(dataset))), pool.map(problem, range(len(dataset))), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def check_names(expected: Categories, actual: Categories, task: Task, source: str) -> None:

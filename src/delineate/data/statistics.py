@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import Dataset, skippable
 from delineate.data.preprocess import Preprocess
 from delineate.data.splits import spread
 from delineate.values import IGNORE, InputError, Sample, Target
@@ -111,6 +111,6 @@ def _readable(read: Callable[[int], Item], indices: Iterable[int], skip_unreadab
     for index in indices:
         try:
             yield read(index)
-        except InputError:
+        except InputError as error:
             if not skip_unreadable:
-                raise
+                raise skippable(error) from None

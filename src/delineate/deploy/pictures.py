@@ -1,8 +1,13 @@
-"""A picture, to users, is a path, a folder, an array, a PIL picture, a tensor, or many of these."""
+"""A picture, to users, is a path, a folder, bytes, an open file, an array, a PIL picture, a tensor, or many of these."""
 
+import io
+import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeGuard
 
 import numpy as np
 import torch
@@ -11,12 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from delineate.data.images import SUFFIXES, from_pil, pictures_in, read_image
+from delineate.data.images import SUFFIXES, from_pil, pictures_in, read_image, read_stream
+from delineate.data.pairing import unread
 from delineate.values import InputError
 
-Picture = str | Path | NDArray[Any] | Image.Image | Tensor
-"""A file, a folder, or a picture in memory; arrays are `(H, W, 3)` RGB or `(H, W)` gray, tensors `(3, H, W)` RGB."""
+Picture = str | Path | bytes | IO[bytes] | NDArray[Any] | Image.Image | Tensor
+"""A file, a folder, or a picture in memory: the bytes of a file, a file opened as `open(path, "rb")` does, an array
+`(H, W, 3)` RGB or `(H, W)` gray, a PIL picture, a tensor `(3, H, W)` RGB."""
 Pictures = Picture | Iterable[Picture]
+URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""A letter and a colon is a drive of Windows; a `Path` has lost the second slash."""
 
 
 def each_picture(pictures: Pictures) -> Iterator[Picture]:
@@ -24,52 +33,97 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
 
     Raises `InputError` for a folder without any.
     """
-    for picture in [pictures] if isinstance(pictures, str | Path | np.ndarray | Image.Image | Tensor) else pictures:
+    for picture in [pictures] if _is_one(pictures) else pictures:
         if isinstance(picture, str | Path) and Path(picture).is_dir():
             files = pictures_in(Path(picture))
             if not files:
-                raise InputError(f"{picture}: no pictures in this folder (looked for {', '.join(sorted(SUFFIXES))})")
+                others = "".join(f"; {line}" for line in unread(Path(picture)))
+                looked = ", ".join(sorted(SUFFIXES))
+                raise InputError(f"{picture}: no pictures in this folder (looked for {looked}){others}")
             yield from files
         else:
             yield picture
 
 
 def decoded(
-    pictures: Pictures, unreadable: Callable[[InputError], None] | None = None
+    pictures: Pictures, unreadable: Callable[[InputError], None] | None = None, workers: int = 0
 ) -> Iterator[tuple[str, UInt8[Tensor, "3 h w"]]]:
-    """Read pictures one by one, each with its file, `""` for one in memory.
+    """Read pictures one by one, each with its file, `""` for one in memory; so many threads read ahead.
 
-    Raises `InputError` for a picture that cannot be read, unless `unreadable` takes it.
+    Raises `InputError` for a picture that cannot be read, unless `unreadable` takes it; one in memory is named by its
+    number, counted from 1.
     """
-    for picture in each_picture(pictures):
+    for file, read in _read_ahead(enumerate(each_picture(pictures), start=1), workers):
         try:
-            image = to_image(picture)
+            image = read()
         except InputError as error:
             if unreadable is None:
                 raise
             unreadable(error)
         else:
-            yield str(picture) if isinstance(picture, str | Path) else "", image
+            yield file, image
 
 
-def to_image(picture: Picture) -> UInt8[Tensor, "3 h w"]:
-    """Read the RGB pixels of one picture.
+def to_image(picture: Picture, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
+    """Read the RGB pixels of one picture; `name` stands in the errors of one that has no file.
 
     Raises `InputError` for a file that is no picture, and for an array whose shape or type says nothing definite.
     """
     if isinstance(picture, str | Path):
+        if URL.match(str(picture)):
+            raise InputError(f"{picture}: URLs are not fetched; pass a file, or the picture's bytes")
         return read_image(Path(picture))
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return read_stream(io.BytesIO(picture), name)
+    if isinstance(picture, io.TextIOBase):
+        raise InputError(f"{name}: its file is opened as text; open it as open(path, 'rb')")
     if isinstance(picture, Image.Image):
-        return from_pil(picture)
+        return from_pil(picture, name)
     if isinstance(picture, np.ndarray):
-        picture = np.array(picture)  # torch takes neither negative strides nor memory that is read only
-        if picture.dtype == np.uint8 and picture.ndim == 2:
-            return torch.from_numpy(picture).expand(3, -1, -1).contiguous()
-        if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
-            return torch.from_numpy(picture).permute(2, 0, 1).contiguous()
-        raise InputError(f"picture: array {picture.dtype} {picture.shape} is not uint8 (H, W, 3) RGB or (H, W) gray")
+        return _of_array(picture, name)
     if isinstance(picture, Tensor):
         if picture.dtype == torch.uint8 and picture.ndim == 3 and picture.shape[0] == 3:
             return picture
-        raise InputError(f"picture: tensor {picture.dtype} {tuple(picture.shape)} is not uint8 (3, H, W) RGB")
-    raise InputError(f"picture: {type(picture).__name__} is no path, folder, array, PIL picture or tensor")
+        raise InputError(f"{name}: tensor {picture.dtype} {tuple(picture.shape)} is not uint8 (3, H, W) RGB")
+    if hasattr(picture, "read"):
+        return read_stream(picture, name)
+    raise InputError(
+        f"{name}: {type(picture).__name__} is no path, folder, bytes, open file, array, PIL picture or tensor"
+    )
+
+
+def _read_ahead(
+    numbered: Iterable[tuple[int, Picture]], workers: int
+) -> Iterator[tuple[str, Callable[[], UInt8[Tensor, "3 h w"]]]]:
+    """Give the file of each picture, and what reads it or waits until a thread has; Pillow decodes beside Python."""
+    waiting: deque[tuple[str, Future[UInt8[Tensor, "3 h w"]]]] = deque()
+    with ThreadPoolExecutor(max(1, workers), "reading") as threads:
+        try:
+            for number, picture in numbered:
+                file, name = str(picture) if isinstance(picture, str | Path) else "", f"picture {number}"
+                if not workers:
+                    yield file, partial(to_image, picture, name)
+                    continue
+                waiting.append((file, threads.submit(to_image, picture, name)))
+                if len(waiting) > 2 * workers:
+                    file, future = waiting.popleft()
+                    yield file, future.result
+            for file, future in waiting:
+                yield file, future.result
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def _is_one(pictures: Pictures) -> TypeGuard[Picture]:
+    """Tell one picture from many: bytes, arrays and files can be gone through, too."""
+    kinds = str | Path | bytes | bytearray | memoryview | np.ndarray | Image.Image | Tensor
+    return isinstance(pictures, kinds) or hasattr(pictures, "read")
+
+
+def _of_array(array: NDArray[Any], name: str) -> UInt8[Tensor, "3 h w"]:
+    array = np.array(array)  # torch takes neither negative strides nor memory that is read only
+    if array.dtype == np.uint8 and array.ndim == 2:
+        return torch.from_numpy(array).expand(3, -1, -1).contiguous()
+    if array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3:
+        return torch.from_numpy(array).permute(2, 0, 1).contiguous()
+    raise InputError(f"{name}: array {array.dtype} {array.shape} is not uint8 (H, W, 3) RGB or (H, W) gray")

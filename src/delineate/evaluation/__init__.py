@@ -1,5 +1,16 @@
 """Systems and proposals are measured on gathered pictures, and reported."""
 
-from delineate.evaluation.evaluate import Evaluation, Watch, evaluate, evaluate_run, evaluation_data, summarise, tally
+from delineate.evaluation.data import EvaluationData, Source, evaluation_data, own_source
+from delineate.evaluation.evaluate import Evaluation, evaluate, evaluate_run, summarise, tally
 
-__all__ = ["Evaluation", "Watch", "evaluate", "evaluate_run", "evaluation_data", "summarise", "tally"]
+__all__ = [
+    "Evaluation",
+    "EvaluationData",
+    "Source",
+    "evaluate",
+    "evaluate_run",
+    "evaluation_data",
+    "own_source",
+    "summarise",
+    "tally",
+]

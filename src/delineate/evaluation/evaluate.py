@@ -1,7 +1,7 @@
 """A trained system is measured at the original size of every picture."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,14 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.loading import evaluation_loader
-from delineate.data.proposals import with_proposals
-from delineate.data.splits import check_names, read_split
+from delineate.data.splits import Watch
+from delineate.evaluation.data import Source, evaluation_data, own_source
 from delineate.io.machine import find_device
 from delineate.io.runs import find_checkpoint
 from delineate.metrics import CocoEvaluation
 from delineate.system.system import System
-from delineate.values import Categories, Tally, Task
+from delineate.values import Categories, Tally, Task, counted
 from delineate.values.categories import BACKGROUND
-
-Watch = Callable[[Iterable[Any]], Iterable[Any]]
-"""It passes on what it is given, and shows how far it is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,7 +27,7 @@ class Evaluation:
     `per_class` holds the metrics of each class, or joint; `confusion[i, j]` counts what is `names[i]` and was taken for
     `names[j]`: pixels, pictures, or objects and, in the last row and column, detections of nothing and missed objects;
     it is `None` where there are no classes. `objects` are the detections and targets themselves, where any number of
-    objects was looked for.
+    objects was looked for. So many pictures were `skipped`, as they cannot be read.
     """
 
     task: Task
@@ -41,6 +38,13 @@ class Evaluation:
     protocol: str
     num_images: int
     objects: CocoEvaluation | None = None
+    skipped: int = 0
+
+    @property
+    def pictures(self) -> str:
+        """Count the pictures in words."""
+        left_out = f", {self.skipped} that cannot be read left out" if self.skipped else ""
+        return counted(self.num_images, "picture") + left_out
 
 
 def evaluate(system: System, dataset: Dataset, *, num_workers: int = 0, watch: Watch = iter) -> Evaluation:
@@ -75,44 +79,40 @@ def summarise(gathered: Tally, task: Task, categories: Categories, num_images: i
         metric, _, name = key.partition("/")
         if name:
             per_class.setdefault(name, {})[metric] = value
+    objects = gathered if isinstance(gathered, CocoEvaluation) else None
     return Evaluation(
         task=task,
         metrics=metrics,
         per_class={name: per_class[name] for name in names if name in per_class},
         confusion=gathered.confusion(len(names)),
         names=(*names, BACKGROUND) if task.finds_many else names,
-        protocol=task.protocol,
+        protocol=task.protocol if objects is None else objects.protocol,
         num_images=num_images,
-        objects=gathered if task.finds_many else None,  # type: ignore[arg-type]  # tasks of many objects gather them
+        objects=objects,
     )
-
-
-def evaluation_data(system: System, data: Path, split: str = "val", *, format: str | None = None) -> Dataset:  # noqa: A002
-    """Read one split to measure a system on: with what the task needs, and with kept proposals.
-
-    Raises `InputError` where the data are not what they should be, and when class names differ.
-    """
-    dataset = read_split(data, split, system.task, format, needs=system.needs)
-    check_names(system.categories, dataset.categories, system.task, f"split '{split}' of {data}")
-    return with_proposals(dataset, system.model.search, data)
 
 
 def evaluate_run(
     run: Path,
-    data: Path,
-    split: str = "val",
+    data: Path | None = None,
+    split: str | None = None,
     *,
     format: str | None = None,  # noqa: A002
+    skip_unreadable: bool = False,
     device: str = "auto",
     num_workers: int = 1,
     watch: Watch = iter,
     thresholds: Mapping[str, Any] = {},
 ) -> Evaluation:
-    """Measure the best weights of a run, or a .safetensors file, on a split of a data set.
+    """Measure the best weights of a run, or a .safetensors file, on a split of a data set, `val` if not given.
 
+    Without `data`, a run is measured on what it was validated on, which may be pictures that it held out; its training
+    split is then what it was trained on. With `skip_unreadable`, pictures that cannot be read are left out.
     `thresholds` are values of `Thresholds` that stand in for the system's own. Raises `InputError` when the run or the
     data are not what they should be, and when class names differ.
     """
     system = System.load(find_checkpoint(run), find_device(device)).with_thresholds(**thresholds)
-    dataset = evaluation_data(system, data, split, format=format)
-    return evaluate(system, dataset, num_workers=num_workers, watch=watch)
+    source = own_source(run, split) if data is None else Source(data, split or "val", format)
+    found = evaluation_data(system, source, skip_unreadable=skip_unreadable)
+    evaluation = evaluate(system, found.dataset, num_workers=num_workers, watch=watch)
+    return replace(evaluation, skipped=found.skipped)

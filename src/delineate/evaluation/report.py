@@ -59,7 +59,7 @@ def run_report(
             "system": system_fact(system.name, system.arguments),
             "weights": str(file),
             "data": data,
-            "measured on": f"{evaluation.num_images} pictures; {evaluation.protocol}",
+            "measured on": f"{evaluation.pictures}; {evaluation.protocol}",
             **machine_facts(),
         },
         command=command,

@@ -21,6 +21,13 @@ def find_device(name: str) -> torch.device:
         ) from error
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Tell whether a device has instructions for bfloat16; others only imitate them."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
 def num_cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -1,6 +1,7 @@
 """The names of a run's files.
 
 settings.json                     everything needed to run it again
+held_out.txt                      the pictures that are not trained on, where the data have no split to validate on
 metrics.csv, curves.png           losses and metrics of every epoch
 predictions.png                   a few validation pictures: picture, truth, prediction
 regression/                       of systems that say where the one object is: how that moved, epoch by epoch
@@ -12,6 +13,9 @@ tensorboard/                      the same numbers for TensorBoard
 from pathlib import Path
 
 from delineate.values import InputError
+
+
+HELD_OUT = "held_out.txt"
 
 
 def check_new_run(folder: Path) -> None:

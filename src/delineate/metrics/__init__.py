@@ -1,7 +1,17 @@
 """Metrics say how well predictions agree with the truth."""
 
 from delineate.metrics.coco import COCO_PROTOCOL, CocoEvaluation, by_content
-from delineate.metrics.detection import PictureMistakes, detection_confusion, precision_recall, worst_pictures
+from delineate.metrics.detection import (
+    OperatingPoint,
+    PictureMistakes,
+    Verdicts,
+    best_f1,
+    detection_confusion,
+    judge,
+    of_all_classes,
+    precision_recall,
+    worst_pictures,
+)
 from delineate.metrics.errors import error_breakdown
 from delineate.metrics.localization import LOCALIZATION_PROTOCOL, LocalizationEvaluation
 from delineate.metrics.pose import POSE_PROTOCOL, PoseEvaluation
@@ -23,16 +33,21 @@ __all__ = [
     "VOC_PROTOCOL",
     "CocoEvaluation",
     "LocalizationEvaluation",
+    "OperatingPoint",
     "PictureMistakes",
     "PoseEvaluation",
     "SegmentationEvaluation",
+    "Verdicts",
     "average_recall",
+    "best_f1",
     "by_content",
     "confusion_matrix",
     "detection_confusion",
     "error_breakdown",
+    "judge",
     "main_metrics",
     "mean_average_best_overlap",
+    "of_all_classes",
     "precision_recall",
     "proposal_recall",
     "segmentation_metrics",

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from jaxtyping import Int64
 from torch import Tensor
 
-from delineate.metrics.coco_figures import CUSTOM_SIGMA, Picture, coco_figures
+from delineate.metrics.coco_figures import CUSTOM_SIGMA, MOST, Picture, coco_figures, most_of_a_class
 from delineate.metrics.detection import detection_confusion
 from delineate.metrics.matching import NOTHING
 from delineate.ops.masks import encode_rle
@@ -15,9 +15,10 @@ from delineate.values import Content, Detections, InputError, Target
 
 Instances = TypeVar("Instances", Detections, Target)
 
+AT_MOST = f"at most {MOST} detections a class and picture (20 with keypoints)"
 COCO_PROTOCOL = (
     "COCO: average precision interpolated at 101 recalls, averaged over IoU 0.50:0.05:0.95 and over the classes that "
-    "have objects; at most 100 detections a class and picture (20 with keypoints); small is below 32^2 pixels, large "
+    f"have objects; {AT_MOST}; small is below 32^2 pixels, large "
     "above 96^2, by the area of the mask, or of the box where there is none; crowds (by the share of the detection "
     "inside) and difficult objects (by IoU) take any number of detections, which then count neither as right nor as "
     f"wrong; keypoints by OKS with COCO's sigmas for 17 keypoints, else {CUSTOM_SIGMA} (their mean) for each"
@@ -65,6 +66,15 @@ class CocoEvaluation:
         """The targets are one value a picture, without masks, label map and proposals."""
         return [picture.target for picture in self.pictures]
 
+    @property
+    def protocol(self) -> str:
+        """Say by which rules these pictures are measured: COCO's limit would hide objects of fuller pictures."""
+        fullest = most_of_a_class(self.targets)
+        if fullest <= MOST:
+            return COCO_PROTOCOL
+        every = f"every detection, as a picture has {fullest} objects of a class, where COCO takes {MOST} of a picture"
+        return COCO_PROTOCOL.replace(AT_MOST, f"{every} (20 with keypoints; AR1, AR10 and AR{MOST} are COCO's)")
+
     def metrics(self, names: Sequence[str]) -> dict[str, float]:
         """Compute the metrics of COCO's evaluation server (Lin et al. 2014, Microsoft COCO), each in 0..1.
 
@@ -75,6 +85,7 @@ class CocoEvaluation:
         left out of `mask_`; objects without an annotated keypoint are ignored in `keypoint_`. What no object counts
         for (a class, a size) is left out.
 
+        Where a picture has more than 100 objects of a class, every detection is measured, but in `AR1` to `AR100`.
         Raises `InputError` where no picture has an object that counts, and where some detections have masks or
         keypoints and others have none.
         """

@@ -15,6 +15,9 @@ from delineate.values import Content, Detections, Target
 
 Row = dict[str, Any]
 
+LIMITS = (1, 10, 100)
+MOST = LIMITS[-1]
+"""COCO takes so many detections of a class and picture."""
 CUSTOM_SIGMA = 0.067
 """The mean of COCO's 17 sigmas serves for keypoints whose annotators' spread nobody has measured."""
 
@@ -45,9 +48,17 @@ def coco_figures(content: Content, pictures: Sequence[Picture], names: Sequence[
     kind = {"boxes": "bbox", "masks": "segm"}.get(content, content)
     evaluator = _Evaluator(truth, predicted, kind, kpt_oks_sigmas=sigmas, print_function=_say_nothing)
     evaluator.params.catIds = list(range(len(names)))
+    if content != "keypoints" and most_of_a_class([picture.target for picture in pictures]) > MOST:
+        evaluator.params.maxDets = [*LIMITS, max(MOST, *(len(picture.detections) for picture in pictures))]
     evaluator.evaluate()
     evaluator.accumulate()
     return _figures(content == "keypoints", evaluator.eval["precision"], evaluator.eval["recall"], names)
+
+
+def most_of_a_class(targets: Sequence[Target]) -> int:
+    """Count the objects of one class that count in the picture where they are most."""
+    counts = (target.labels[~target.ignored].bincount(minlength=1).max() for target in targets)
+    return max(map(int, counts), default=0)
 
 
 class _Evaluator(COCOeval_faster):  # type: ignore[misc]
@@ -135,7 +146,7 @@ def _figures(points: bool, precision: Any, recall: Any, names: Sequence[str]) ->
     if points:
         figures |= {"AR": recall[..., 0, -1], "AR50": recall[0, ..., 0, -1], "AR75": recall[5, ..., 0, -1]}
     else:
-        figures |= {f"AR{most}": recall[..., 0, index] for index, most in enumerate((1, 10, 100))}
+        figures |= {f"AR{most}": recall[..., 0, index] for index, most in enumerate(LIMITS)}
     for area, size in enumerate(("medium", "large") if points else ("small", "medium", "large"), start=1):
         figures |= {f"AP_{size}": precision[..., area, -1], f"AR_{size}": recall[..., area, -1]}
     figures |= {f"AP/{name}": precision[:, :, label, 0, -1] for label, name in enumerate(names)}

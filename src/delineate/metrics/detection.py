@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from delineate.metrics.matching import Ranking, match_detections, overlaps, rank_detections, same_class
@@ -22,16 +23,51 @@ class PrecisionRecall:
     """The curve of one class is given at the recalls 0, 0.01, ... 1.
 
     `precision` is the largest at that recall or more, 0 where it is not reached; `scores` are those of the detections
-    with which it is reached, or 0.
+    with which it is reached, or 0. `best` is where the class is found best.
     """
 
     precision: Float64[Tensor, "101"]
     scores: Float64[Tensor, "101"]
+    best: "OperatingPoint"
 
     @property
     def ap(self) -> float:
         """The average precision is COCO's at one IoU."""
         return float(self.precision.mean())
+
+
+class OperatingPoint(NamedTuple):
+    """Of the detections of a `score` or more so many are right (precision), and so many objects are found (recall)."""
+
+    score: float
+    precision: float
+    recall: float
+
+    @property
+    def f1(self) -> float:
+        """F1 is the harmonic mean of both."""
+        return 2 * self.precision * self.recall / max(self.precision + self.recall, 1e-12)
+
+
+def best_f1(ranking: Ranking) -> OperatingPoint:
+    """Find the score from which on F1 is largest; without a right detection it is 1, where nothing is found."""
+    num_right, num_taken = ranking.correct.cumsum(0).double(), torch.arange(1, len(ranking.correct) + 1)
+    f1 = 2 * num_right / (num_taken + ranking.num_objects)
+    last = torch.cat([ranking.scores[:-1] > ranking.scores[1:], torch.ones(len(f1[:1]), dtype=torch.bool)])
+    f1 = f1.where(last.to(f1.device), 0)  # equal scores are taken together
+    if not len(f1) or not f1.max():
+        return OperatingPoint(1.0, 0.0, 0.0)
+    row = int(f1.argmax())
+    right = float(num_right[row])
+    return OperatingPoint(float(ranking.scores[row]), right / (row + 1), right / ranking.num_objects)
+
+
+def of_all_classes(rankings: Sequence[Ranking]) -> Ranking:
+    """Rank the detections of all classes together."""
+    scores = torch.cat([ranking.scores for ranking in rankings])
+    order = scores.argsort(descending=True, stable=True)
+    correct = torch.cat([ranking.correct for ranking in rankings])[order]
+    return Ranking(scores=scores[order], correct=correct, num_objects=sum(its.num_objects for its in rankings))
 
 
 def precision_recall(
@@ -62,6 +98,7 @@ def interpolated_curve(ranking: Ranking) -> PrecisionRecall:
     return PrecisionRecall(
         precision=torch.from_numpy(np.concatenate([precision, beyond])[reached]),
         scores=torch.from_numpy(np.concatenate([ranking.scores.double().cpu().numpy(), beyond])[reached]),
+        best=best_f1(ranking),
     )
 
 
@@ -108,21 +145,34 @@ class PictureMistakes:
     num_false: int
 
 
-def worst_pictures(detections: Sequence[Detections], targets: Sequence[Target]) -> list[PictureMistakes]:
-    """Find the pictures with a mistake, those with most first.
+class Verdicts(NamedTuple):
+    """Detections of a picture are right, wrong, or count for nothing, and objects of it are missed."""
 
-    A mistake is an object that no box of its class, scored `LIKELY` or more, finds at an IoU of 0.5 or more, and such
-    a box that finds none. Crowds, difficult objects and their detections are none.
+    right: Bool[Tensor, " n"]
+    wrong: Bool[Tensor, " n"]
+    missed: Bool[Tensor, " t"]
+
+
+def judge(predicted: Detections, target: Target) -> Verdicts:
+    """Say of the detections scored `LIKELY` or more which are right, and which objects none of them finds.
+
+    Right is the box of an object's class that finds it at an IoU of 0.5 or more. Crowds, difficult objects, and
+    detections of them count for nothing.
     """
+    likely = predicted.scores >= LIKELY
+    matches = match_detections(overlaps(predicted, target) * same_class(predicted, target) * likely[:, None], target)
+    right = matches.objects >= 0
+    missed = ~target.ignored
+    missed[matches.objects[right]] = False
+    return Verdicts(right=right, wrong=likely & ~matches.neutral & ~right, missed=missed)
+
+
+def worst_pictures(detections: Sequence[Detections], targets: Sequence[Target]) -> list[PictureMistakes]:
+    """Find the pictures with a mistake, as `judge` has it, those with most first."""
     mistakes = []
     for index, (predicted, target) in enumerate(zip(detections, targets, strict=True)):
-        likely = predicted.scores >= LIKELY
-        matches = match_detections(
-            overlaps(predicted, target) * same_class(predicted, target) * likely[:, None], target
-        )
-        num_found = int((matches.objects >= 0).sum())
-        num_missed = int((~target.ignored).sum()) - num_found
-        num_false = int((likely & ~matches.neutral).sum()) - num_found
+        verdicts = judge(predicted, target)
+        num_missed, num_false = int(verdicts.missed.sum()), int(verdicts.wrong.sum())
         if num_missed or num_false:
             mistakes.append(PictureMistakes(index=index, num_missed=num_missed, num_false=num_false))
     return sorted(mistakes, key=lambda picture: -picture.num_missed - picture.num_false)

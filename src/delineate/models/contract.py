@@ -7,7 +7,7 @@ B  pictures    P  proposals    K  rows of a picture, as many for each; those tha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from delineate.data.proposals import Search
+from delineate.models.naming import Named
 from delineate.values import Prediction, Thresholds, Truth
 
 Say = Callable[[str], None]
@@ -110,11 +111,13 @@ class Model(nn.Module, ABC, Generic[Raw, Found]):
     A model never logs, draws, reads files, resizes pictures or searches for proposals; what it returns does not depend
     on `.training`, and `forward` takes no branch by the values of tensors. `input_size` is the `(height, width)` of the
     pictures that it is made for, `None` where any will do. `search` gives the proposals that it takes as an input.
+    `most_objects` of a picture can be found at most; `None` where `Thresholds` alone limit it.
     """
 
     reader: Reader[Raw, Found]
     input_size: tuple[int, int] | None = None
     search: Search | None = None
+    most_objects: int | None = None
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> Raw:
@@ -132,6 +135,13 @@ class Model(nn.Module, ABC, Generic[Raw, Found]):
     @abstractmethod
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Compute named scalars whose sum is minimised; nothing is validated, written or sent to other processes."""
+
+    def named_layers(self) -> Mapping[str, Named]:
+        """Name the layers, or parameters, that have outputs for each class or keypoint: those go by names.
+
+        Another network's weights go into all that is not listed here as they are, where the shape is the same.
+        """
+        return {}
 
     def begin(self, pictures: TrainingPictures) -> Sequence[str]:
         """Take what is known of the training pictures, such as anchors, before the first step; say so in lines."""

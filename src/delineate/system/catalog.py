@@ -1,6 +1,5 @@
 """Every system has a name in one explicit dictionary, from name to preset."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from delineate.models.two_stage.presets import (
     sliding_window_detector,
 )
 from delineate.system.tasks import DETECT, INSTANCE, KEYPOINTS, LOCALIZE, POSE, SEGMENT
-from delineate.values import Categories, Content, InputError, Task
+from delineate.values import Categories, Content, InputError, Task, nearest
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ CATALOG: dict[str, Entry] = {
 def find_entry(name: str) -> Entry:
     """Find the entry of that name; raises `InputError` with the nearest names."""
     if name not in CATALOG:
-        near = difflib.get_close_matches(name, CATALOG, n=3) or list(CATALOG)
+        near = nearest(name, CATALOG) or list(CATALOG)
         raise InputError(
             f"model: '{name}' is not in the catalog; near: {', '.join(near)} (`delineate models` lists all)"
         )

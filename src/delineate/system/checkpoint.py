@@ -61,6 +61,14 @@ def read_facts(file: Path) -> Facts:
         return _facts(file, opened)
 
 
+def is_checkpoint(file: Path) -> bool:
+    """Tell whether `file` is a checkpoint of ours, and not somebody else's weights."""
+    if file.suffix != ".safetensors" or not file.is_file():
+        return False
+    with _opened(file) as opened:
+        return "delineate" in (opened.metadata() or {})
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     if not file.is_file():

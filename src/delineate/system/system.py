@@ -1,14 +1,14 @@
 """A trained system is one value, which is trained, saved, loaded, used and exported."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.data.preprocess import Preprocess
@@ -45,14 +45,16 @@ class System:
     thresholds: Thresholds | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     ready: bool = False
+    in_bf16: bool = False
 
     @classmethod
-    def load(cls, file: Path, device: torch.device | None = None) -> "System":
+    def load(cls, file: Path, device: torch.device | None = None, in_bf16: bool = False) -> "System":
         """Load the system in a .safetensors file that `save` wrote, in evaluation mode.
 
         Without `device` it is on the CPU as it was saved; with it, it is there and made ready for use: channels last,
-        the norms of its backbones folded into convolutions, and so neither trained nor saved any more. Raises
-        `InputError` naming the file when it is missing, is no checkpoint of ours, or does not fit its system.
+        the norms of its backbones folded into convolutions, and so neither trained nor saved any more; `in_bf16`, its
+        network computes in bfloat16, and what is found in its outputs in float32. Raises `InputError` naming the file
+        when it is missing, is no checkpoint of ours, or does not fit its system.
         """
         facts, weights = read_checkpoint(file)
         try:
@@ -66,10 +68,13 @@ class System:
             raise InputError(f"{file}: its weights do not fit {facts.system} ({reason})") from error
         if device is not None:
             fold_backbones(model.eval().to(device).to(memory_format=torch.channels_last))
+        for conv in (part for part in model.modules() if in_bf16 and isinstance(part, nn.Conv2d)):
+            conv.to(torch.bfloat16)  # else every call would convert all weights
         return cls(
             name=facts.system,
             model=model.eval(),
             ready=device is not None,
+            in_bf16=in_bf16,
             preprocess=facts.preprocess,
             categories=facts.categories,
             arguments=facts.arguments,
@@ -195,8 +200,15 @@ class System:
     def find(self, inputs: Inputs) -> Rows | Scores:
         """Find what is in a batch, in pixels of the network's input."""
         size = (inputs.images.shape[-2], inputs.images.shape[-1])
-        raw = self.model(*inputs)
-        return self.model.extend(raw, trimmed(self.reader.find(raw, size)))  # type: ignore[no-any-return]
+        with self._precision():
+            raw = self.model(*inputs)
+        found = trimmed(self.reader.find(widened(raw) if self.in_bf16 else raw, size))
+        with self._precision():
+            outputs: Rows | Scores = self.model.extend(raw, found)
+        return widened(outputs) if self.in_bf16 else outputs
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bf16)
 
     def read(self, inputs: Inputs, sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
         """Read the results of a batch, in the coordinates of the original pictures of `(height, width)` in `sizes`."""
@@ -236,6 +248,16 @@ def padded(proposals: Sequence[Float[Tensor, "_p 4"]]) -> Float[Tensor, "b p 4"]
     """Stack the proposals of several pictures; those that have fewer get boxes of zeros."""
     most = max(len(boxes) for boxes in proposals)
     return torch.stack([F.pad(boxes, (0, 0, 0, most - len(boxes))) for boxes in proposals])
+
+
+def widened(outputs: Any) -> Any:
+    """Convert what a network gives from bfloat16 to float32: tensors, and tuples and lists of them."""
+    if isinstance(outputs, Tensor):
+        return outputs.float() if outputs.dtype == torch.bfloat16 else outputs
+    if isinstance(outputs, tuple | list):
+        parts = [widened(part) for part in outputs]
+        return type(outputs)._make(parts) if hasattr(outputs, "_make") else type(outputs)(parts)
+    return outputs
 
 
 def trimmed(outputs: Rows | Scores) -> Rows | Scores:

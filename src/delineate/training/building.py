@@ -1,7 +1,6 @@
 """Settings are made a system, and the batches that it trains on."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -10,79 +9,82 @@ from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
 from delineate.data.preprocess import Preprocess
 from delineate.data.proposals import with_proposals
+from delineate.data.splits import Watch
 from delineate.data.statistics import Statistics, usual_size
 from delineate.data.transforms import Augmentation, training_transform
 from delineate.io.runs import find_checkpoint
-from delineate.models.contract import AnyModel
-from delineate.nn.backbones import Backbone, load_backbone_weights, read_weights
 from delineate.system.catalog import build, find_entry
-from delineate.system.checkpoint import read_facts
 from delineate.system.system import System
+from delineate.training.backbones import begin_backbones
+from delineate.training.begun import Begun
 from delineate.training.data import training_data
+from delineate.training.earlier import begin_with
 from delineate.training.settings import TrainingSettings
+from delineate.training.stock import take_stock, thresholds_for
 from delineate.values import InputError
 
 SCALE_STEP = 32
 
 
-def build_training(settings: TrainingSettings, *, fresh: bool) -> tuple[System, Dataset, Dataset, list[str]]:
-    """Build the system and read what it trains on and is validated on; with them come the lines to show of both."""
-    train, val, notes = training_data(settings, find_entry(settings.model).task)
-    system = build_system(settings, train, notes, fresh=fresh)
+def build_training(
+    settings: TrainingSettings, *, begun: Begun | None = None, watch: Watch = iter
+) -> tuple[System, Dataset, Dataset | None, list[str]]:
+    """Build the system and read what it trains on and is validated on; with them come the lines to show of both.
+
+    Where nothing can be measured, there is nothing to validate on. Raises `InputError` where nothing can be learned,
+    and where a run has `begun` with other names than the data have now.
+    """
+    train, val, notes = training_data(settings, find_entry(settings.model).task, watch)
+    if begun is not None:
+        begun.check(settings, train.categories)
+    system, measurable = build_system(settings, train, val, notes, begun)
     train, val = (with_proposals(part, system.model.search, settings.data) for part in (train, val))
-    return system, train, val, notes
+    return system, train, val if measurable else None, notes
 
 
-def build_system(settings: TrainingSettings, dataset: Dataset, notes: list[str], *, fresh: bool) -> System:
-    """Build the system as it is before its first step, in training mode; lines to show of it are added to `notes`.
+def build_system(
+    settings: TrainingSettings, dataset: Dataset, val: Dataset, notes: list[str], begun: Begun | None
+) -> tuple[System, bool]:
+    """Build the system as it is before its first step, in training mode, and tell whether it can be measured on `val`.
 
-    When it is not `fresh`, other weights will take the place of these, so that none have to be read. Raises
-    `InputError` for options of what the system does not have, and for earlier weights of which none fits.
+    Lines to show of it are added to `notes`. Where the run has `begun`, other weights will take the place of these, so
+    that none have to be read. Raises `InputError` for options of what the system does not have, for earlier weights of
+    which none fits, and where nothing can be learned.
     """
     torch.manual_seed(settings.seed)
     model = build(settings.model, dataset.categories, **settings.arguments)
-    preprocess = _with_backbone(settings, model, _preprocess(settings, model.input_size), fresh=fresh)
+    preprocess, carried = _preprocess(settings, model.input_size), set[str]()
+    preprocess = begin_backbones(settings, model, preprocess, notes, fresh=begun is None)
     if settings.class_weights != "none" and "label_map" not in find_entry(settings.model).task.needs:
         raise InputError(f"class_weights: {settings.model} weighs no pixels; leave it out")
-    if settings.weights is not None:
+    if begun is not None:
+        preprocess = begun.preprocess
+    elif settings.weights is not None:
         earlier = System.load(find_checkpoint(settings.weights))
         preprocess = replace(preprocess, mean=earlier.preprocess.mean, std=earlier.preprocess.std)
-        if fresh:
-            notes.append(begin_with(model, earlier, str(settings.weights)))
-    if fresh:
+        carried, lines = begin_with(model, settings.model, dataset.categories, earlier, str(settings.weights))
+        notes += lines
+    learned, measured = take_stock(settings, find_entry(settings.model).task, dataset, val, preprocess, notes)
+    thresholds = thresholds_for(settings, model, max(learned.most, measured.most), notes)
+    if begun is None:
         notes += model.begin(
             Statistics(
                 dataset,
                 preprocess,
                 class_weights=settings.class_weights,
-                shapes_chosen=settings.weights is not None,  # anchors came with the weights
+                shapes_chosen="anchors" in carried,  # they came with the weights
                 skip_unreadable=settings.skip_unreadable,
             )
         )
-    return System(
+    system = System(
         name=settings.model,
         model=model.to(memory_format=torch.channels_last).train(),
         preprocess=preprocess,
         categories=dataset.categories,
         arguments=settings.arguments,
+        thresholds=thresholds,
     )
-
-
-def _with_backbone(settings: TrainingSettings, model: AnyModel, preprocess: Preprocess, *, fresh: bool) -> Preprocess:
-    """Give the backbones the weights that the settings name, and the preprocessing their statistics."""
-    backbones = [module for module in model.modules() if isinstance(module, Backbone)]
-    if not backbones and (settings.pretrained or settings.backbone_weights or settings.freeze_until is not None):
-        raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
-    for backbone in backbones:
-        if fresh and settings.pretrained:
-            load_backbone_weights(backbone, backbone.imagenet_weights(), "pretrained")
-        if settings.pretrained:
-            preprocess = replace(preprocess, **backbone.imagenet_statistics())
-        if fresh and settings.backbone_weights:
-            load_backbone_weights(backbone, read_weights(settings.backbone_weights), str(settings.backbone_weights))
-        if settings.freeze_until is not None:
-            backbone.freeze_until(settings.freeze_until)
-    return preprocess
+    return system, not measured.lacks("measure")
 
 
 def _preprocess(settings: TrainingSettings, input_size: tuple[int, int] | None) -> Preprocess:
@@ -93,38 +95,10 @@ def _preprocess(settings: TrainingSettings, input_size: tuple[int, int] | None) 
     return Preprocess(short_side=settings.short_side, long_side=settings.long_side, size=input_size)
 
 
-def as_earlier(settings: TrainingSettings) -> TrainingSettings:
-    """Take the options and the picture size of the run begun with, where the settings say nothing themselves."""
-    if settings.weights is None:
-        return settings
-    earlier = read_facts(find_checkpoint(settings.weights))
-    if earlier.system != settings.model:  # whether any weight fits is checked where they are put in
-        return settings
-    changes: dict[str, Any] = {"arguments": {**earlier.arguments, **settings.arguments}}
-    if settings.short_side is None and settings.long_side is None:
-        changes |= {"short_side": earlier.preprocess.short_side, "long_side": earlier.preprocess.long_side}
-    return settings.model_copy(update=changes)
-
-
-def begin_with(model: AnyModel, earlier: System, source: str) -> str:
-    """Put what fits of an earlier system's weights into the model, and give the line that says what did not.
-
-    Raises `InputError` when nothing does.
-    """
-    # gradients go on from what they learned, not from what was fitted to it afterwards
-    learned, initial = earlier.model.learned(earlier.model.state_dict()), model.state_dict()
-    fits = {key: value for key, value in learned.items() if key in initial and initial[key].shape == value.shape}
-    if not fits:
-        raise InputError(f"weights: {source} is a {earlier.name}, no weight of which fits; name a run of this system")
-    model.load_state_dict(fits, strict=False)
-    anew = sorted({key.rpartition(".")[0] for key, _ in model.named_parameters() if key not in fits})
-    return f"weights: those of {source}" + (f", but for {', '.join(anew)}, which begin anew" if anew else "")
-
-
 def build_loader(
     settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess, fabric: Fabric
 ) -> TrainingLoader:
-    """Make the loader of this process's batches."""
+    """Make the loader of this process's batches; raises `InputError` for many scales of which there is but one."""
     crop_size = settings.crop_size or preprocess.size
     if crop_size is None:
         crop_size = usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
@@ -136,6 +110,9 @@ def build_loader(
         ssd=settings.augment == "ssd",
     )
     augmentations = at_many_scales(augmentation) if settings.multi_scale else [augmentation]
+    if settings.multi_scale and len(augmentations) == 1:
+        size = " x ".join(map(str, crop_size))
+        raise InputError(f"multi_scale: pictures of {size} have no other size in its steps; add --no-multi-scale")
     return training_loader(
         dataset,
         [training_transform(variant, preprocess, dataset.categories) for variant in augmentations],

@@ -1,34 +1,63 @@
 """A run trains on some pictures, and is validated on others."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import torch
 
-from delineate.data.dataset import Dataset
-from delineate.data.formats import splits
-from delineate.data.splits import Part, check_names, read_split, readable
+from delineate.data.census import take_census
+from delineate.data.dataset import Dataset, Part, View
+from delineate.data.formats import find_split, splits
+from delineate.data.formats.layouts import check_split
+from delineate.data.lists import PictureList, home_of
+from delineate.data.splits import Watch, check_names, check_readable, read_split, readable
+from delineate.io.runs import HELD_OUT
 from delineate.system.catalog import needs
 from delineate.training.settings import TrainingSettings
 from delineate.values import InputError, Task
 
-HELD_OUT = 0.15
+HELD_OUT_SHARE = 0.15
 
 
-def training_data(settings: TrainingSettings, task: Task) -> tuple[Dataset, Dataset, list[str]]:
+class HeldOut(Part):
+    """These pictures are held out of those that are trained on."""
+
+
+def training_data(settings: TrainingSettings, task: Task, watch: Watch = iter) -> tuple[Dataset, Dataset, list[str]]:
     """Read what to train on and what to validate on; with them come the lines to show of both.
 
-    Without the validation split, 15 % of the training split are held out, chosen by the seed.
+    Without the validation split, 15 % of the training split are held out, chosen by the seed. What is validated on is
+    decoded once: what cannot be read is found before time is spent, and raises `InputError` or is left out.
     """
     needed = needs(settings.model, settings.arguments)
-    train = read_split(settings.data, settings.train_split, task, settings.format, needs=needed)
+    check_split(settings.data, settings.train_split, splits(settings.data, settings.format), "--train-split")
+    train = read_split(
+        settings.data,
+        settings.train_split,
+        task,
+        settings.format,
+        needs=needed,
+        skip_unreadable=settings.skip_unreadable,
+    )
     notes = [*train.problems, *_of_one_object(train, task)]
-    if settings.val_split in splits(settings.data, settings.format):
-        val = read_split(settings.data, settings.val_split, task, settings.format, needs=needed)
+    if find_split(settings.data, settings.val_split, settings.format) is not None:
+        val = read_split(
+            settings.data,
+            settings.val_split,
+            task,
+            settings.format,
+            needs=needed,
+            skip_unreadable=settings.skip_unreadable,
+        )
         check_names(train.categories, val.categories, task, f"split '{settings.val_split}' of {settings.data}")
         notes += val.problems
     else:
         train, val = _hold_out(train, settings, notes)
-    return train, readable(val, notes) if settings.skip_unreadable else val, notes
+    if settings.skip_unreadable:
+        return train, readable(val, notes, watch), notes
+    check_readable(val, watch)
+    return train, val, notes
 
 
 def _of_one_object(dataset: Dataset, task: Task) -> list[str]:
@@ -46,18 +75,54 @@ def _of_one_object(dataset: Dataset, task: Task) -> list[str]:
     return [note + (f"; {none} hold none, and teach nothing" if none else "")] if several or none else []
 
 
+def remember_held_out(folder: Path, settings: TrainingSettings, val: Dataset | None) -> None:
+    """Write which pictures were held out, if any were: `val` measures these, and a resumed run holds out the same.
+
+    Those that cannot be read are among them.
+    """
+    while isinstance(val, View) and not isinstance(val, HeldOut):
+        val = val.whole
+    if isinstance(val, HeldOut):
+        comment = f"held out of '{settings.train_split}' in {settings.data}"
+        PictureList.write(folder / HELD_OUT, home_of(settings.data), comment, val.files)
+
+
 def _hold_out(train: Dataset, settings: TrainingSettings, notes: list[str]) -> tuple[Dataset, Dataset]:
+    """Divide the training pictures as the list in the run's folder says, or else by the seed."""
     if len(train) < 2:
         raise InputError(f"{settings.data}: one picture and no split '{settings.val_split}'; a second one is needed")
     files = list(dict.fromkeys(train.files))  # a picture may come more than once, by its bodies
-    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(settings.seed)).tolist()
-    num_held_out = max(1, round(HELD_OUT * len(files)))
-    held_out = {files[place] for place in order[:num_held_out]}
+    before = (settings.out or Path()) / HELD_OUT
+    if settings.out and before.is_file():
+        mend = "put it back where it was, or begin a new run"
+        held_out = {files[row] for row in PictureList(before, home_of(settings.data)).rows(files, mend)}
+    else:
+        order = torch.randperm(len(files), generator=torch.Generator().manual_seed(settings.seed)).tolist()
+        held_out = _chosen([files[place] for place in order], _with_objects(train, settings))
     parts: tuple[list[int], list[int]] = [], []
     for index, file in enumerate(train.files):
         parts[file in held_out].append(index)
+    if not held_out:
+        notes.append(f"no split '{settings.val_split}', and one picture with objects alone, which is trained on")
+        return train, Part(train, [])
     notes.append(
-        f"no split '{settings.val_split}': validating on {num_held_out} of the {len(files)} pictures of "
-        f"'{settings.train_split}', which are not trained on"
+        f"no split '{settings.val_split}': validating on {len(held_out)} of the {len(files)} pictures of "
+        f"'{settings.train_split}', which are not trained on; near-duplicates may be on both sides, which "
+        "`delineate split` keeps together; --val-split names another split"
     )
-    return Part(train, parts[False]), Part(train, parts[True])
+    return Part(train, parts[False]), HeldOut(train, parts[True])
+
+
+def _with_objects(train: Dataset, settings: TrainingSettings) -> set[Path]:
+    """Find the pictures with an object that counts; of label maps, each picture has something."""
+    counts = take_census(train, skip_unreadable=settings.skip_unreadable).counts or [1] * len(train)
+    return {file for file, count in zip(train.files, counts, strict=True) if count}
+
+
+def _chosen(files: Sequence[Path], with_objects: set[Path]) -> set[Path]:
+    """Choose 15 % of the pictures with objects, and of those without; where one alone has any, it is learned from."""
+    filled = [file for file in files if file in with_objects]
+    empty = [file for file in files if file not in with_objects]
+    if len(filled) < 2:
+        return set()
+    return {*filled[: max(1, round(HELD_OUT_SHARE * len(filled)))], *empty[: round(HELD_OUT_SHARE * len(empty))]}

@@ -8,12 +8,16 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch.optim import Optimizer
 
+from delineate.io.machine import has_bf16
 from delineate.system.system import System
 from delineate.training.optimisation import begin_average, learning_rate, make_optimizer
+from delineate.training.processes import name_ranks
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State
+from delineate.values import InputError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +59,8 @@ class Learner:
             "average": None if self.average is None else self.average.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "state": asdict(self.state),
+            "categories": asdict(self.system.categories),
+            "preprocess": asdict(self.system.preprocess),
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
@@ -66,20 +72,31 @@ class Learner:
 
 
 def make_fabric(settings: TrainingSettings, device: torch.device) -> Fabric:
-    """Choose the devices and processes that the settings ask for; no process is started yet."""
+    """Choose the devices and processes that the settings ask for; no process is started yet.
+
+    Raises `InputError` where there are fewer GPUs.
+    """
     for name in ("lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)  # they announce devices and processes
     torch.backends.cudnn.benchmark = device.type == "cuda"
+    devices, num_nodes = settings.devices or 1, settings.num_nodes or 1
+    if device.type == "cuda" and devices > torch.cuda.device_count():
+        raise InputError(
+            f"devices: {devices}, of which this process sees {torch.cuda.device_count()}; ask for fewer (with SLURM, "
+            "let each task see all of its machine's: --gpu-bind=none)"
+        )
+    name_ranks()
     return Fabric(
         accelerator="cuda" if device.type == "cuda" else "cpu",
-        devices=settings.devices,
-        num_nodes=settings.num_nodes,
-        strategy="ddp" if settings.devices * settings.num_nodes > 1 else "auto",
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy="ddp" if devices * num_nodes > 1 else "auto",
+        plugins=LightningEnvironment(),
     )
 
 
 def make_learner(settings: TrainingSettings, state: State, system: System, fabric: Fabric) -> Learner:
-    """Put a system on its device, with all that it learns with; other processes are started here."""
+    """Put a system on its device, with all that it learns with; other processes are started where they are not yet."""
     fabric.launch()
     model = system.model.to(fabric.device)
     average = replace(system, model=begin_average(model)) if settings.ema else None
@@ -98,8 +115,4 @@ def make_learner(settings: TrainingSettings, state: State, system: System, fabri
 
 def computes_in_bf16(settings: TrainingSettings, device: torch.device) -> bool:
     """Tell whether training computes in bfloat16; `auto` does where the device has instructions for it."""
-    if settings.precision != "auto":
-        return settings.precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return torch.cpu._is_avx512_bf16_supported()
+    return settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))

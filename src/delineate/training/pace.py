@@ -7,7 +7,9 @@ import torch
 
 from delineate.data.loading import Batch, TrainingLoader
 from delineate.io.machine import find_device
-from delineate.training.building import as_earlier, build_loader, build_training
+from delineate.nn.norms import take_single_values
+from delineate.training.building import build_loader, build_training
+from delineate.training.earlier import as_asked
 from delineate.training.learner import Learner, make_fabric, make_learner
 from delineate.training.loop import step
 from delineate.training.settings import TrainingSettings
@@ -18,12 +20,13 @@ WARM_UP, MEASURED = 2, 6
 
 def pictures_a_second(settings: TrainingSettings) -> float:
     """Time some training steps on one device, after some to warm up; nothing is kept of them."""
-    settings = as_earlier(settings).model_copy(update={"devices": 1, "num_nodes": 1})
+    settings = as_asked(settings)[0].model_copy(update={"devices": 1, "num_nodes": 1})
     with torch.random.fork_rng([]):
         fabric = make_fabric(settings, find_device(settings.device))
-        system, train, _, _ = build_training(settings, fresh=True)
+        system, train, _, _ = build_training(settings)
         loader = build_loader(settings, train, system.preprocess, fabric)
         learner = make_learner(settings, State(num_batches=loader.num_batches), system, fabric)
+        take_single_values(system.model, lambda _: None)
         batches = _batches(learner.state, loader)
         _learn(learner, batches, until=WARM_UP)
         pictures, began = learner.state.pictures, time.perf_counter()

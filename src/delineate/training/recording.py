@@ -9,7 +9,7 @@ import torch
 from torch import distributed
 
 from delineate.data.loading import Batch
-from delineate.evaluation import Watch
+from delineate.data.splits import Watch
 from delineate.training.display import Display, clock, memory
 from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.learner import Learner

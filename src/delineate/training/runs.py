@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,16 @@ class Run:
     def create(cls, settings: TrainingSettings) -> "Run":
         """Make a new folder, `settings.out` or the first free of runs/MODEL-1, -2, ...
 
-        Raises `InputError` when the folder is a run already.
+        A run of which nothing was saved begins again. Raises `InputError` when the folder is a run already.
         """
         folder = settings.out or _free(settings.model)
         run = cls(folder)
-        if run.settings_file.exists():
+        if run.settings_file.exists() and run.is_begun:
             raise InputError(
                 f"out: {folder} is a run already; continue it with --resume {folder}, or name another --out"
             )
-        check_new_run(folder)
+        if not run.settings_file.exists():
+            check_new_run(folder)
         folder.mkdir(parents=True, exist_ok=True)
         files = {name: getattr(settings, name) for name in ("data", "backbone_weights", "weights")}
         places = {name: file and file.absolute() for name, file in files.items()}
@@ -51,6 +53,25 @@ class Run:
         if not run.settings_file.is_file():
             raise InputError(f"{folder}: no run, there is no settings.json in it; name a folder that `train` wrote")
         return run
+
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Raise `InputError` naming the first setting that is `given` and is another one in this run."""
+        own = self.settings()
+        asked = TrainingSettings(**{"model": own.model, "data": own.data, **given})
+        pairs = {name: (getattr(asked, name), getattr(own, name)) for name in given if name != "arguments"}
+        pairs |= {name: (value, own.arguments.get(name)) for name, value in asked.arguments.items()}
+        for name, (value, kept) in pairs.items():
+            if value != kept and not (isinstance(value, Path) and value.absolute() == kept):
+                words = ["none" if setting is None else setting for setting in (value, kept)]
+                raise InputError(
+                    f"{name}: {words[0]} is given, and {self.folder} has {words[1]}; a run goes on as it began: "
+                    f"leave it out, or begin a new run with --weights {self.folder}"
+                )
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was saved that the run can go on from, or that it learned."""
+        return any(file.exists() for file in (self.resume_file, self.last, self.best))
 
     @property
     def settings_file(self) -> Path:
@@ -110,6 +131,13 @@ class Run:
             return []
         with file.open(newline="") as opened:
             return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(opened)]
+
+
+def begins_again(settings: TrainingSettings) -> list[str]:
+    """Say where the folder of a run has one that stopped before anything was saved."""
+    if settings.out is None or not Run(settings.out).settings_file.exists() or Run(settings.out).is_begun:
+        return []
+    return [f"{settings.out}: an earlier run stopped before anything was saved; it begins again"]
 
 
 def _free(model: str) -> Path:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from delineate.io.machine import num_cores
 from delineate.system.catalog import CATALOG
-from delineate.values import InputError
+from delineate.values import InputError, formats, nearest
 
 Panel = Literal["Data", "Budget", "Optimisation", "Weights", "Augmentation", "Machine", "Run"]
 
@@ -32,15 +32,21 @@ class TrainingSettings(BaseModel):
     model: str = _field("Data", ..., "Name of the system; `delineate models` lists them.")
     data: Path = _field("Data", ..., "Folder of labelled pictures, or the .json file of a COCO data set.")
     arguments: dict[str, Any] = _field("Data", {}, "The system's own options, such as its backbone.")
-    format: str | None = _field(
-        "Data", None, "Layout of the data: coco, voc, yolo or mask_folder. Recognised by itself if not given."
-    )
+    format: str | None = _field("Data", None, f"Layout of the data: {formats.READ}. Recognised by itself if not given.")
     train_split: str = _field("Data", "train", "Part of the data set to train on.")
     val_split: str = _field(
         "Data", "val", "Part of the data set to validate on; where it is missing, 15 % of the training pictures."
     )
     skip_unreadable: bool = _field(
         "Data", False, "Skip pictures that cannot be read, and count them, instead of stopping."
+    )
+
+    max_detections: int | None = _field(
+        "Data",
+        None,
+        "The most objects to find in a picture, saved with the weights; as many as the fullest picture needs, and at "
+        "least the system's own number, if not given.",
+        ge=1,
     )
 
     epochs: int | None = _field(
@@ -101,7 +107,8 @@ class TrainingSettings(BaseModel):
     weights: Path | None = _field(
         "Weights",
         None,
-        "Begin with the weights and options of this run or .safetensors file; layers of other shapes begin anew.",
+        "Begin with the weights and options of this run or .safetensors file, and train as it was trained; classes and "
+        "keypoints go by their names, layers of other shapes begin anew.",
     )
     freeze_until: int | None = _field("Weights", None, "Do not train the backbone's stages 0 to this one.", ge=0)
 
@@ -134,8 +141,16 @@ class TrainingSettings(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = _field(
         "Machine", "auto", "Where to train; auto takes a CUDA GPU if there is one."
     )
-    devices: int = _field("Machine", 1, "How many devices of each machine train together, one process each.", ge=1)
-    num_nodes: int = _field("Machine", 1, "How many machines train together.", ge=1)
+    devices: int | None = _field(
+        "Machine",
+        None,
+        "How many devices of each machine train together, one process each; if not given, as many as torchrun or SLURM "
+        "started, or else 1.",
+        ge=1,
+    )
+    num_nodes: int | None = _field(
+        "Machine", None, "How many machines train together; found like --devices if not given.", ge=1
+    )
     precision: Literal["auto", "fp32", "bf16"] = _field(
         "Machine", "auto", "Numbers to compute with; auto takes bf16 where the device has instructions for it."
     )
@@ -148,10 +163,12 @@ class TrainingSettings(BaseModel):
 
     def __init__(self, **values: Any) -> None:
         entry = CATALOG.get(values.get("model", ""))
+        recipe = {name: value for name, value in entry.recipe.items() if name not in values} if entry else {}
         try:
-            super().__init__(**{**(entry.recipe if entry else {}), **values})
+            super().__init__(**recipe, **values)
         except ValidationError as error:
             raise InputError("; ".join(_line(problem) for problem in error.errors())) from None
+        self.model_fields_set.difference_update(recipe)  # what is set is what was given
 
     @model_validator(mode="after")
     def _check(self) -> "TrainingSettings":
@@ -188,4 +205,7 @@ def _line(problem: Any) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{name}: is needed"
+    if problem["type"] == "extra_forbidden":
+        near = nearest(name, TrainingSettings.model_fields)
+        return f"{name}: there is no such setting" + (f"; did you mean {' or '.join(near)}?" if near else "")
     return f"{name}: {message}, not {problem['input']!r}" if name else message

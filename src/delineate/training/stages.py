@@ -8,8 +8,8 @@ import torch
 
 from delineate.data.dataset import Dataset
 from delineate.data.loading import Batch, Loader, evaluation_loader
-from delineate.data.splits import readable
-from delineate.evaluation.evaluate import Watch, evaluate
+from delineate.data.splits import Watch, readable
+from delineate.evaluation.evaluate import evaluate
 from delineate.models.contract import Inputs
 from delineate.system.system import System
 from delineate.training.interrupt import Interrupted

@@ -15,16 +15,18 @@ COUNTERS = (*TIMES, "epoch", "learning_rate")
 class State:
     """A state is what a run needs, beside weights and optimizer, to go on as if it had never stopped.
 
-    `batch` counts the batches done of the `num_batches` of the epoch under way, `step` the optimizer's steps, `seconds`
-    the time spent training: reading and computing, without validations and saving. `sums` are the losses summed over
-    the `batch` batches, `skipped` has the line of each unreadable picture, and how often it came. `history` has one row
-    an epoch, and `metric` is the name in it that says which epoch was best. Where the epochs are `finished` and the
+    `batch` counts the batches done of the `num_batches` of the epoch under way, which has `num_pictures` (0 where an
+    earlier version saved the state), `step` the optimizer's steps, `pictures` those seen in all epochs, `seconds` the
+    time spent training: reading and computing, without validations and saving. `sums` are the losses summed over the
+    `batch` batches, `skipped` has the line of each unreadable picture, and how often it came. `history` has one row an
+    epoch, and `metric` is the name in it that says which epoch was best. Where the epochs are `finished` and the
     system then fits something (`Model.fits`), it is `fitting` until it has `fitted`, which has a row of its own.
     """
 
     epoch: int = 0
     batch: int = 0
     num_batches: int = 0
+    num_pictures: int = 0
     step: int = 0
     pictures: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
@@ -36,14 +38,22 @@ class State:
     fitting: bool = False
     fitted: bool = False
 
-    def begin(self, num_batches: int) -> None:
-        """Take the number of an epoch's batches; raises `InputError` when it was another before the run was stopped."""
+    def begin(self, num_batches: int, num_pictures: int) -> list[str]:
+        """Take the numbers of an epoch; a line says where it has other than as many pictures as before.
+
+        Raises `InputError` when it had other than as many batches before the run was stopped.
+        """
+        notes = []
+        if self.num_pictures not in (0, num_pictures):
+            notes = [f"data: {num_pictures} pictures to train on now, {self.num_pictures} when the run was stopped"]
         if self.num_batches not in (0, num_batches):
+            pictures = f" ({notes[0].removeprefix('data: ')})" if notes else ""
             raise InputError(
-                f"data: an epoch has {num_batches} batches now and had {self.num_batches} when the run was stopped; "
-                "give it back its pictures and its number of devices, or begin a new run"
+                f"data: an epoch has {num_batches} batches now and had {self.num_batches} when the run was stopped"
+                f"{pictures}; give it back its pictures and its number of devices, or begin a new run"
             )
-        self.num_batches = num_batches
+        self.num_batches, self.num_pictures = num_batches, num_pictures
+        return notes
 
     def progress(self, settings: TrainingSettings) -> float:
         """Compute the share of the budget that is used, 0..1."""

@@ -1,32 +1,44 @@
 """Train from settings, or go on with a run that was stopped."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from delineate.io.machine import find_device
-from delineate.training.building import as_earlier, build_loader, build_training
+from delineate.nn.norms import take_single_values
+from delineate.training.begun import Begun
+from delineate.training.building import build_loader, build_training
+from delineate.training.data import remember_held_out
 from delineate.training.display import Display
+from delineate.training.earlier import as_asked
 from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.learner import make_fabric, make_learner
 from delineate.training.loop import train_epochs
 from delineate.training.outputs import Outputs
+from delineate.training.processes import as_launched, create_run, unused_tasks
 from delineate.training.recording import Session
-from delineate.training.runs import Run
+from delineate.training.runs import Run, begins_again
 from delineate.training.settings import TrainingSettings
 from delineate.training.stages import fit_after_training
 from delineate.training.state import State, measured
+from delineate.viz import illegible
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """A run gives its folder, the metrics of what is kept as best, and what it took (of training alone)."""
+    """A run gives its folder, the metrics of what is kept as best, and what it took (of training alone).
+
+    Where several processes train together, the results are the same in all; the first one has the `rank` 0.
+    """
 
     folder: Path
     metrics: dict[str, float]
     seconds: float
     pictures: int
+    rank: int = 0
 
 
 def train(settings: TrainingSettings) -> TrainingResult:
@@ -36,19 +48,25 @@ def train(settings: TrainingSettings) -> TrainingResult:
     `KeyboardInterrupt`. Raises `InputError` for what is wrong in the settings or the data, before the folder is made,
     and when the loss is no number, with the names of the pictures.
     """
-    return _run(as_earlier(settings), None)
+    settings, notes = as_asked(settings)
+    return _run(settings, None, [*begins_again(settings), *notes])
 
 
-def resume(folder: Path) -> TrainingResult:
+def resume(folder: Path, **given: Any) -> TrainingResult:
     """Go on with a run that was stopped or killed; on a CPU, and by epochs, it ends as if it never had been.
 
-    Raises `InputError` when `folder` is no run.
+    A run goes on as it began: settings that are given have to be its own. Raises `InputError` when they are not, when
+    `folder` is no run, and when its data have other names than they had.
     """
     run = Run.open(folder)
-    return _run(run.settings(), run)
+    run.check(given)
+    return _run(
+        run.settings(), run, [] if run.is_begun else [f"{folder}: nothing was saved yet; it begins from the start"]
+    )
 
 
-def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
+def _run(settings: TrainingSettings, run: Run | None, said: list[str]) -> TrainingResult:
+    settings = as_launched(settings)
     saved = run.load_state() if run else None
     state = State(**saved["state"]) if saved else State()
     device = find_device(settings.device)
@@ -57,19 +75,28 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
     with Display(silent=silent) as display, Interrupt() as interrupt, torch.random.fork_rng([]):
         if run and state.finished and not state.fitting:
             display.line(f"{run.folder}: this run is complete")
-            return _result(run, state)
-        system, train_set, val_set, notes = build_training(settings, fresh=saved is None)
+            return _result(run, state, fabric.global_rank)
+        watch = partial(display.watch, "reading what to validate on")
+        begun = Begun.of(run, saved) if run and saved else None
+        system, train_set, val_set, notes = build_training(settings, begun=begun, watch=watch)
         loader = build_loader(settings, train_set, system.preprocess, fabric)
-        state.begin(loader.num_batches)
+        notes = [*said, *notes, *state.begin(loader.num_batches, len(train_set))]
         if run is None:
-            run = Run(Path()) if silent else Run.create(settings)
-        pictures = f"{len(train_set)} pictures and {len(val_set)} to validate on"
+            run = create_run(settings, fabric)
+            if not silent:
+                remember_held_out(run.folder, settings, val_set)
+        pictures = f"{len(train_set)} pictures and {len(val_set or ())} to validate on"
+        notes = [*unused_tasks(settings), *notes, *illegible(system.categories.class_names)]
         for note in (*notes, f"{run.folder}: {settings.model} on {device}, {pictures}"):
             display.line(note)
-        session = Session(outputs=Outputs(run, val_set, silent=silent), display=display, interrupt=interrupt)
+        if val_set is None:  # as the notes say; the saved settings stay, for data that were mended
+            settings = settings.model_copy(update={"val_every": 0})
+        outputs = Outputs(run, train_set if val_set is None else val_set, silent=silent)
+        session = Session(outputs=outputs, display=display, interrupt=interrupt)
         try:
             if not state.finished:
                 learner = make_learner(settings, state, system, fabric)
+                take_single_values(system.model, display.line)
                 if saved:
                     learner.load_state_dict(saved)
                 train_epochs(learner, loader, session)
@@ -81,9 +108,9 @@ def _run(settings: TrainingSettings, run: Run | None) -> TrainingResult:
         finally:
             session.outputs.close()
             loader.close()
-        return _result(run, state)
+        return _result(run, state, fabric.global_rank)
 
 
-def _result(run: Run, state: State) -> TrainingResult:
+def _result(run: Run, state: State, rank: int) -> TrainingResult:
     metrics = measured(state.best) if state.best else {}
-    return TrainingResult(folder=run.folder, metrics=metrics, seconds=state.seconds, pictures=state.pictures)
+    return TrainingResult(folder=run.folder, metrics=metrics, seconds=state.seconds, pictures=state.pictures, rank=rank)

@@ -5,7 +5,8 @@ from typing import Any
 from torch import distributed
 
 from delineate.data.dataset import Dataset
-from delineate.evaluation.evaluate import Evaluation, Watch, summarise, tally
+from delineate.data.splits import Watch
+from delineate.evaluation.evaluate import Evaluation, summarise, tally
 from delineate.training.learner import Learner
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State

@@ -1,10 +1,20 @@
 """Categories: the names behind the numbers of a data set or a checkpoint."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from delineate.values.errors import InputError
 
 BACKGROUND = "background"
+
+OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l", "左": "右", "右": "左"}
+WORDS_OF_SIDES = re.compile("left|right|左|右", re.IGNORECASE)
+LETTERS_OF_SIDES = re.compile(
+    r"""(?<![^\W_]) [lr] (?![^\W_\d])  # l_eye, eye-l, l1
+    | (?<![A-Z]) [LR] (?![a-z])  # L_eye, LEye, eyeL, L1""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +60,12 @@ class Categories:
         return len(self.class_names)
 
     @property
+    def background(self) -> int:
+        """The value of background in label maps, and one more than all values where they have none."""
+        names = self.label_map_names
+        return names.index(BACKGROUND) if BACKGROUND in names else self.num_classes
+
+    @property
     def has_background(self) -> bool:
         """Whether label maps have a background class, which is the last value."""
         return len(self.label_map_names) > len(self.class_names)
@@ -63,15 +79,22 @@ def _pairs(flip_order: tuple[int, ...], num_keypoints: int) -> list[tuple[int, i
 
 
 def _by_names(names: tuple[str, ...]) -> tuple[int, ...]:
-    """Exchange `left_x` and `right_x`."""
+    """Exchange the keypoints whose names differ in their side alone, such as `left_eye` and `right_eye`."""
     order = {name: index for index, name in enumerate(names)}
-    return tuple(order.get(_other_side(name), index) for index, name in enumerate(names))
+    others = [
+        next((order[other] for other in _other_sides(name) if other != name and other in order), index)
+        for index, name in enumerate(names)
+    ]
+    return tuple(other if others[other] == index else index for index, other in enumerate(others))
 
 
-def _other_side(name: str) -> str:
-    for side, other in (("left", "right"), ("right", "left"), ("Left", "Right"), ("Right", "Left")):
-        if side in name:
-            return name.replace(side, other)
-    if name[:2] in ("l_", "r_"):
-        return ("r" if name[0] == "l" else "l") + name[1:]
-    return name
+def _other_sides(name: str) -> Iterator[str]:
+    """Exchange left and right: as words in any part of the name, then as letters that stand for themselves."""
+    for pattern in WORDS_OF_SIDES, LETTERS_OF_SIDES:
+        yield pattern.sub(lambda side: _exchanged(side.group()), name)
+
+
+def _exchanged(side: str) -> str:
+    """Exchange a word in the case that it has: `Left` becomes `Right`."""
+    other = OTHER_SIDE[side.lower()]
+    return other.upper() if side.isupper() else other.capitalize() if side[0].isupper() else other

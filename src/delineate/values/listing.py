@@ -1,4 +1,4 @@
-"""Long lists are said by their first names and a count."""
+"""Many things are said by a count, long lists by their first names and one."""
 
 from collections.abc import Iterable
 
@@ -8,3 +8,8 @@ def listed(names: Iterable[object], shown: int = 3) -> str:
     every = [str(name) for name in names]
     more = len(every) - shown
     return ", ".join(every[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number of things, as in "1 picture" and "2,600 objects"."""
+    return f"{count:,} {noun}" + "s" * (count != 1)

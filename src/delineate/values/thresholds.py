@@ -32,6 +32,15 @@ class Thresholds:
             if value is not None and not 1 <= value <= MOST:
                 raise InputError(f"{name}: {value} is outside 1..{MOST}")
 
+    def holding(self, most: int) -> "Thresholds":
+        """Let `most` detections of a picture come out, of as many times more candidates, where it would be fewer."""
+        if most <= self.max_detections:
+            return self
+        candidates = self.max_candidates
+        if candidates is not None:
+            candidates = min(MOST, -(-candidates * most // self.max_detections))
+        return replace(self, max_detections=most, max_candidates=candidates)
+
     def changed(self, **given: Any) -> "Thresholds":
         """Change some values; those that are `None` are left as they are."""
         return replace(self, **{name: value for name, value in given.items() if value is not None})

@@ -7,6 +7,7 @@ from delineate.viz.palette import palette
 from delineate.viz.proposals import draw_proposals
 from delineate.viz.report import Report, write_report
 from delineate.viz.scaling import beside_truth, fitted
+from delineate.viz.scripts import illegible
 
 __all__ = [
     "Report",
@@ -16,6 +17,7 @@ __all__ = [
     "draw_proposals",
     "draw_target",
     "fitted",
+    "illegible",
     "legend",
     "palette",
     "plot_confusion",

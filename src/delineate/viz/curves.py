@@ -1,6 +1,5 @@
 """Losses and metrics are drawn by epoch, and confusion matrices in colours."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -19,6 +18,7 @@ from torch import Tensor
 from delineate.io.files import written_beside
 from delineate.values import InputError
 from delineate.viz.palette import palette
+from delineate.viz.scripts import families, legible
 
 Number = int | float
 History = Sequence[Mapping[str, Number]]
@@ -42,7 +42,7 @@ def plot_curves(history: History, path: Path) -> None:
 
 def plot_confusion(matrix: Int64[Tensor, "n n"], names: Sequence[str], path: Path) -> None:
     """Write a PNG or SVG file of a confusion matrix, see `confusion_figure`."""
-    with style():
+    with style(names):
         save_figure(confusion_figure(matrix, names), path)
 
 
@@ -69,6 +69,7 @@ def confusion_figure(matrix: Int64[Tensor, "n n"], names: Sequence[str]) -> Figu
     """
     if len(matrix) != len(names):
         raise InputError(f"confusion: {len(matrix)} rows beside {len(names)} names; give one name a class")
+    names = legible(names)
     share = matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)
     side = min(3 + 0.42 * len(names), 14)
     figure = Figure(figsize=(side, side * 0.88), layout="constrained")
@@ -91,10 +92,10 @@ def confusion_figure(matrix: Int64[Tensor, "n n"], names: Sequence[str]) -> Figu
 
 
 @contextmanager
-def style() -> Iterator[None]:
-    """Give figures our look; they are made and saved inside."""
+def style(names: Sequence[str] = ()) -> Iterator[None]:
+    """Give figures our look, with fonts for the names of classes in them; they are made and saved inside."""
     look: dict[Any, Any] = {
-        "font.family": "DejaVu Sans",
+        "font.family": families(names),
         "font.size": 9.5,
         "text.color": INK,
         "text.parse_math": False,  # a class may be called "$"
@@ -106,8 +107,7 @@ def style() -> Iterator[None]:
         "axes.spines.right": False,
         "svg.hashsalt": "delineate",  # the same numbers give the same file
     }
-    with mpl.rc_context(look), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a name in a script the font lacks
+    with mpl.rc_context(look):
         yield
 
 

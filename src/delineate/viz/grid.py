@@ -11,7 +11,8 @@ from torchvision.transforms.v2 import functional as transforms
 from delineate.io.files import written_beside
 from delineate.values import Categories, InputError
 from delineate.viz.palette import IGNORED_COLOR, palette
-from delineate.viz.text import BLACK, WHITE, font, text_size
+from delineate.viz.scripts import legible
+from delineate.viz.text import BLACK, WHITE, draw_text, text_size
 
 SMALLEST_CELL, LARGEST_CELL = 256, 480
 GAP, TEXT = 10, 16
@@ -42,7 +43,7 @@ def comparison_grid(
     draw = ImageDraw.Draw(canvas)
     lefts = [GAP + sum(widths[:column]) + GAP * column for column in range(len(widths))]
     for left, title in zip(lefts, titles, strict=True):
-        draw.text((left, GAP), title, fill=BLACK, font=font(TEXT))
+        draw_text(draw, (left, GAP), title, TEXT, BLACK)
     for row in fitted:
         for left, space, image in zip(lefts, widths, row, strict=True):
             canvas.paste(image, (left + (space - image.width) // 2, top))
@@ -91,7 +92,7 @@ def _fit(image: UInt8[Tensor, "3 h w"], cell: int) -> Image.Image:
 def _draw_legend(categories: Categories, width: int) -> Image.Image:
     """Draw swatches and names; where there are label maps, gray says what ignored pixels look like."""
     ignored = ["ignored"] if categories.label_map_names else []
-    names = [*categories.class_names, *ignored]
+    names = [*legible(categories.class_names), *ignored]
     colors = [*palette(categories.num_classes).tolist(), list(IGNORED_COLOR)]
     line = text_size("", TEXT)[1]
     column = max(text_size(name, TEXT)[0] for name in names) + line + 2 * GAP
@@ -102,5 +103,5 @@ def _draw_legend(categories: Categories, width: int) -> Image.Image:
     for index, (name, color) in enumerate(zip(names, colors, strict=False)):
         x, y = GAP + index % num_columns * column, GAP // 2 + index // num_columns * (line + GAP // 2)
         draw.rounded_rectangle((x, y + 2, x + line - 4, y + line - 2), radius=4, fill=tuple(color))
-        draw.text((x + line + 2, y), name, fill=BLACK, font=font(TEXT))
+        draw_text(draw, (x + line + 2, y), name, TEXT, BLACK)
     return canvas

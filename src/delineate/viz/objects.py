@@ -4,7 +4,8 @@ from PIL import Image, ImageDraw
 
 from delineate.values import Categories, Detections, Target
 from delineate.viz.palette import palette
-from delineate.viz.text import BLACK, RGB, WHITE, font, font_size, line_width, readable_on, text_size
+from delineate.viz.scripts import legible
+from delineate.viz.text import BLACK, RGB, WHITE, draw_text, font_size, line_width, readable_on, text_size
 
 Rectangle = tuple[int, int, int, int]
 
@@ -36,15 +37,16 @@ def draw_names(draw: ImageDraw.ImageDraw, target: Target | Detections, categorie
     """Write names and scores above or in their box, where they hide no other name and are no larger than the object."""
     size = font_size(target.image_size)
     colors = palette(categories.num_classes)
+    names = legible(categories.class_names)
     taken: list[Rectangle] = []
     for row in _most_important_first(target):
         color = _rgb(colors[target.labels[row]].tolist())
         x1, y1, x2, y2 = (round(value) for value in target.boxes[row].tolist())
-        for text in _names(target, row, categories):
+        for text in _texts(target, row, names[int(target.labels[row])]):
             place = _place((x1, y1, x2, y2), text_size(text, size), target.image_size, taken)
             if place is not None:
                 draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
-                draw.text((place[0] + size // 4, place[1]), text, fill=readable_on(color), font=font(size))
+                draw_text(draw, (place[0] + size // 4, place[1]), text, size, readable_on(color))
                 taken.append(place)
                 break
 
@@ -99,9 +101,8 @@ def _most_important_first(target: Target | Detections) -> list[int]:
     return rows
 
 
-def _names(target: Target | Detections, row: int, categories: Categories) -> tuple[str, str]:
+def _texts(target: Target | Detections, row: int, name: str) -> tuple[str, str]:
     """Name an object, in full and, for where there is less space, in short."""
-    name = categories.class_names[int(target.labels[row])]
     if isinstance(target, Detections):
         return f"{name} {float(target.scores[row]):.2f}", name
     flags = ["crowd"] * bool(target.crowd[row]) + ["difficult"] * bool(target.difficult[row])

@@ -18,6 +18,7 @@ from delineate.viz.curves import History, Number, confusion_figure, curve_figure
 from delineate.viz.detection_figures import error_figure, precision_recall_figure
 from delineate.viz.grid import to_pil
 from delineate.viz.palette import palette
+from delineate.viz.scripts import legible
 
 WIDEST_PICTURE = 1600
 
@@ -79,10 +80,14 @@ def page_environment() -> jinja2.Environment:
 
 def _figures(report: Report) -> dict[str, list[str] | str | None]:
     """Draw the figures as SVG, by their names in the template."""
-    with style():
+    names = report.confusion_names or tuple(report.precision_recall)
+    shown = dict(zip(names, legible(names), strict=True))
+    curves = {shown.get(name, name): curve for name, curve in report.precision_recall.items()}
+    colors = {shown.get(name, name): color for name, color in _colors(report).items()}
+    with style(names):
         return {
             "curves": [inline_svg(figure) for figure in curve_figures(report.history)] if report.history else [],
-            "precision_recall": inline_svg(precision_recall_figure(report.precision_recall, _colors(report)))
+            "precision_recall": inline_svg(precision_recall_figure(curves, colors))
             if report.precision_recall
             else None,
             "errors": inline_svg(error_figure(report.errors, report.error_counts)) if report.errors else None,

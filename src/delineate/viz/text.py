@@ -2,10 +2,10 @@
 
 from functools import lru_cache
 from math import hypot
-from pathlib import Path
 
-import matplotlib
-from PIL import ImageFont
+from PIL import ImageDraw, ImageFont
+
+from delineate.viz.scripts import DEJAVU, font_file
 
 RGB = tuple[int, int, int]
 WHITE: RGB = (255, 255, 255)
@@ -22,16 +22,21 @@ def font_size(image_size: tuple[int, int]) -> int:
     return max(9, round(hypot(*image_size) / 58))
 
 
-@lru_cache(maxsize=32)
-def font(size: int) -> ImageFont.FreeTypeFont:
-    """Load Matplotlib's DejaVu Sans: Pillow's own font has no letters beyond English."""
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
+def draw_text(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, color: RGB) -> None:
+    """Write one line whose upper left corner is at `place`, by a font that has its letters."""
+    ascent, _ = _font(DEJAVU, size).getmetrics()
+    draw.text((place[0], place[1] + ascent), text, fill=color, font=_font(font_file(text) or DEJAVU, size), anchor="ls")
 
 
 def text_size(text: str, size: int) -> tuple[int, int]:
     """Measure the `(width, height)` of one line, the height being the same for every text."""
-    ascent, descent = font(size).getmetrics()
-    return round(font(size).getlength(text)), ascent + descent
+    ascent, descent = _font(DEJAVU, size).getmetrics()
+    return round(_font(font_file(text) or DEJAVU, size).getlength(text)), ascent + descent
+
+
+@lru_cache(maxsize=64)
+def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size)
 
 
 def readable_on(color: RGB) -> RGB:

@@ -8,6 +8,7 @@ import pycocotools.coco
 import pytest
 import torch
 from PIL import Image
+from tests.data.formats.coco_folder import SIZE, folder, object_
 from tests.data.samples import InMemory, assert_targets_equal, everything
 
 from delineate.data import Dataset
@@ -15,29 +16,8 @@ from delineate.data.formats import coco
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
-SIZE = (20, 30)
 
 quiet_peer = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-def object_(**fields: Any) -> dict[str, Any]:
-    return {"id": 1, "image_id": 5, "category_id": 3, "bbox": [2, 3, 10, 8], "iscrowd": 0, **fields}
-
-
-def folder(root: Path, *annotations: dict[str, Any], kind: str = "instances_", **changes: Any) -> Path:
-    """A COCO folder of two pictures, ids 5 and 2, with the given annotations."""
-    document = {
-        "images": [{"id": number, "file_name": f"{number}.png", "height": 20, "width": 30} for number in (5, 2)],
-        "annotations": list(annotations),
-        "categories": [{"id": 9, "name": "cat"}, {"id": 3, "name": "dog"}],
-        **changes,
-    }
-    for home in ("annotations", "val"):
-        (root / home).mkdir(exist_ok=True, parents=True)
-    (root / "annotations" / f"{kind}val.json").write_text(json.dumps(document))
-    for number in (5, 2):
-        Image.new("RGB", SIZE[::-1], (number, 0, 0)).save(root / "val" / f"{number}.png")
-    return root
 
 
 def test_labels_follow_the_category_ids_and_pictures_the_file(tmp_path: Path) -> None:
@@ -54,11 +34,14 @@ def test_labels_follow_the_category_ids_and_pictures_the_file(tmp_path: Path) ->
 
 
 def test_boxes_are_clipped_and_those_without_area_said(tmp_path: Path) -> None:
-    boxes = [[-4, -2, 100, 8], [28, 5, 9, 9], [30, 0, 5, 5], [3, 3, 0, 4], [3, 3, 4, -1], [1, 1, float("nan"), 3]]
+    boxes = [[-4, -2, 100, 8], [28, 5, 9, 9], [30, 0, 5, 5], [3, 3, 0, 4], [29.5, 5, 1, 1], [7, 9, -4, -6]]
     dataset = coco.read(folder(tmp_path, *(object_(id=row, bbox=box) for row, box in enumerate(boxes))), "val")
-    assert dataset[0].target.boxes.tolist() == [[0, 0, 30, 6], [28, 5, 30, 14]]
-    assert len(dataset.problems) == 1
-    assert "left out annotations 2, 3, 4, 5: their boxes have no area" in dataset.problems[0]
+    expected = [[0, 0, 30, 6], [28, 5, 30, 14], [29.5, 5, 30, 6], [3, 3, 7, 9]]
+    assert dataset[0].target.boxes.tolist() == expected
+    turned, outside, without_area = dataset.problems
+    assert "1 annotation (5) of negative width or height, whose corners were put right" in turned
+    assert "2 annotations (0, 1) reaching out of the picture" in outside  # half a pixel is rounding
+    assert "left out 2 annotations (2, 3) whose boxes have no area" in without_area
 
 
 def test_flags(tmp_path: Path) -> None:
@@ -93,7 +76,7 @@ def test_masks_of_every_kind(tmp_path: Path) -> None:
     box[2:6, 1:4] = True
     assert torch.equal(masks, torch.stack([two, *[torch.from_numpy(ring) > 0] * 2, box]))
     assert dataset.problems == [
-        f"{root}/annotations/instances_val.json: annotations 4 have no mask; their box stands for it"
+        f"{root}/annotations/instances_val.json: 1 annotation (4) without mask; the box stands for it"
     ]
     assert dataset[1].target.masks is not None
     assert dataset[1].target.masks.shape == (0, *SIZE)
@@ -152,7 +135,7 @@ def test_keypoints_of_a_second_file_are_merged_by_id(tmp_path: Path) -> None:
     assert target.labels.tolist() == [0, 1, 0]
     assert target.keypoints.tolist() == [[[0, 0], [0, 0]], [[0, 0], [0, 0]], [[1, 2], [3.5, 4]]]
     assert target.visibility.tolist() == [[0, 0], [0, 0], [2, 1]]
-    assert "left out annotations 77: no object has their id" in dataset.problems[0]
+    assert "left out 1 annotation (77): no object has their id" in dataset.problems[0]
     assert dataset[1].target.keypoints is not None
     assert dataset[1].target.keypoints.shape == (0, 2, 2)
 
@@ -210,16 +193,21 @@ MISTAKES = [
     ({"category_id": 4}, {}, _nothing, "annotation 1: category_id: 4 is no id"),
     ({"image_id": 1}, {}, _nothing, "annotation 1: image_id: 1 is no id"),
     ({"bbox": [1, 2, 3]}, {}, _nothing, r"annotation 1: bbox: \[1, 2, 3\] is not"),
-    ({"keypoints": [1, 2, 2]}, {}, _nothing, "annotation 1: keypoints: 3 numbers"),
+    (
+        {"keypoints": [1, 2, 2]},
+        {"categories": [{"id": 3, "name": "dog", **BODY}]},
+        _nothing,
+        "annotation 1: keypoints: 3 numbers",
+    ),
     ({"segmentation": {"size": [20, 30], "counts": [3, 4]}}, {}, _nothing, "annotation 1: segmentation: it is neither"),
     ({"segmentation": {"size": [30, 20], "counts": [600]}}, {}, _nothing, "mask of height 20 and width 30"),
     ({"segmentation": {"counts": [600]}}, {}, _nothing, "annotation 1: segmentation: it is neither"),
     ({"segmentation": [[1, 1, 9, 1, 9, 9, 5]]}, {}, _nothing, "annotation 1: segmentation: it is neither"),
-    ({"segmentation": [["a"] * 6]}, {}, _nothing, "annotation 1: segmentation: it is neither"),
+    ({"segmentation": [["a"] * 6]}, {}, _nothing, "annotation 1: segmentation: 'a' is no number"),
     ({}, {"categories": [{"id": 3, "name": "a"}, {"id": 4, "name": "a"}]}, _nothing, "categories: .*a appears twice"),
     ({}, {"categories": {}}, _nothing, "there is no list 'categories'"),
     ({}, {"images": [{"file_name": "5.png"}]}, _nothing, "images: entry 0 has no 'id'"),
-    ({}, {}, _other_size, r"5\.png: its \(height, width\) is \(30, 20\), .*says \(20, 30\)"),
+    ({}, {}, _other_size, r"image 5\.png is 30 x 20 .*, and .*5\.png is 20 x 30"),
     ({}, {}, _no_pictures, r"its pictures \(5\.png, \.\.\.\) are in none of .*images/val"),
 ]
 
@@ -361,7 +349,7 @@ def test_real_sets_with_keypoints(
     ("annotation", "changes", "message"),
     [
         (object_(segmentation=[1, 1, 11, 1, 11, 11]), {}, "annotation 1: segmentation: it is neither polygons"),
-        (object_(bbox=["x", 1, 2, 3]), {}, "annotation 1: bbox: .* is not"),
+        (object_(bbox=["x", 1, 2, 3]), {}, "annotation 1: bbox: 'x' is no number"),
         (object_(), {"categories": [{"id": 3, "name": "a"}, {"id": 3, "name": "b"}]}, "several have the id 3"),
     ],
 )

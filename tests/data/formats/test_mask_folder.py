@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from PIL import Image
 from tests.data.samples import InMemory, assert_targets_equal, everything
 
 from delineate.data.formats import mask_folder
+from delineate.data.images import ORIENTATION
 from delineate.values import IGNORE, Categories, InputError
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -111,12 +113,17 @@ def test_picture_without_label_map(tmp_path: Path) -> None:
 def test_label_map_without_picture_is_said(tmp_path: Path) -> None:
     root = folder(tmp_path, [[0, 0, 0]] * 2)
     picture(root / "labels/train/z.png", values=[[0]])
-    assert mask_folder.read(root, "train").problems == [f"{root}/labels/train: 1 label maps have no picture, as z.png"]
+    assert mask_folder.read(root, "train").problems == [
+        f"{root}/labels/train: 1 label map without picture, left out: z.png"
+    ]
 
 
 def test_label_map_of_another_size(tmp_path: Path) -> None:
     root = folder(tmp_path, [[0, 0]] * 3)
-    with pytest.raises(InputError, match=r"labels/train/a\.png: .* is \(3, 2\), that of .*a\.jpg is \(2, 3\)"):
+    with pytest.raises(
+        InputError,
+        match=r"labels/train/a\.png is 2 x 3 pixels wide and high, and .*a\.jpg is 3 x 2; width and height are",
+    ):
         label_map(root)
 
 
@@ -164,6 +171,126 @@ def test_cityscapes(
     assert mask_folder.splits(tmp_path) == ["train"]
     assert len(mask_folder.read(tmp_path, "train").categories.class_names) == 19
     assert label_map(tmp_path) == expected
+
+
+def test_0_and_255_with_two_names_are_the_two_in_every_split(tmp_path: Path) -> None:
+    root = folder(tmp_path, [[0, 255, 255], [0, 0, 0]], "background\nroad\n")
+    folder(root, [[0, 0, 0]] * 2, "background\nroad\n", inner="val/")
+    picture(root / "images/val/b.jpg")
+    picture(root / "labels/val/b.png", values=[[255, 0, 0]] * 2)
+    assert label_map(root) == [[1, 0, 0], [1, 1, 1]]
+    dataset = mask_folder.read(root, "val")
+    assert dataset[1].target.label_map.tolist() == [[0, 1, 1]] * 2
+    assert dataset.problems == [f"{root}: label maps have 0 and 255 alone: 0 is background and 255 is road"]
+
+
+def test_255_beside_other_values_is_ignored_with_two_names_too(tmp_path: Path) -> None:
+    root = folder(tmp_path, [[0, 1, 255], [0, 0, 0]], "sky\nroad\n")
+    assert label_map(root) == [[0, 1, IGNORE], [0, 0, 0]]
+    assert mask_folder.read(root, "train").problems == []
+
+
+@pytest.mark.parametrize("other", [1, 255])
+def test_one_name_for_two_values_is_asked_for(tmp_path: Path, other: int) -> None:
+    root = folder(tmp_path, [[0, other, other], [0, 0, 0]], "road\n")
+    with pytest.raises(
+        InputError, match=rf"label maps have the values 0, {other}; name .* such as background and road"
+    ):
+        mask_folder.read(root, "train")
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "message"),
+    [
+        ([[0, 255, 255], [0, 0, 0]], "sky\nroad\ncar\n", "road, car are never seen in label maps, 33% .* ignored"),
+        ([[0, 1, 255], [0, 0, 0]], "sky\nroad\ncar\n", "car is never seen in label maps, 17% .*values 255"),
+        ([[0, 1, 2], [0, 0, 0]], "sky\nroad\n", "value 2 is past the 2 names, .* ignored: 17% of the pixels"),
+    ],
+)
+def test_much_that_is_ignored_is_said_where_it_may_be_a_class(
+    tmp_path: Path, values: list[list[int]], names: str, message: str
+) -> None:
+    (line,) = mask_folder.read(folder(tmp_path, values, names), "train").problems
+    assert re.search(message, line)
+
+
+def test_labelmes_list_begins_with_what_is_ignored(tmp_path: Path) -> None:
+    root = folder(tmp_path, [[0, 1, 255], [2, 0, 0]], "__ignore__\n_background_\nroad\ncar\n")
+    assert mask_folder.read(root, "train").categories.label_map_names == ("road", "car", "background")
+    assert label_map(root) == [[2, 0, IGNORE], [1, 2, 2]]
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "tif", "pgm"])
+def test_label_maps_of_other_formats_that_keep_values_are_read(tmp_path: Path, suffix: str) -> None:
+    root = folder(tmp_path, [[0, 1, 1], [0, 0, 0]])
+    stored = root / "labels/train/a.png"
+    Image.open(stored).save(stored.with_suffix(f".{suffix}"))
+    stored.unlink()
+    assert mask_folder.recognises(root)
+    assert label_map(root) == [[0, 1, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "gif", "webp"])
+def test_label_maps_of_formats_that_change_values_are_refused(tmp_path: Path, suffix: str) -> None:
+    root = folder(tmp_path, [[0, 1, 1], [0, 0, 0]])
+    stored = root / "labels/train/a.png"
+    Image.open(stored).save(stored.with_suffix(f".{suffix}"))
+    assert label_map(root) == [[0, 1, 1], [0, 0, 0]]  # beside a label map, it is a picture of it
+    stored.unlink()
+    assert mask_folder.recognises(root)
+    with pytest.raises(InputError, match=rf"a\.{suffix}: a label map is a PNG; \.{suffix} changes values"):
+        mask_folder.read(root, "train")
+
+
+@pytest.mark.parametrize("places", ["Images/{}/ Labels/{}/", "images/{}/ masks/{}/", "{}/images/ {}/masks/"])
+def test_folders_have_any_capitals_and_usual_names(tmp_path: Path, places: str) -> None:
+    pictures, labels = places.split()
+    for split in ("train", "val"):
+        picture(tmp_path / pictures.format(split) / "a.jpg")
+        picture(tmp_path / labels.format(split) / "a.png", values=[[0, 1, 1]] * 2)
+    (tmp_path / "classes.txt").write_text("sky\nroad\n")
+    assert mask_folder.splits(tmp_path) == ["train", "val"]
+    assert label_map(tmp_path, "val") == [[0, 1, 1]] * 2
+
+
+@pytest.mark.parametrize("other", ["valid", "validation", "Val"])
+def test_a_split_that_labels_call_otherwise_is_found_and_said(tmp_path: Path, other: str) -> None:
+    root = folder(tmp_path, [[0, 1, 1]] * 2)
+    picture(root / "images/val/b.jpg")
+    picture(root / f"labels/{other}/b.png", values=[[1, 1, 1]] * 2)
+    assert mask_folder.splits(root) == ["train", "val"]
+    assert label_map(root, "val") == [[1, 1, 1]] * 2
+    assert mask_folder.read(root, "val").problems == [
+        f"{root}/labels/{other}: taken for the label maps of {root}/images/val"
+    ]
+
+
+def test_pictures_of_no_split_and_kinds_that_are_not_read_are_said(tmp_path: Path) -> None:
+    root = folder(tmp_path, [[0, 1, 1]] * 2)
+    picture(root / "images/held/b.jpg")
+    picture(root / "images/c.jpg")
+    (root / "images/train/d.heic").touch()
+    assert mask_folder.read(root, "train").problems == [
+        f"{root}/images/train: 1 picture of a kind that is not read (.heic), left out; save as PNG or JPEG: d.heic",
+        f"{root}/images: 2 pictures in none of the splits' folders (train), left out: c.jpg, b.jpg",
+    ]
+
+
+def test_missing_label_maps_are_counted(tmp_path: Path) -> None:
+    root = folder(tmp_path, [[0, 1, 1]] * 2)
+    for stem in "bcde":
+        picture(root / f"images/train/{stem}.jpg")
+    with pytest.raises(InputError, match=r"\(4 of 5 pictures have none: b\.jpg, c\.jpg, d\.jpg and 1 more\)"):
+        mask_folder.read(root, "train")
+
+
+def test_a_label_map_of_the_unturned_picture_names_exif(tmp_path: Path) -> None:
+    root = folder(tmp_path, [[0, 1, 1]] * 2)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 8
+    Image.new("RGB", (3, 2)).save(root / "images/train/a.jpg", exif=exif)
+    with pytest.raises(InputError, match=r"a\.png is 3 x 2 .* EXIF turns it: remove"):
+        label_map(root)
 
 
 def test_cityscapes_id_that_is_none(tmp_path: Path) -> None:

@@ -9,13 +9,17 @@ from tests.data.samples import InMemory, assert_targets_equal, everything
 
 from delineate.data.files import voc_palette
 from delineate.data.formats import voc
-from delineate.data.formats.voc_files import VOC_NAMES
+from delineate.data.formats.voc_classes import VOC_NAMES
+from delineate.data.images import ORIENTATION
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 BCCD = Path(__file__).parents[4] / "shared" / "data" / "bccd"
 OBJECT = (
     "<object><name>{}</name>{}<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
 )
+
+
+CAT = OBJECT.format("cat", "", 1, 1, 3, 3)
 
 
 def folder(root: Path, **objects: str) -> Path:
@@ -134,16 +138,51 @@ def test_boxes_count_from_one_and_end_at_the_picture(tmp_path: Path) -> None:
     assert target.difficult.tolist() == [True, False]
 
 
-def test_objects_without_area_are_left_out_and_said(tmp_path: Path) -> None:
-    objects = [("cat", "", 4, 4, 4, 4), ("cow", "", 2, 2, 2, 5), ("dog", "", 5, 5, 3, 6), ("cat", "", "nan", 1, 3, 4)]
+def test_objects_without_area_are_left_out_and_said_in_a_line(tmp_path: Path) -> None:
+    objects = [("cat", "", 4, 4, 4, 4), ("cow", "", 2, 2, 2, 5), ("dog", "", 5, 5, 4, 6)]
     root = folder(tmp_path, a="".join(OBJECT.format(*thing) for thing in objects))
     png(root / "SegmentationObject" / "a.png", [[0, 1, 2, 2, 2, 2, 2, 255]] * 6)
     dataset = voc.read(root, "all")
     target = dataset[0].target
     assert target.boxes.tolist() == [[1, 1, 2, 5]]
     assert target.masks.sum() == 30  # the second object of the XML file has value 2
-    said = [problem.removeprefix(str(root / "Annotations" / "a.xml: object ")) for problem in dataset.problems]
-    assert said == ["1, cat, has no area; left out", "3, dog, has no area; left out", "4, cat, has no area; left out"]
+    assert dataset.problems == [
+        f"{root}/Annotations: 2 of 3 objects without area in their picture, left out: object 1 (cat) of a.xml, "
+        "object 3 (dog) of a.xml"
+    ]
+
+
+def test_exchanged_corners_are_put_right_and_said_in_a_line(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=OBJECT.format("cat", "", 4, 5, 2, 3), b=OBJECT.format("cat", "", 2, 5, 4, 3) + CAT)
+    dataset = voc.read(root, "all")
+    assert [sample.target.boxes[0].tolist() for sample in dataset] == [[1, 2, 4, 5]] * 2
+    assert dataset.problems == [
+        f"{root}/Annotations: 2 of 3 objects whose corners are exchanged, put right: object 1 (cat) of a.xml, "
+        "object 1 (cat) of b.xml"
+    ]
+
+
+def test_equal_objects_are_kept_once_and_said(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=CAT + OBJECT.format("cow", "", 1, 1, 3, 3) + CAT)
+    dataset = voc.read(root, "all")
+    assert dataset[0].target.labels.tolist() == [VOC_NAMES.index("cat"), VOC_NAMES.index("cow")]
+    (line,) = dataset.problems
+    assert "1 of 3 objects that are there a second time, kept once: object 3 (cat) of a.xml" in line
+
+
+def test_objects_of_masks_are_not_merged(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=CAT + CAT)
+    png(root / "SegmentationObject" / "a.png", [[1, 1, 2, 2, 0, 0, 0, 0]] * 6)
+    assert len(voc.read(root, "all")[0].target) == 2
+
+
+@pytest.mark.parametrize(("far", "is_said"), [(20, True), (1, False)])
+def test_boxes_of_a_larger_picture_are_named_as_such(tmp_path: Path, far: int, is_said: bool) -> None:
+    objects = (OBJECT.format("cat", "", 4, 4, 7 * far, 5 * far), OBJECT.format("cow", "", 1, 1, 3, 3))
+    dataset = voc.read(folder(tmp_path, a="".join(objects)), "all")
+    said = [line for line in dataset.problems if "had another size" in line]
+    assert len(said) == is_said
+    assert all("1 of 2 objects" in line for line in said)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +212,7 @@ def test_a_class_list_spares_reading_the_files(tmp_path: Path) -> None:
 
 
 def test_lists_of_pictures(tmp_path: Path) -> None:
-    root = folder(tmp_path / "VOCdevkit" / "VOC2007", a="", b="", c="")
+    root = folder(tmp_path / "VOCdevkit" / "VOC2007", a=CAT, b="", c="")
     lists(root, "Main", train="a\nb\n", cow_train="a  1\nb -1\n", my_train="c\n")
     lists(root, "Segmentation", train="a\n", val="c\n")
     for stem in "ac":
@@ -204,7 +243,10 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train.txt: entry 2, missing, is no picture"):
         voc.read(root, "train")
     dataset = voc.read(root, "all")
-    for index, message in ((0, "a.xml: object 1: bndbox .*'three'.* is not four"), (1, "b.xml: object 1: bndbox")):
+    for index, message in (
+        (0, "a.xml: object 1, cat: xmax: 'three' is no number"),
+        (1, r"b.xml: object 1, cat: there is no bndbox with xmin, .* \(there is name\)"),
+    ):
         with pytest.raises(InputError, match=message):
             dataset[index]
     (root / "Annotations" / "a.xml").write_text(f"<annotation>{OBJECT.format('dog', '', 1, 1, 3, 3)}</annotation>")
@@ -218,7 +260,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        ("SegmentationClass", 2, "value 2 is no class; the 1 classes are 1..1"),
+        ("SegmentationClass", 2, "value 2 at row 0, column 7 is no class: the 1 classes are 1..1, 0 is background"),
         ("SegmentationObject", 1, "value 1 is no object; .*a.xml has 0 objects"),
     ],
 )
@@ -229,8 +271,110 @@ def test_stray_values_of_a_png_are_named(tmp_path: Path, kind: str, value: int, 
     with pytest.raises(InputError, match=message):
         voc.read(root, "all")[0]
     png(root / kind / "a.png", [[0] * 8] * 5)
-    with pytest.raises(InputError, match=r"a.png: its \(height, width\) is \(5, 8\), the picture's is \(6, 8\)"):
+    with pytest.raises(InputError, match=r"a.png is 8 x 5 pixels wide and high, and .*a.jpg is 8 x 6"):
         voc.read(root, "all")[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ("<size><width>16</width><height>12</height></size>", "is 16 x 12 pixels .* is 8 x 6; take the pictures that"),
+        ("<size><width>6</width><height>8</height></size>", "is 6 x 8 .* is 8 x 6; width and height are exchanged"),
+    ],
+)
+def test_an_annotation_of_another_picture_is_refused(tmp_path: Path, size: str, message: str) -> None:
+    dataset = voc.read(folder(tmp_path, a=size + CAT), "all")
+    with pytest.raises(InputError, match=rf"a\.xml: <size> {message}"):
+        dataset[0]
+    with pytest.raises(InputError, match=rf"a\.xml: <size> {message}"):
+        _ = dataset.problems
+
+
+def test_an_annotation_of_the_unturned_picture_names_exif_and_the_way_out(tmp_path: Path) -> None:
+    root = folder(tmp_path, a="<size><width>8</width><height>6</height></size>" + CAT)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.new("RGB", (8, 6)).save(root / "JPEGImages" / "a.jpg", exif=exif)
+    with pytest.raises(InputError, match=r"as it is stored, and EXIF turns it: remove .*exiftool -Orientation="):
+        voc.read(root, "all")[0]
+
+
+def test_objects_outside_of_a_turned_picture_name_exif_where_the_file_says_no_size(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=CAT + OBJECT.format("cow", "", 1, 2, 4, 4) + OBJECT.format("dog", "", 7, 2, 8, 4))
+    assert voc.read(root, "all").problems == []
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.new("RGB", (8, 6)).save(root / "JPEGImages" / "a.jpg", exif=exif)
+    assert "1 picture turned by EXIF with objects outside, as if" in voc.read(root, "all").problems[-1]
+
+
+@pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>", "<size><width/></size>"])
+def test_a_size_that_says_nothing_is_the_pictures_own(tmp_path: Path, size: str) -> None:
+    dataset = voc.read(folder(tmp_path, a=size + CAT), "all")
+    assert dataset.problems == []
+    assert dataset[0].target.boxes.tolist() == [[0, 0, 3, 3]]
+
+
+def test_a_picture_that_cannot_be_read_spoils_no_others(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=CAT, b=OBJECT.format("cat", "", 5, 5, 2, 2))
+    (root / "JPEGImages" / "a.jpg").write_bytes(b"junk")
+    assert len(voc.read(root, "all").problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("class_names.txt", "_background_\nauk\nsheep\n"),
+        ("labels.txt", "__ignore__\n_background_\nauk\nsheep\n"),
+        ("classes.txt", "auk\nsheep\n"),
+        ("labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\nauk:1,2,3::\nsheep:4,5,6::\n"),
+    ],
+)
+def test_label_maps_without_xml_have_the_names_of_a_list(tmp_path: Path, name: str, text: str) -> None:
+    Image.new("RGB", (8, 6)).save(_made(tmp_path / "JPEGImages") / "a.jpg")
+    png(tmp_path / "SegmentationClassPNG" / "a.png", [[0, 1, 2, 255, 0, 0, 0, 0]] * 6)
+    (_made(tmp_path / "SegmentationClass") / "a.npy").touch()
+    with pytest.raises(InputError, match=r"no list names the classes in the order .*; write classes\.txt"):
+        voc.read(tmp_path, "all")
+    (tmp_path / name).write_text(text)
+    dataset = voc.read(tmp_path, "all")
+    assert dataset.categories == Categories(
+        class_names=("auk", "sheep"), label_map_names=("auk", "sheep", "background")
+    )
+    assert dataset[0].target.label_map[0, :4].tolist() == [2, 0, 1, IGNORE]
+
+
+def test_label_maps_whose_order_of_classes_is_a_guess_are_left_out_and_said(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=CAT + OBJECT.format("auk", "", 1, 1, 4, 4))
+    png(root / "SegmentationClass" / "a.png", [[0, 1, 2, 255, 0, 0, 0, 0]] * 6)
+    dataset = voc.read(root, "all")
+    assert dataset.contents == {"boxes"}
+    assert [line for line in dataset.problems if "write classes.txt" in line]
+    with pytest.raises(InputError, match=r"write classes\.txt"):
+        voc.read(root, "all", frozenset({"label_map"}))
+    (root / "classes.txt").write_text("auk\ncat\n")
+    assert voc.read(root, "all").contents == {"boxes", "label_map"}
+
+
+def test_label_maps_of_0_and_255_and_one_class_are_background_and_that_class(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=OBJECT.format("crack", "", 1, 1, 3, 3))
+    png(root / "SegmentationClass" / "a.png", [[0, 255, 255, 0, 0, 0, 0, 0]] * 6)
+    dataset = voc.read(root, "all")
+    assert dataset[0].target.label_map[0, :3].tolist() == [1, 0, 0]
+    assert "0 is background and 255 is crack" in dataset.problems[0]
+
+
+def test_lists_that_name_no_class_or_one_twice_are_refused(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=CAT)
+    for text, message in (("\n", "names no class"), ("cat\ncat\n", "cat appears twice")):
+        (root / "classes.txt").write_text(text)
+        with pytest.raises(InputError, match=rf"classes\.txt: {message}"):
+            voc.read(root, "all")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.mark.skipif(not BCCD.exists(), reason="the real pictures are not here")
@@ -247,7 +391,7 @@ def test_bccd() -> None:
             for row, thing in enumerate(ElementTree.parse(xml).iter("object"), start=1):
                 left, top, right, bottom = (int(side.text) for side in thing.find("bndbox"))
                 if (left, top) == (right, bottom):
-                    expected_problems.append(f"{xml}: object {row}, {thing.findtext('name')}, has no area; left out")
+                    expected_problems.append(f"left out: object {row} ({thing.findtext('name')}) of {xml.name}")
                 else:
                     boxes.append([max(left - 1, 0), max(top - 1, 0), min(right, 640), min(bottom, 480)])
                     names.append(thing.findtext("name"))
@@ -257,4 +401,4 @@ def test_bccd() -> None:
             total += len(target)
         problems += dataset.problems
     assert total == 4888 - 2
-    assert problems == expected_problems
+    assert [problem[problem.index("left out") :] for problem in problems] == expected_problems

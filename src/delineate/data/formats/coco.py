@@ -1,55 +1,59 @@
-"""COCO JSON: `annotations/*.json` beside the pictures, or one JSON file (Lin et al. 2014, Microsoft COCO)."""
+"""COCO JSON: annotation files beside pictures, or one JSON file (Lin et al. 2014, Microsoft COCO).
+
+Files are in `annotations/`, in a folder for each split (as Roboflow writes them), or beside the pictures.
+"""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from delineate.data.dataset import EVERYTHING, Dataset
-from delineate.data.formats import coco_json
-from delineate.data.formats.coco_json import Row
+from delineate.data.formats import coco_files, coco_json
+from delineate.data.formats.coco_pictures import pictures
+from delineate.data.formats.coco_rows import Row
 from delineate.data.formats.coco_writing import write
-from delineate.data.images import image_size
+from delineate.data.images import MAX_PIXELS, image_size
+from delineate.data.numbers import whole
+from delineate.data.pairing import check_size
 from delineate.ops.masks import paint_label_map
 from delineate.values import IGNORE, Content, InputError, Target
 
 __all__ = ["Coco", "read", "recognises", "splits", "write"]
 
-KINDS = ("instances_", "person_keypoints_", "")
-"""One of these precedes the split in a file's name; the first file there is has the objects."""
-
-OTHER_KINDS = ("captions_", "panoptic_", "image_info_")
-
 
 def recognises(root: Path) -> bool:
     """Tell whether there are annotation files of objects."""
-    return bool(_sources(root))
+    return bool(coco_files.sources(root))
 
 
 def splits(root: Path) -> list[str]:
-    """List what follows `instances_`, `person_keypoints_` or nothing in the names of the annotation files."""
-    return sorted(_sources(root))
+    """List what follows `instances_`, `person_keypoints_` or nothing in the names of the files, or their folders."""
+    return sorted(coco_files.sources(root))
 
 
+@coco_json.uncollected()
 def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
     """Read one split; annotations of `instances_X` and `person_keypoints_X` are merged by their id.
 
     Labels follow the category ids' order. Raises `InputError` naming the file and the annotation or picture.
     """
-    sources = _sources(root)[split]
-    source, *others = (sources[kind] for kind in KINDS if kind in sources)
+    found = coco_files.sources(root)
+    source, *others = (found[split][kind] for kind in coco_files.KINDS if kind in found[split])
     document = coco_json.load(source)
     problems = [problem for other in others for problem in coco_json.add_keypoints(document, other)]
+    problems += coco_json.merge_pictures(document, source)
     images = document["images"]
-    files = _picture_files(root, split, images, source)
-    sizes = [_size(image, file) for image, file in zip(images, files, strict=True)]
+    files, unnamed = pictures(root, split, images, source, found)
+    sizes = [_size(image, file, source) for image, file in zip(images, files, strict=True)]
     objects = coco_json.objects(document, sizes, source)
-    problems += objects.problems
+    problems += [*unnamed, *objects.problems]
     return Coco(needs=needs, files=files, sizes=sizes, source=source, problems=problems, objects=objects)
 
 
 @dataclass(kw_only=True, eq=False)
 class Coco(Dataset):
-    """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`.
+    """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`, 0 where nobody knows.
 
     Masks are decoded when asked for. Label maps are painted from them, smaller objects over larger ones: crowds are
     ignored, and what no object covers is background. Targets without masks have the areas that the file gives.
@@ -67,13 +71,13 @@ class Coco(Dataset):
         self.contents = self.objects.contents
 
     def size(self, index: int) -> tuple[int, int]:
-        return self.sizes[index]
+        return self.sizes[index] if 0 not in self.sizes[index] else image_size(self.files[index])
+
+    def annotation_file(self, index: int) -> Path:
+        return self.source
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
-        if image_size != self.sizes[index]:
-            raise InputError(
-                f"{self.files[index]}: its (height, width) is {image_size}, {self.source} says {self.sizes[index]}"
-            )
+        check_size(self.sizes[index], self.files[index], image_size, f"{self.source}: image {self.files[index].name}")
         objects, gives = self.objects, self.gives
         rows = slice(objects.starts[index], objects.starts[index + 1])
         labels, crowd = objects.labels[rows].clone(), objects.crowd[rows].clone()
@@ -81,7 +85,7 @@ class Coco(Dataset):
         if gives & {"masks", "label_map"}:
             masks = objects.masks(range(rows.start, rows.stop), image_size, self.source)
         if masks is not None and "label_map" in gives:
-            label_map = paint_label_map(masks, labels.masked_fill(crowd, IGNORE), self.categories.num_classes)
+            label_map = paint_label_map(masks, labels.masked_fill(crowd, IGNORE), self.categories.background)
         if gives <= {"label_map"}:
             return Target(image_size=image_size, label_map=label_map)
         if objects.keypoints is not None and "keypoints" in gives:
@@ -100,32 +104,15 @@ class Coco(Dataset):
         )
 
 
-def _sources(root: Path) -> dict[str, dict[str, Path]]:
-    """Find the annotation files by split and kind."""
-    paths = [root] if root.is_file() and root.suffix == ".json" else sorted(root.glob("annotations/*.json"))
-    sources: dict[str, dict[str, Path]] = {}
-    for path in paths:
-        if not path.name.startswith(OTHER_KINDS):
-            kind = next(kind for kind in KINDS if path.stem.startswith(kind))
-            sources.setdefault(path.stem.removeprefix(kind), {})[kind] = path
-    return sources
-
-
-def _picture_files(root: Path, split: str, images: Sequence[Row], source: Path) -> list[Path]:
-    """Find the pictures in the first of the usual folders that has one of the first pictures."""
-    homes = [root] if root.is_dir() else [root.parent, root.parent.parent]
-    folders = [home / inner for home in homes for inner in (split, f"images/{split}", "images", ".")]
-    for image in images:
-        if "file_name" not in image:
-            raise InputError(f"{source}: image {image['id']} has no 'file_name'")
-    for folder in folders:
-        if any((folder / image["file_name"]).is_file() for image in images[:100]):
-            return [folder / image["file_name"] for image in images]
-    if images:
-        looked = ", ".join(str(folder) for folder in folders)
-        raise InputError(f"{source}: its pictures ({images[0]['file_name']}, ...) are in none of {looked}")
-    return []
-
-
-def _size(image: Row, file: Path) -> tuple[int, int]:
-    return (image["height"], image["width"]) if "height" in image and "width" in image else image_size(file)
+def _size(image: Row, file: Path, source: Path) -> tuple[int, int]:
+    """Take the `(height, width)` that the file says; where it says none, that of the picture, or 0 if it is broken."""
+    height, width = (
+        whole(image.get(side) or 0, f"{source}: image {image['id']}: {side}") for side in ("height", "width")
+    )
+    if min(height, width) < 0 or max(height, width) > MAX_PIXELS:
+        raise InputError(f"{source}: image {image['id']}: height {height:.6g} and width {width:.6g} are no size")
+    if 0 in (height, width):
+        with suppress(InputError):  # raised again where the picture is read
+            return image_size(file)
+        return 0, 0
+    return height, width

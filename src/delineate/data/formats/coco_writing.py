@@ -26,12 +26,12 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
         if "boxes" not in dataset.contents:
             target = _regions(target, num_classes)
             num_regions += len(target)
-        num_other_maps += not _is_painted(target, num_classes)
+        num_other_maps += not _is_painted(target, dataset.categories.background)
         height, width = target.image_size
         images.append({"id": number, "file_name": path.name, "height": height, "width": width})
-        for row in _rows(target):
+        for row in object_rows(target):
             annotations.append({"id": len(annotations) + 1, "image_id": number, **row})
-    document = {"images": images, "annotations": annotations, "categories": _categories(dataset.categories)}
+    document = {"images": images, "annotations": annotations, "categories": category_rows(dataset.categories)}
     write_text(root / "annotations" / f"instances_{split}.json", json.dumps(document))
 
     lost = []
@@ -42,7 +42,8 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
     return lost
 
 
-def _rows(target: Target) -> list[dict[str, Any]]:
+def object_rows(target: Target) -> list[dict[str, Any]]:
+    """Write the objects of a picture as annotations, which have no numbers yet."""
     rles = None if target.masks is None else encode_rle(target.masks)
     rows = []
     for index, (x1, y1, x2, y2) in enumerate(target.boxes.tolist()):
@@ -58,17 +59,21 @@ def _rows(target: Target) -> list[dict[str, Any]]:
             row |= {"segmentation": rles[index], "area": int(target.masks[index].sum())}
         if target.keypoints is not None and target.visibility is not None:
             visibility = target.visibility[index]
-            points = torch.cat([target.keypoints[index], visibility[:, None]], dim=1)
+            positions = target.keypoints[index].nan_to_num(0, 0, 0)  # of what is not annotated, they may be anything
+            points = torch.cat([positions, visibility[:, None]], dim=1)
             row |= {"keypoints": points.flatten().tolist(), "num_keypoints": int(visibility.count_nonzero())}
         rows.append(row)
     return rows
 
 
-def _categories(categories: Categories) -> list[dict[str, Any]]:
+def category_rows(categories: Categories) -> list[dict[str, Any]]:
+    """Write classes, counted from 1, with the keypoints that their objects have."""
     body: dict[str, Any] = {}
     if categories.keypoint_names:
         skeleton = [[a + 1, b + 1] for a, b in categories.skeleton]
         body = {"keypoints": list(categories.keypoint_names), "skeleton": skeleton}
+        if categories.flip_order != replace(categories, flip_order=()).flip_order:  # which readers find in the names
+            body["flip_order"] = list(categories.flip_order)
     return [{"id": label + 1, "name": name, **body} for label, name in enumerate(categories.class_names)]
 
 
@@ -81,11 +86,11 @@ def _regions(target: Target, num_classes: int) -> Target:
     return replace(target, boxes=boxes_of_masks(masks), labels=labels, masks=masks, crowd=none, difficult=none)
 
 
-def _is_painted(target: Target, num_classes: int) -> bool:
+def _is_painted(target: Target, background: int) -> bool:
     """Tell whether a reader that paints the masks gets the label map."""
     if target.label_map is None:
         return True
     if target.masks is None:
         return False
     values = target.labels.masked_fill(target.crowd, IGNORE)
-    return torch.equal(paint_label_map(target.masks, values, num_classes), target.label_map)
+    return torch.equal(paint_label_map(target.masks, values, background), target.label_map)

@@ -1,14 +1,16 @@
 """The formats of data sets are told apart by their files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from delineate.data.dataset import EVERYTHING, Dataset
-from delineate.data.files import check_new
-from delineate.data.formats import coco, mask_folder, voc, yolo
-from delineate.values import Content, InputError
+from delineate.data.dataset import EVERYTHING, Dataset, View
+from delineate.data.formats import coco, cvat, labelme, mask_folder, via, voc, yolo
+from delineate.data.formats.places import meant
+from delineate.data.formats.unknown import contents, likely, what_is_there
+from delineate.data.lists import Chosen, dividing, with_lists
+from delineate.values import Content, InputError, Sample
 
 
 @runtime_checkable
@@ -24,18 +26,46 @@ class Format(Protocol):
     def read(self, root: Path, split: str, needs: frozenset[Content] = EVERYTHING, /) -> Dataset:
         """Read one of these parts; pictures, and those annotations that are needed, are decoded when asked for."""
 
+
+@runtime_checkable
+class WrittenFormat(Format, Protocol):
+    """A format that is also written has one function more."""
+
     def write(self, dataset: Dataset, root: Path, split: str, /) -> list[str]:
         """Write one part; gives the lines that say what the format could not hold."""
 
 
-FORMATS: Mapping[str, Format] = {"coco": coco, "voc": voc, "yolo": yolo, "mask_folder": mask_folder}
+WRITTEN: Mapping[str, WrittenFormat] = {"coco": coco, "voc": voc, "yolo": yolo, "mask_folder": mask_folder}
+FORMATS: Mapping[str, Format] = {**WRITTEN, "labelme": labelme, "via": via, "cvat": cvat}
 
 LAYOUTS: Mapping[str, str] = {
-    "coco": "annotations/*.json",
+    "coco": "annotations/*.json, train/*.json or one JSON file",
     "voc": "Annotations/*.xml and JPEGImages/",
-    "yolo": "data.yaml",
+    "yolo": "data.yaml, obj.data, or classes.txt and .txt label files",
     "mask_folder": "images/, labels/**/*.png and classes.txt",
+    "labelme": "a JSON file a picture",
+    "via": "via_region_data.json",
+    "cvat": "annotations.xml",
 }
+"""What each format is known by."""
+
+NUM_TRIED = 20
+"""So many folders within are looked into for a data set."""
+
+
+class Called(View):
+    """A split that goes by another name than the one asked for has this for its first problem."""
+
+    def __init__(self, whole: Dataset, line: str) -> None:
+        super().__init__(whole)
+        self.line = line
+
+    @property
+    def problems(self) -> Sequence[str]:  # type: ignore[override]  # see `View`
+        return [self.line, *self.whole.problems]
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.whole[index]
 
 
 def read_dataset(
@@ -49,48 +79,59 @@ def read_dataset(
     Targets hold what of `needs` the data set has, or all of it. Raises `InputError` that says what was looked for and
     what is there.
     """
-    root = Path(root)
-    names = splits(root, format)
-    if split not in names:
-        raise InputError(f"{root}: there is no split {split!r}; there are: {', '.join(names)}")
-    return _format(root, format).read(root, split, EVERYTHING if needs is None else needs)
+    root, needs = Path(root), EVERYTHING if needs is None else needs
+    reader = _format(root, format)
+    parts = reader.splits(root)
+    lists = dividing(root, parts)
+    name = check_split(root, split, with_lists(parts, lists))
+    if name in lists:
+        dataset: Dataset = Chosen(reader.read(root, str(lists[name].divides), needs), name, lists)
+    else:
+        dataset = reader.read(root, name, needs)
+    return (
+        dataset if name == split else Called(dataset, f"{root}: there is no split {split!r}; {name!r} is read for it")
+    )
 
 
 def splits(root: str | Path, format: str | None = None) -> list[str]:  # noqa: A002
-    """List the data set's parts, such as `train` and `val`."""
+    """List the data set's parts, such as `train` and `val`; lists that divide it (`data/lists.py`) make parts of it."""
     root = Path(root)
-    return _format(root, format).splits(root)
+    parts = _format(root, format).splits(root)
+    return with_lists(parts, dividing(root, parts))
 
 
-def convert(source: str | Path, destination: str | Path, to: str, format: str | None = None) -> list[str]:  # noqa: A002
-    """Write every split in the format `to` into a new or empty folder.
+def find_split(root: str | Path, split: str, format: str | None = None) -> str | None:  # noqa: A002
+    """Find what a data set calls a split, such as `valid` for `val`; `None` where it has none of that meaning."""
+    return meant(split, splits(root, format))
 
-    Gives the lines that say what the reader left out and what the new format could not hold. Raises `InputError` as
-    `read_dataset` does, and when the destination has something in it.
-    """
-    source, destination = Path(source), Path(destination)
-    target = _named(to)
-    check_new(destination)
-    lines = []
-    for split in splits(source, format):
-        dataset = read_dataset(source, split, format)
-        lines += [f"{split}: {line}" for line in (*dataset.problems, *target.write(dataset, destination, split))]
-    return lines
+
+def check_split(root: Path, split: str, names: Sequence[str], option: str = "--split") -> str:
+    """Find which of the names means `split`; raises `InputError` that says which there are, and what chooses one."""
+    name = meant(split, names)
+    if name is None:
+        raise InputError(
+            f"{root}: there is no split {split!r}; there are: {', '.join(names)}; choose with {option}, or divide the "
+            f"pictures with `delineate split {root}`"
+        )
+    return name
 
 
 def _format(root: Path, name: str | None) -> Format:
     if not root.exists():
         raise InputError(f"{root}: there is no such folder")
     candidates = list(FORMATS) if name is None else [name]
-    recognised = [candidate for candidate in candidates if _named(candidate).recognises(root)]
+    recognised = [candidate for candidate in candidates if named(candidate).recognises(root)]
     if len(recognised) > 1:
-        raise InputError(f"{root}: looks like {' and '.join(recognised)}; say which format it is")
+        raise InputError(
+            f"{root}: looks like {' and '.join(recognised)}; say which format it is, with --format (convert: --from)"
+        )
     if not recognised:
-        raise InputError(_unknown(root, candidates))
+        raise InputError(_unknown(root) if name is None else _is_not(root, name))
     return FORMATS[recognised[0]]
 
 
-def _named(name: str) -> Format:
+def named(name: str) -> Format:
+    """Find the format of that name; raises `InputError` that names the nearest where there is none."""
     if name not in FORMATS:
         near = get_close_matches(name, FORMATS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -98,12 +139,23 @@ def _named(name: str) -> Format:
     return FORMATS[name]
 
 
-def _unknown(root: Path, candidates: list[str]) -> str:
-    looked = ", ".join(f"{name}: {LAYOUTS[name]}" for name in candidates)
-    if not root.is_dir():
-        return f"{root}: this is no data set; looked for {looked}"
-    names = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
-    if not names:
-        return f"{root}: the folder is empty; looked for {looked}"
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"{root}: no format is recognised; looked for {looked}; there is {shown}"
+def _is_not(root: Path, name: str) -> str:
+    """Say what a given format is known by, and which it is instead."""
+    others = [other for other in FORMATS if FORMATS[other].recognises(root)]
+    instead = f"it looks like {' and '.join(others)}; " if others else ""
+    return f"{root}: this is not {name}; {instead}looked for {LAYOUTS[name]}{what_is_there(root)}"
+
+
+def _unknown(root: Path) -> str:
+    """Say what the folder probably is, or else what was looked for, and what is there."""
+    guess = next(_inside(root), "") or likely(root)
+    looked = ", ".join(f"{name} ({layout})" for name, layout in LAYOUTS.items())
+    return f"{root}: {guess or f'{contents(root)}; looked for {looked}'}{what_is_there(root)}"
+
+
+def _inside(root: Path) -> Iterator[str]:
+    """Find a data set in a folder within, as an archive is unpacked to."""
+    for inner in sorted(path for path in root.glob("*") if path.is_dir())[:NUM_TRIED]:
+        for name, format_ in FORMATS.items():
+            if format_.recognises(inner):
+                yield f"there is a data set in {inner} ({name}); give that folder"

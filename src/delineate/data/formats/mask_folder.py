@@ -1,6 +1,7 @@
 """Label maps as pictures: `images/{split}/**`, `labels/{split}/**` (the picture's stem) and `classes.txt`.
 
-Folders without splits are one split, `all`. ADE20K (`annotations/`, `objectInfo150.txt`) and Cityscapes
+Folders without splits are one split, `all`. `masks/` or `annotations/` may stand for `labels/`, in any capitals, and a
+split may have a folder of its own that holds both. ADE20K (`annotations/`, `objectInfo150.txt`) and Cityscapes
 (`leftImg8bit/`, `gtFine/`) are read as they come, with their own names and values where there is no `classes.txt`.
 """
 
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.files import read_text, store_pictures, write_label_map, write_text
+from delineate.data.formats import mask_files
 from delineate.data.formats.label_values import (
     IDS,
     TRAIN_IDS,
@@ -18,49 +20,48 @@ from delineate.data.formats.label_values import (
     from_cityscapes,
     from_class_list,
 )
-from delineate.data.images import pictures_in
-from delineate.values import Categories, Content, InputError, Target
+from delineate.data.images import EXACT_SUFFIXES, pictures_in
+from delineate.data.pairing import check_size, unpaired
+from delineate.values import Categories, Content, InputError, Target, listed
 
-PLACES = (("images", "labels"), ("images", "annotations"), ("leftImg8bit", "gtFine"))
-
-WITHOUT_SPLITS = "all"
+CLASS_LISTS = ("classes.txt", "labels.txt", "class_names.txt")
 
 
 def recognises(root: Path) -> bool:
-    """Tell whether there is a folder of pictures beside one with PNGs."""
-    return bool(_places(root))
+    """Tell whether there is a folder of pictures beside one with label maps."""
+    return bool(mask_files.parts(root))
 
 
 def splits(root: Path) -> list[str]:
-    """List the folders that pictures and labels both have; `all` where there are none."""
-    pictures, labels = ({path.name for path in place.iterdir() if path.is_dir()} for place in _places(root))
-    return sorted(pictures & labels) or [WITHOUT_SPLITS]
+    """List the folders of pictures that labels have, too; `all` where there are none."""
+    return sorted(mask_files.parts(root))
 
 
 def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
     """Read one split; raises `InputError` naming a picture without a label map."""
-    inner = "." if splits(root) == [WITHOUT_SPLITS] else split
-    pictures, labels = (place / inner for place in _places(root))
-    labelled = pictures_in(labels)
-    suffix = next((end for end in (TRAIN_IDS, IDS) if any(path.stem.endswith(end) for path in labelled)), "")
-    label_files = {_key(path, labels, suffix): path for path in labelled if path.stem.endswith(suffix)}
-    files: dict[str, Path] = {}
-    for path in pictures_in(pictures):
-        other = files.setdefault(_key(path, pictures, "_leftImg8bit"), path)
-        if other is not path:
-            raise InputError(f"{path}: {other.name} has the same label map; rename one of them")
-    for key, file in files.items():
-        if key not in label_files:
-            raise InputError(
-                f"{file}: its label map {labels / key}{suffix}.png is missing; add it or remove the picture"
-            )
-    unused = [path for key, path in label_files.items() if key not in files]
+    parts = mask_files.parts(root)
+    pictures, labels = parts[split]
+    every = [path for _, folder in parts.values() for path in pictures_in(folder)]
+    suffix = next((end for end in (TRAIN_IDS, IDS) if any(path.stem.endswith(end) for path in every)), "")
+    files = mask_files.keyed(pictures_in(pictures), pictures, "_leftImg8bit")
+    label_files = mask_files.label_files(labels, suffix)
+    missing = [file for key, file in files.items() if key not in label_files]
+    if missing:
+        place = labels / mask_files.key(missing[0], pictures, "_leftImg8bit")
+        raise InputError(
+            f"{missing[0]}: its label map {place}{suffix}.png is missing; add it or remove the picture "
+            f"({len(missing)} of {len(files)} pictures have none: {listed(path.name for path in missing)})"
+        )
+    exact = [path for path in every if path.stem.endswith(suffix) and path.suffix.lower() in EXACT_SUFFIXES]
+    values = _values(root, suffix)
+    if "label_map" in needs:
+        values = values.checked(exact, root)
     return MaskFolder(
         needs=needs,
         files=list(files.values()),
         label_files=[label_files[key] for key in files],
-        values=_values(root, suffix),
-        problems=[f"{labels}: {len(unused)} label maps have no picture, as {unused[0].name}"] if unused else [],
+        values=values,
+        problems=[*mask_files.left_out(root, split), *unpaired(files, label_files, "label map"), *values.problems],
     )
 
 
@@ -104,34 +105,21 @@ class MaskFolder(Dataset):
         self.categories: Categories = self.values.categories
         self.contents: frozenset[Content] = frozenset({"label_map"})
 
+    def annotation_file(self, index: int) -> Path:
+        return self.label_files[index]
+
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         if not self.gives:
             return Target(image_size=image_size)
         label_map = self.values.read(self.label_files[index])
-        if tuple(label_map.shape) != image_size:
-            raise InputError(
-                f"{self.label_files[index]}: its (height, width) is {tuple(label_map.shape)}, "
-                f"that of {self.files[index]} is {image_size}"
-            )
+        check_size(tuple(label_map.shape), self.files[index], image_size, str(self.label_files[index]))
         return Target(image_size=image_size, label_map=label_map)
 
 
-def _places(root: Path) -> tuple[Path, ...]:
-    """Find the folders of the pictures and of the label maps, or nothing."""
-    for pictures, labels in PLACES:
-        if (root / pictures).is_dir() and next((root / labels).rglob("*.png"), None):
-            return root / pictures, root / labels
-    return ()
-
-
-def _key(path: Path, folder: Path, suffix: str) -> str:
-    relative = path.relative_to(folder)
-    return (relative.parent / relative.stem.removesuffix("_leftImg8bit").removesuffix(suffix)).as_posix()
-
-
 def _values(root: Path, suffix: str) -> LabelValues:
-    if (root / "classes.txt").is_file():
-        return from_class_list(root / "classes.txt")
+    for name in CLASS_LISTS:
+        if (root / name).is_file():
+            return from_class_list(root / name)
     if (root / "objectInfo150.txt").is_file():
         return from_ade_table(root / "objectInfo150.txt")
     if suffix:

@@ -1,141 +1,108 @@
-"""The files of a Pascal VOC folder say which pictures and classes there are, and an XML file which objects."""
+"""The files of a Pascal VOC split say which pictures it has, and what is known of each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from xml.etree import ElementTree
-
-from jaxtyping import Bool, Float
-from torch import Tensor
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from delineate.data.files import read_lines
-from delineate.values import Content, InputError
-from delineate.values.categories import BACKGROUND
+from delineate.data.formats.voc_layout import Part, lists
+from delineate.data.images import SUFFIXES, visible_files
+from delineate.data.pairing import UNREAD, unpaired
+from delineate.values import Content, InputError, counted, listed
 
-VOC_NAMES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
-CLASS_LISTS = ("classes.txt", "labels.txt")
-SEGMENTATION = "segmentation_"
-"""This precedes the name of a split of `ImageSets/Segmentation` that `ImageSets/Main` has too, of other pictures."""
+Files = Mapping[str, Path]
+"""Files by their keys, which a picture shares with its annotations."""
 
 
-@dataclass(frozen=True)
-class Object:
-    """One object of an XML file; its box is `x1 y1 x2 y2`, not yet clipped to the picture."""
+def keyed(part: Part) -> tuple[Files, Files]:
+    """Give the pictures and the XML files by their stems, or by their paths where pictures share a stem.
 
-    name: str
-    box: tuple[float, float, float, float]
-    difficult: bool
+    Raises `InputError` naming two pictures that have the same XML file.
+    """
+    pictures, xmls = part.picture_files(), part.xml_files()
+    by_stem = len({path.stem for path in pictures}) == len(pictures)
 
+    def key(path: Path, folder: Path) -> str:
+        return path.stem if by_stem else path.relative_to(folder).with_suffix("").as_posix()
 
-def homes(root: Path) -> list[Path]:
-    """Find the VOC folders at `root` or within it, as in `VOCdevkit/VOC2007`."""
-    inside = [root, *sorted(root.glob("VOC*")), *sorted(root.glob("VOCdevkit/VOC*"))]
-    return [
-        home
-        for home in inside
-        if (home / "JPEGImages").is_dir()
-        and any((home / name).is_dir() for name in ("Annotations", "SegmentationClass"))
-    ]
-
-
-def home(root: Path) -> Path:
-    """Find the one VOC folder at `root` or within it; raises `InputError` where there is none or several."""
-    inside = homes(root)
-    if not inside:
-        raise InputError(f"{root}: no JPEGImages folder with Annotations or SegmentationClass beside it")
-    if len(inside) > 1:
-        raise InputError(f"{root}: holds {', '.join(home.name for home in inside)}; give the path of one of them")
-    return inside[0]
+    files: dict[str, Path] = {}
+    for path in pictures:
+        other = files.setdefault(key(path, part.pictures), path)
+        if other is not path:
+            raise InputError(f"{path}: {other.name} has the same annotation; rename or remove one of them")
+    return files, {key(path, part.annotations): path for path in xmls}
 
 
-def lists(home: Path) -> dict[str, Path]:
-    """Find the file of each split."""
-    by_split = {
-        path.stem: path for path in sorted((home / "ImageSets" / "Main").glob("*.txt")) if not _is_of_a_class(path)
-    }
-    for path in sorted((home / "ImageSets" / "Segmentation").glob("*.txt")):
-        if path.stem not in by_split:
-            by_split[path.stem] = path
-        elif read_lines(path) != read_lines(by_split[path.stem]):
-            by_split[SEGMENTATION + path.stem] = path
-    return by_split
+def chosen(part: Part, pictures: Files, annotated: Files, kind: str) -> tuple[list[str], list[str]]:
+    """Give the keys of the split's pictures, in order, and lines that say what is left out.
+
+    These are the entries of its list, or without one those that are `annotated`, by files of this `kind`. Raises
+    `InputError` naming an entry that is no picture.
+    """
+    if part.entries is None:
+        return [key for key in pictures if key in annotated], unpaired(pictures, annotated, kind)
+    entries = _entries(part.entries, pictures, part.pictures)
+    keys = list(dict.fromkeys(entries))
+    lines = unpaired({key: path for key, path in pictures.items() if key in annotated}, annotated, kind)
+    if len(keys) < len(entries):
+        twice = [key for key, count in Counter(entries).items() if count > 1]
+        lines.append(f"{part.entries}: {counted(len(twice), 'picture')} listed again, kept once: {listed(twice)}")
+    anywhere = {_key(line, pictures) for path in lists(part.home).values() for line in read_lines(path)}
+    alone = [path.name for key, path in pictures.items() if key not in anywhere]
+    if alone:
+        lines.append(
+            f"{part.entries.parent.parent}: {counted(len(alone), 'picture')} in no list, left out: {listed(alone)}"
+        )
+    return keys, lines
 
 
-def _is_of_a_class(path: Path) -> bool:
-    """Tell whether this is VOC's `{class}_{split}.txt`, whose lines end with 1, 0 or -1, as it has the class or not."""
-    cuts = [place for place, letter in enumerate(path.stem) if letter == "_"]
-    if not any(path.with_name(f"{path.stem[cut + 1 :]}.txt").exists() for cut in cuts):
-        return False
-    lines = read_lines(path)
-    return bool(lines) and all(line.endswith((" 1", " 0", " -1")) for line in lines)
+def _entries(source: Path, pictures: Files, folder: Path) -> list[str]:
+    written = read_lines(source)
+    keys = [_key(line, pictures) for line in written]
+    missing = [line for line, key in enumerate(keys) if key is None]
+    if missing:
+        entry = written[missing[0]]
+        unread = [path.name for path in visible_files(folder) if path.stem == entry and path.suffix.lower() in UNREAD]
+        raise InputError(
+            f"{source}: entry {missing[0] + 1}, {entry}, is no picture in {folder}"
+            + (f" ({unread[0]} is of a kind that is not read)" if unread else "")
+            + (f"; nor are {len(missing) - 1} others" if len(missing) > 1 else "")
+            + "; add the pictures or remove the entries"
+        )
+    return [key for key in keys if key is not None]
 
 
-def contents(home: Path, stems: Sequence[str]) -> tuple[frozenset[Content], list[str]]:
-    """Find what every picture has, and say in a line what only some have."""
+def _key(entry: str, pictures: Files) -> str | None:
+    """Find the picture that an entry names by its stem or path, with or without suffix."""
+    path = PurePosixPath(entry.replace("\\", "/"))
+    bare = path.with_suffix("") if path.suffix.lower() in (*SUFFIXES, ".xml") else path
+    tails = ["/".join(bare.parts[start:]) for start in range(len(bare.parts))]
+    return next((key for key in (entry, *tails) if key in pictures), None)
+
+
+def contents(
+    part: Part, keys: Sequence[str], sides: Mapping[Content, Files], needs: frozenset[Content]
+) -> tuple[frozenset[Content], list[str]]:
+    """Find what every picture has, and say in a line what only some have; raises `InputError` for a needed XML file."""
     whole: set[Content] = set()
     problems = []
-    kinds: tuple[tuple[Content, str, str], ...] = (
-        ("boxes", "Annotations", ".xml"),
-        ("masks", "SegmentationObject", ".png"),
-        ("label_map", "SegmentationClass", ".png"),
-    )
-    for content, folder, suffix in kinds:
-        present = {path.stem for path in (home / folder).glob(f"*{suffix}")}
-        count = sum(stem in present for stem in stems)
-        if count == len(stems) and present:
+    for content, files in sides.items():
+        missing = [key for key in keys if key not in files]
+        if not missing and files:
             whole.add(content)
-        elif count:
-            missing = next(stem for stem in stems if stem not in present)
+        elif len(missing) < len(keys) and content in needs:
             if content == "boxes":
                 raise InputError(
-                    f"{home / folder / missing}.xml: there is no such file; remove the picture from the list"
+                    f"{part.annotations / missing[0]}.xml: there is no such file, for {len(missing)} of the "
+                    f"{len(keys)} pictures in {part.entries}: {listed(missing)}; add XML files, or remove the pictures "
+                    "from the list"
                 )
+            folder = next(iter(files.values())).parent
             problems.append(
-                f"{home / folder}: {count} of {len(stems)} pictures have a PNG ({missing} has none); left out. A list "
-                "in ImageSets/Segmentation of the pictures that have one is a split of its own"
+                f"{folder}: {len(keys) - len(missing)} of {len(keys)} pictures have a PNG ({missing[0]} has none); "
+                "left out. A list in ImageSets/Segmentation of the pictures that have one is a split of its own"
             )
-    if "boxes" not in whole:
+    if "masks" in whole and "boxes" not in whole:
         whole.discard("masks")
+        problems.append(f"{part.home}: masks of objects are left out, as no XML file says what the objects are")
     return frozenset(whole), problems
-
-
-def class_names(home: Path) -> tuple[str, ...]:
-    """Read the names in a class list; else take VOC's where all objects are of those; else all that occur, sorted."""
-    for name in CLASS_LISTS:
-        if (home / name).is_file():
-            return tuple(entry for entry in read_lines(home / name) if entry != BACKGROUND)
-    names = {thing.name for path in sorted((home / "Annotations").glob("*.xml")) for thing in objects(path)}
-    return VOC_NAMES if names <= set(VOC_NAMES) else tuple(sorted(names))
-
-
-def objects(path: Path) -> list[Object]:
-    """Read the objects of an XML file; raises `InputError` naming the file and the object."""
-    try:
-        root = ElementTree.parse(path).getroot()
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except ElementTree.ParseError as error:
-        raise InputError(f"{path}: this is no well-formed XML ({error})") from None
-    things = []
-    for row, element in enumerate(root.findall("object"), start=1):
-        texts = [element.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
-        try:
-            x1, y1, x2, y2 = (float(text or "nothing") for text in texts)
-        except ValueError:
-            raise InputError(f"{path}: object {row}: bndbox {texts} is not four numbers") from None
-        name = (element.findtext("name") or "").strip()
-        if not name:
-            raise InputError(f"{path}: object {row} has no name")
-        difficult = (element.findtext("difficult") or "0").strip() == "1"
-        # VOC counts pixels from 1, and its boxes end at their last pixel.
-        things.append(Object(name, (x1 - 1, y1 - 1, x2, y2), difficult))
-    return things
-
-
-def with_area(boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, " n"]:
-    """Tell which boxes exceed one pixel: VOC writes the same numbers for a single pixel and for no area at all."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    return (sides > 0).all(1) & (sides > 1).any(1)

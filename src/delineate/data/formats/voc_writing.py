@@ -1,6 +1,7 @@
 """Writing a data set as Pascal VOC: XML files, lists of pictures, palette PNGs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.files import read_lines, store_pictures, unique_stems, write_label_map, write_text
-from delineate.data.formats import voc_files
+from delineate.data.formats.voc_classes import CLASS_LISTS
+from delineate.data.formats.voc_objects import with_area
 from delineate.ops.masks import paint_label_map
 from delineate.values import IGNORE, Categories, InputError, Target
 
@@ -24,7 +26,7 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
     Raises `InputError` when `root` has other classes already.
     """
     categories = dataset.categories
-    _write_class_names(root / voc_files.CLASS_LISTS[0], categories)
+    _write_class_names(root / CLASS_LISTS[0], categories)
     lists = [path for path in (root / "ImageSets").glob("*/*.txt") if path.stem != split]
     taken = {stem for path in lists for stem in read_lines(path)}
     prefix = "" if taken.isdisjoint(unique_stems(dataset.files)) else f"{split}_"
@@ -34,7 +36,7 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
         stems.append(path.stem)
         lost += _lost(target, categories)
         if "boxes" in dataset.contents:
-            write_text(root / "Annotations" / f"{path.stem}.xml", _xml(path, target, categories))
+            write_text(root / "Annotations" / f"{path.stem}.xml", xml(path, target, categories))
         if target.masks is not None:
             write_label_map(root / "SegmentationObject" / f"{path.stem}.png", _painted(target.masks))
         if target.label_map is not None and categories.num_classes <= MAX_VALUE:
@@ -51,7 +53,7 @@ def _lost(target: Target, categories: Categories) -> Counter[str]:
     lost: Counter[str] = Counter()
     lost["crowd: {} regions are written as difficult objects"] = int(target.crowd.sum())
     lost["boxes of {} objects are a pixel or less, which VOC cannot tell from no area; reading leaves them out"] = int(
-        (~voc_files.with_area(target.boxes)).sum()
+        (~with_area(target.boxes)).sum()
     )
     if target.visibility is not None:
         lost["keypoints of {} objects: VOC has none"] = int((target.visibility > 0).any(1).sum())
@@ -66,7 +68,8 @@ def _lost(target: Target, categories: Categories) -> Counter[str]:
     return +lost
 
 
-def _xml(picture: Path, target: Target, categories: Categories) -> str:
+def xml(picture: Path, target: Target, categories: Categories, scores: Sequence[float] = ()) -> str:
+    """Write the objects of a picture, with a `score` each where they are results."""
     height, width = target.image_size
     root = ElementTree.Element("annotation")
     _add(root, folder="JPEGImages", filename=picture.name)
@@ -79,6 +82,8 @@ def _xml(picture: Path, target: Target, categories: Categories) -> str:
         _add(element, difficult=str(int(difficult)))
         sides = {"xmin": x1 + 1, "ymin": y1 + 1, "xmax": x2, "ymax": y2}
         _add(ElementTree.SubElement(element, "bndbox"), **{side: _number(value) for side, value in sides.items()})
+    for element, score in zip(root.iter("object"), scores, strict=False):
+        _add(element, score=_number(score))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 

@@ -1,6 +1,10 @@
-"""YOLO: `data.yaml`, pictures, and beside them a text file a picture with one line an object (Ultralytics' formats)."""
+"""YOLO: `data.yaml`, pictures, and beside them a text file a picture with one line an object (Ultralytics' formats).
+
+Darknet's and labelImg's layouts, which have no YAML file, are read as the same thing.
+"""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +15,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from delineate.data.dataset import EVERYTHING, Dataset
-from delineate.data.formats import yolo_files
-from delineate.data.formats.yolo_files import Line
+from delineate.data.formats import yolo_files, yolo_labels, yolo_problems
+from delineate.data.formats.yolo_description import describe, describing
+from delineate.data.formats.yolo_keypoints import KptShape
+from delineate.data.formats.yolo_labels import Line
 from delineate.data.formats.yolo_writing import write
 from delineate.ops.masks import RLE, decode_rle, paint_label_map
 from delineate.values import Categories, Content, InputError, Target
@@ -22,57 +28,80 @@ __all__ = ["Yolo", "read", "recognises", "splits", "write"]
 
 
 def recognises(root: Path) -> bool:
-    """Tell whether there is a YAML file with the classes' `names`, or `root` is one."""
-    return yolo_files.describing(root) is not None
+    """Tell whether `root` is or has a YAML file with `names`, Darknet's `obj.data`, or names beside label files."""
+    return describing(root) is not None
 
 
 def splits(root: Path) -> list[str]:
-    """List those of `train`, `val` and `test` that the YAML file has, and what else points into `images/`."""
-    return yolo_files.splits(yolo_files.load(_source(root)))
+    """List the splits that the description has, and what else points into `images/`; or those that folders show."""
+    return list(describe(root).entries)
 
 
 def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Dataset:
     """Read one split; the label files are read when asked for.
 
-    `kpt_shape` in the YAML file tells poses. Without it, the first line found tells boxes from polygons. A keypoint of
-    two numbers is visible unless both are 0.
+    `kpt_shape` in the YAML file tells poses. Without it, the first label files tell boxes from polygons, by what most
+    of their lines are. A keypoint of two numbers is visible unless both are 0.
 
     Raises `InputError` naming the file and the line.
     """
-    source = _source(root)
-    description = yolo_files.load(source)
-    files = yolo_files.pictures(source, description, split)
-    kpt_shape = yolo_files.kpt_shape(source, description)
-    categories = yolo_files.categories(source, description, kpt_shape)
+    said = describe(root)
+    files, notes = yolo_files.pictures(said.source, said.bases, said.entries[split])
+    label_files = yolo_files.label_files(files)
+    categories, notes = said.categories, [*said.notes, *notes]
     contents: set[Content] = {"boxes"}
-    if kpt_shape is not None:
+    if said.kpt_shape is not None:
         contents.add("keypoints")
-    elif _has_polygons(files, categories.num_classes):
-        contents |= {"masks", "label_map"}
-        categories = replace(categories, label_map_names=(*categories.class_names, BACKGROUND))
-    return Yolo(needs=needs, files=files, categories=categories, contents=frozenset(contents), kpt_shape=kpt_shape)
+    elif yolo_labels.most_are_polygons(label_files):
+        contents.add("masks")
+        if BACKGROUND in categories.class_names:
+            notes.append(f"{said.source}: a class is called {BACKGROUND}, so that no label maps are painted of masks")
+        else:
+            contents.add("label_map")
+            categories = replace(categories, label_map_names=(*categories.class_names, BACKGROUND))
+    return Yolo(
+        needs=needs,
+        files=files,
+        label_files=label_files,
+        source=said.source,
+        categories=categories,
+        contents=frozenset(contents),
+        kpt_shape=said.kpt_shape,
+        notes=notes,
+    )
 
 
 @dataclass(kw_only=True)
 class Yolo(Dataset):
     """One split. Masks are filled as COCO fills polygons, and label maps painted from them, smaller over larger.
 
-    `problems` are the objects that are left out because they have no area; to know them, all label files are read.
+    `problems` are what was guessed, what pictures and label files lack of each other, and which lines are not read as
+    they are written; to know them, all label files are read.
     """
 
     needs: frozenset[Content]
     files: Sequence[Path]
+    label_files: Sequence[Path]
+    source: Path
     categories: Categories
     contents: frozenset[Content]
-    kpt_shape: tuple[int, int] | None
+    kpt_shape: KptShape | None
+    notes: Sequence[str]
 
     @cached_property
     def problems(self) -> Sequence[str]:  # type: ignore[override]  # read from all files, hence when asked for
-        return list(self._without_area())
+        return [
+            *self.notes,
+            *yolo_problems.sides(self.files, self.label_files, self.source.parent),
+            *yolo_problems.of_lines(self._readable(), "masks" in self.contents),
+        ]
+
+    def annotation_file(self, index: int) -> Path:
+        return self.label_files[index]
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         height, width = image_size
-        lines = self._lines(index)
+        lines = yolo_labels.once(self._all_lines(self.label_files[index]))
         boxes = (_boxes(lines) * torch.tensor([width, height, width, height])).round(decimals=8).float()
         kept = _with_area(boxes)
         labels = torch.tensor([line.label for line in lines], dtype=torch.int64)[kept]
@@ -98,39 +127,14 @@ class Yolo(Dataset):
             label_map=label_map,
         )
 
-    def _lines(self, index: int) -> list[Line]:
-        path = yolo_files.label_file(self.files[index])
-        lines = yolo_files.lines(path, self.categories.num_classes, self.kpt_shape)
-        if "masks" in self.contents:
-            for line in lines:
-                if not line.is_polygon:
-                    raise InputError(
-                        f"{path}: line {line.number}: a box among polygons; make all lines boxes or polygons"
-                    )
-        return lines
+    def _readable(self) -> Iterator[tuple[Path, Sequence[Line]]]:
+        """Give the lines of each label file; whoever reads the target of a broken one meets its error."""
+        for path in dict.fromkeys(self.label_files):
+            with suppress(InputError):
+                yield path, self._all_lines(path)
 
-    def _without_area(self) -> Iterator[str]:
-        for index, file in enumerate(self.files):
-            lines = self._lines(index)
-            for line, kept in zip(lines, _with_area(_boxes(lines)).tolist(), strict=True):
-                if not kept:
-                    yield f"{yolo_files.label_file(file)}: line {line.number} has no area; left out"
-
-
-def _source(root: Path) -> Path:
-    source = yolo_files.describing(root)
-    if source is None:
-        raise InputError(f"{root}: no YAML file with the classes' 'names'")
-    return source
-
-
-def _has_polygons(files: Sequence[Path], num_classes: int) -> bool:
-    """Tell whether the first line there is has a polygon; a set without lines has boxes."""
-    for file in files:
-        lines = yolo_files.lines(yolo_files.label_file(file), num_classes, None)
-        if lines:
-            return lines[0].is_polygon
-    return False
+    def _all_lines(self, path: Path) -> list[Line]:
+        return yolo_labels.lines(path, self.categories.class_names, self.kpt_shape)
 
 
 def _boxes(lines: Sequence[Line]) -> Float[Tensor, "n 4"]:
@@ -147,16 +151,22 @@ def _masks(lines: Sequence[Line], image_size: tuple[int, int]) -> Bool[Tensor, "
     height, width = image_size
     rles = []
     for line in lines:
-        corners = torch.tensor(line.values, dtype=torch.float64).view(-1, 2).clamp(0, 1) * torch.tensor([width, height])
+        corners = torch.tensor(line.polygon, dtype=torch.float64).view(-1, 2).clamp(0, 1) * torch.tensor(
+            [width, height]
+        )
         (rle,) = coco_masks.frPyObjects([corners.flatten().tolist()], height, width)
         rles.append(RLE(size=[height, width], counts=rle["counts"].decode()))
     return decode_rle(rles, image_size)
 
 
+def _corners(line: Line) -> Float[Tensor, "n 2"]:
+    """Take the corners of a polygon, or of a box, in 0..1."""
+    return torch.tensor(line.polygon, dtype=torch.float64).view(-1, 2).clamp(0, 1)
+
+
 def _areas(lines: Sequence[Line], image_size: tuple[int, int]) -> Float[Tensor, " n"]:
     """Measure the areas of polygons in square pixels, by the shoelace formula."""
-    polygons = [torch.tensor(line.values, dtype=torch.float64).view(-1, 2).clamp(0, 1) for line in lines]
-    doubled = [float((x * y.roll(-1) - y * x.roll(-1)).sum()) for x, y in (corners.T for corners in polygons)]
+    doubled = [float((x * y.roll(-1) - y * x.roll(-1)).sum()) for x, y in (_corners(line).T for line in lines)]
     return torch.tensor(doubled, dtype=torch.float64).abs() * (image_size[0] * image_size[1] / 2)
 
 

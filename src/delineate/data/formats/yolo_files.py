@@ -1,186 +1,149 @@
-"""The files of a YOLO set are the YAML that describes it, the pictures it lists, and their label files."""
+"""The files of a YOLO set are the pictures that folders and lists name, and the label file of each."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
+from delineate.data.files import read_lines
+from delineate.data.images import SUFFIXES, pictures_in
+from delineate.values import InputError, counted, listed
 
-from delineate.data.files import read_lines, read_text
-from delineate.data.images import pictures_in
-from delineate.values import Categories, InputError
-
-KNOWN_SPLITS = ("train", "val", "test")
-NAMES = ("data.yaml", "dataset.yaml")
-OUTSIDE = 0.01
-"""A coordinate farther beyond the picture's edge, in pictures, is an error and not a rounding."""
-
-Description = dict[str, Any]
+DESCRIPTIONS = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
+SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 
 
-@dataclass(frozen=True)
-class Line:
-    """One object has its class and its numbers in 0..1, as they stand in line `number` of a label file."""
-
-    label: int
-    values: tuple[float, ...]
-    number: int
-    is_polygon: bool
-
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        """The box `x1 y1 x2 y2`, in 0..1, comes first in a box's and a pose's line, and surrounds a polygon."""
-        if self.is_polygon:
-            across, down = self.values[0::2], self.values[1::2]
-            return min(across), min(down), max(across), max(down)
-        x, y, w, h = self.values[:4]
-        return x - w / 2, y - h / 2, x + w / 2, y + h / 2
-
-
-def describing(root: Path) -> Path | None:
-    """Find the YAML file that describes the set: `root` itself, `data.yaml`, or the only one that has `names`."""
-    if root.is_file():
-        return root if root.suffix in (".yaml", ".yml") else None
-    usual = [root / name for name in NAMES if (root / name).is_file()]
-    if usual:
-        return usual[0]
-    others = [
-        path for path in sorted(root.glob("*.y*ml")) if "names:" in path.read_text(encoding="utf-8", errors="replace")
-    ]
-    return others[0] if len(others) == 1 else None
-
-
-def load(path: Path) -> Description:
-    """Load the description; raises `InputError` naming the file when it is no YAML mapping."""
-    try:
-        description = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: this is no YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(description, dict) or "names" not in description:
-        raise InputError(f"{path}: 'names', the list of the classes, is missing")
-    return description
-
-
-def splits(description: Description) -> list[str]:
-    """List `train`, `val` and `test` where they are given, and what else points into `images/`."""
-    return [
-        key
-        for key, value in description.items()
-        if value and (key in KNOWN_SPLITS or (isinstance(value, str) and value.startswith("images/")))
-    ]
-
-
-def pictures(source: Path, description: Description, split: str) -> list[Path]:
-    """Find the pictures of a split: of a folder, a text file with one path a line, or a list of these."""
-    entries = description[split]
-    files: list[Path] = []
-    for entry in entries if isinstance(entries, list) else [entries]:
-        place = _place(source, description, str(entry))
-        files += [place.parent / line for line in read_lines(place)] if place.is_file() else pictures_in(place)
-    return files
-
-
-def label_file(picture: Path) -> Path:
-    """Put `labels` in place of the last folder named `images`, and `.txt` in place of the suffix."""
-    parts = list(picture.with_suffix(".txt").parts)
-    if "images" in parts[:-1]:
-        last = max(place for place, part in enumerate(parts[:-1]) if part == "images")
-        parts[last] = "labels"
-    return Path(*parts)
-
-
-def kpt_shape(source: Path, description: Description) -> tuple[int, int] | None:
-    """Read the number of keypoints and the numbers each has (2 or 3), where the set has poses."""
-    if "kpt_shape" not in description:
+def existing(path: Path) -> Path | None:
+    """Find a file or folder as it is written, or else in other capitals where one alone has them."""
+    if path.exists():
+        return path
+    parent = existing(path.parent) if path.parent != path else None
+    if parent is None or not parent.is_dir():
         return None
-    match description["kpt_shape"]:
-        case [int(num_keypoints), 2 | 3 as dims] if num_keypoints > 0:
-            return num_keypoints, dims
-        case wrong:
-            raise InputError(f"{source}: kpt_shape: {wrong} is not [number of keypoints, 2 or 3]")
+    alike = [child for child in parent.iterdir() if child.name.casefold() == path.name.casefold()]
+    return alike[0] if len(alike) == 1 else None
 
 
-def categories(source: Path, description: Description, kpt_shape: tuple[int, int] | None) -> Categories:
-    """Read the names of classes and keypoints; keypoints without names are numbered."""
-    names, keypoint_names = description["names"], description.get("kpt_names")
-    if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise InputError(f"{source}: names: the keys are {list(names)}, not 0..{len(names) - 1}")
-        names = [names[label] for label in range(len(names))]
-    if isinstance(keypoint_names, dict):
-        keypoint_names = next(iter(keypoint_names.values()))
-    num_keypoints = 0 if kpt_shape is None else kpt_shape[0]
-    keypoint_names = keypoint_names or [f"keypoint_{number}" for number in range(num_keypoints)]
-    if len(keypoint_names) != num_keypoints:
-        raise InputError(f"{source}: kpt_names: {len(keypoint_names)} names for the {num_keypoints} of kpt_shape")
-    try:
-        return Categories(
-            class_names=tuple(str(name) for name in names),
-            keypoint_names=tuple(str(name) for name in keypoint_names),
-            skeleton=tuple((start, end) for start, end in description.get("skeleton") or ()),
-        )
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
+def find(bases: Sequence[Path], entry: str) -> tuple[list[Path], str]:
+    """Find what `entry` may mean, the likeliest first, and say in words where that is not what is written.
 
-
-def lines(path: Path, num_classes: int, kpt_shape: tuple[int, int] | None) -> list[Line]:
-    """Read the objects in a label file; a file that is not there has none.
-
-    Raises `InputError` naming the file and the line.
+    Exporters write `../train/images` for the `train/images` beside the YAML file, and people bring paths of other
+    machines, whose end is right. The words are empty where nothing was guessed.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return []
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: this is no text; a label file has a line of numbers for each object") from None
-    objects = []
-    for number, row in enumerate(text.splitlines(), start=1):
-        if row.strip():
-            try:
-                objects.append(_line(row.split(), number, num_classes, kpt_shape))
-            except InputError as error:
-                raise InputError(f"{path}: line {number}: {error}") from None
-    return objects
+    written = entry.replace("\\", "/")
+    exact = _found(bases, [written])
+    beside = _found(bases, [written.removeprefix("../")]) if written.startswith("../") else []
+    if beside or exact:
+        doubtful = beside and exact and not beside[0].samefile(exact[0])
+        return [*beside, *exact], f"{entry!r} is read as {beside[0]}, not as {exact[0]}" if doubtful else ""
+    ends = _found(bases, _ends(written.split("/")))
+    return ends, f"{entry!r} is not there; {ends[0]} is read" if ends else ""
 
 
-def _line(words: list[str], number: int, num_classes: int, kpt_shape: tuple[int, int] | None) -> Line:
-    shown = " ".join(words)[:60]
-    try:
-        label, *values = (float(word) for word in words)
-    except ValueError:
-        raise InputError(f"{shown!r} is not made of numbers alone") from None
-    if label not in range(num_classes):
-        raise InputError(f"class {words[0]} is not in 0..{num_classes - 1}, the classes of the YAML's 'names'")
-    if kpt_shape is None:
-        if len(values) != 4 and (len(values) < 6 or len(values) % 2):
-            raise InputError(f"{len(words)} numbers; a box has 5 (class x y w h), a polygon 7 or 9 or 11 ...")
-        coordinates = values
-    else:
-        _check_pose(words, values, kpt_shape)
-        coordinates = values[:4]
-    if not all(-OUTSIDE <= value <= 1 + OUTSIDE for value in coordinates):
-        raise InputError(f"{shown!r} has a coordinate outside 0..1; divide x by the width and y by the height")
-    return Line(int(label), tuple(values), number, is_polygon=kpt_shape is None and len(values) > 4)
+def pictures(source: Path, bases: Sequence[Path], entries: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Find the pictures of folders, text files with one path a line, and single pictures, and say what was guessed.
+
+    Raises `InputError` naming `source` where an entry is not there, and a list none of whose pictures is.
+    """
+    files: list[Path] = []
+    notes: list[str] = []
+    for entry in entries:
+        places, guessed = find(bases, entry)
+        if not places:
+            looked = ", ".join(dict.fromkeys(str(base / entry.removeprefix("../")) for base in bases))
+            raise InputError(f"{source}: {entry!r} is not there; looked for {looked}. Correct 'path' or the entry")
+        notes += [f"{source}: {guessed}"] * bool(guessed)
+        if places[0].is_dir():
+            found, said = _of_folder(places[0])
+        elif places[0].suffix.lower() in SUFFIXES:
+            found, said = [places[0]], []
+        else:
+            found, said = _of_list(places[0], bases)
+        files += found
+        notes += said
+    once = list(dict.fromkeys(files))
+    if len(once) < len(files):
+        notes.append(f"{source}: {counted(len(files) - len(once), 'picture')} named twice, read once")
+    return once, notes
 
 
-def _check_pose(words: list[str], values: list[float], kpt_shape: tuple[int, int]) -> None:
-    num_keypoints, dims = kpt_shape
-    if len(values) != 4 + num_keypoints * dims:
-        raise InputError(f"{len(words)} numbers; kpt_shape {list(kpt_shape)} needs {5 + num_keypoints * dims}")
-    if not all(math.isfinite(value) for value in values):
-        raise InputError("a number is not finite")
-    if dims == 3 and not {0.0, 1.0, 2.0}.issuperset(values[6::3]):
-        raise InputError("the third number of a keypoint is its visibility, 0, 1 or 2")
+def label_files(pictures: Sequence[Path]) -> list[Path]:
+    """Say where the label file of each picture is looked for; it need not be there."""
+    folders = {folder: _label_folder(folder) for folder in {picture.parent for picture in pictures}}
+    return [folders[picture.parent] / f"{picture.stem}.txt" for picture in pictures]
 
 
-def _place(source: Path, description: Description, entry: str) -> Path:
-    """Find `entry` under `path` or beside the YAML file; exporters write `../train/images` for `train/images`."""
-    bases = [source.parent / str(description.get("path") or ""), source.parent]
-    places = [base / name for base in bases for name in (entry, entry.removeprefix("../"))]
-    for place in places:
-        if place.exists():
-            return place
-    looked = ", ".join(dict.fromkeys(str(place) for place in places))
-    raise InputError(f"{source}: {entry!r} is not there; looked for {looked}. Correct 'path' or the entry")
+def _label_folder(folder: Path) -> Path:
+    """Put `labels` in place of the last folder named `images`; where there is none, labels are beside pictures.
+
+    Darknet does so with `JPEGImages`, too.
+    """
+    parts = folder.parts
+    places = [place for place, part in enumerate(parts) if part.casefold() in ("images", "jpegimages")]
+    if not places:
+        return folder
+    usual = Path(*parts[: places[-1]], "labels", *parts[places[-1] + 1 :])
+    found = existing(usual)
+    return found or (folder if any(folder.glob("*.txt")) else usual)
+
+
+def _found(bases: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    found = (existing(base / name) for name in names for base in bases)
+    return list(dict.fromkeys(place for place in found if place is not None))
+
+
+def _ends(parts: Sequence[str]) -> list[str]:
+    """Give the ends of a path, the longest first; `train/images` is not cut to `images`, which other splits share."""
+    return [
+        "/".join(parts[start:])
+        for start in range(1, len(parts))
+        if parts[start] not in ("", ".", "..")
+        and not (parts[start].casefold() == "images" and parts[start - 1].casefold() in SPLITS)
+    ]
+
+
+def _of_folder(place: Path) -> tuple[list[Path], list[str]]:
+    """Find the pictures in a folder, without those of sets within it that have a description of their own."""
+    files = pictures_in(place)
+    folders = {file.parent for file in files}
+    inner = sorted({above for folder in folders for above in _between(place, folder) if _has_description(above)})
+    others = {folder for folder in folders if any(folder.is_relative_to(home) for home in inner)}
+    own = [file for file in files if file.parent not in others]
+    left = len(files) - len(own)
+    return own, [f"{place}: {counted(left, 'picture')} of sets within it ({listed(inner)}), left out"] * bool(left)
+
+
+def _between(place: Path, folder: Path) -> Iterator[Path]:
+    while folder != place:
+        yield folder
+        folder = folder.parent
+
+
+def _has_description(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in DESCRIPTIONS)
+
+
+def _of_list(source: Path, bases: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Find the pictures that a list names, also where it was written on another machine."""
+    lines = [line for line in read_lines(source) if not line.startswith("#")]
+    homes = list(dict.fromkeys([source.parent, *bases]))
+    folders: dict[str, list[Path]] = {}
+    files, missing = [], []
+    guessed = ""
+    for line in lines:
+        folder, _, name = line.replace("\\", "/").rpartition("/")
+        if folder not in folders:
+            places, said = find(homes, folder or ".")
+            folders[folder] = [*places, *homes]
+            guessed = guessed or said
+        found = next((place / name for place in folders[folder] if (place / name).is_file()), None)
+        if found is None:
+            missing.append(line)
+        else:
+            files.append(found)
+    if lines and not files:
+        raise InputError(f"{source}: none of the {len(lines)} pictures is there, as {lines[0]!r}; correct the paths")
+    notes = [f"{source}: {guessed}"] * bool(guessed)
+    if missing:
+        notes.append(
+            f"{source}: {counted(len(missing), 'picture')} of {len(lines)} not there, left out: {listed(missing)}"
+        )
+    return files, notes

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -11,9 +13,9 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.files import store_pictures, write_text
-from delineate.data.formats import yolo_files
 from delineate.data.formats.contours import outline
-from delineate.data.formats.yolo_files import Description
+from delineate.data.formats.yolo_description import describe
+from delineate.data.formats.yolo_files import DESCRIPTIONS
 from delineate.ops.masks import boxes_of_masks, paint_label_map
 from delineate.values import Categories, InputError, Target
 
@@ -26,15 +28,16 @@ def write(dataset: Dataset, root: Path, split: str) -> list[str]:
     """
     has_masks = "masks" in dataset.contents
     has_poses = "keypoints" in dataset.contents and not has_masks
-    description = _description(dataset.categories, has_poses) | _other_splits(root, dataset.categories, has_poses)
+    categories = _held(dataset.categories, has_poses)
+    description = _description(categories) | _other_splits(root, categories)
     lost: Counter[str] = Counter()
     for path, target in store_pictures(dataset, root / "images" / split):
         kept = _fitting(target)
         lost += _lost(target, kept, dataset.categories)
-        lines = _polygons(target[kept]) if has_masks else _boxes(target[kept], has_poses)
-        write_text(yolo_files.label_file(path), "".join(f"{line}\n" for line in lines))
+        lines = polygon_lines(target[kept]) if has_masks else box_lines(target[kept], has_poses)
+        write_text(root / "labels" / split / f"{path.stem}.txt", "".join(f"{line}\n" for line in lines))
     description[split] = f"images/{split}"
-    write_text(root / yolo_files.NAMES[0], yaml.safe_dump(description, sort_keys=False, allow_unicode=True))
+    write_text(root / DESCRIPTIONS[0], yaml.safe_dump(description, sort_keys=False, allow_unicode=True))
     return [line.format(count) for line, count in sorted(lost.items())]
 
 
@@ -61,7 +64,8 @@ def _lost(target: Target, kept: Bool[Tensor, " n"], categories: Categories) -> C
     return +lost
 
 
-def _polygons(target: Target) -> list[str]:
+def polygon_lines(target: Target) -> list[str]:
+    """Write `class x1 y1 x2 y2 ...` for each object, whose mask has a pixel."""
     assert target.masks is not None
     height, width = target.image_size
     corners = [torch.from_numpy(outline(mask)) / torch.tensor([width, height]) for mask in target.masks]
@@ -70,7 +74,7 @@ def _polygons(target: Target) -> list[str]:
     ]
 
 
-def _boxes(target: Target, has_poses: bool) -> list[str]:
+def box_lines(target: Target, has_poses: bool) -> list[str]:
     """Write `class x y w h`, and `x y visibility` for each keypoint of a pose."""
     height, width = target.image_size
     size = torch.tensor([width, height], dtype=torch.float64)
@@ -92,9 +96,16 @@ def _line(label: int, numbers: Sequence[float]) -> str:
     return " ".join([str(label), *(f"{number:.12g}" for number in numbers)])
 
 
-def _description(categories: Categories, has_poses: bool) -> Description:
-    description: Description = {"names": dict(enumerate(categories.class_names))}
-    if has_poses:
+def _held(categories: Categories, has_poses: bool) -> Categories:
+    """Keep the names that YOLO can hold."""
+    if not has_poses:
+        return Categories(class_names=categories.class_names)
+    return replace(categories, label_map_names=())
+
+
+def _description(categories: Categories) -> dict[str, Any]:
+    description: dict[str, Any] = {"names": dict(enumerate(categories.class_names))}
+    if categories.keypoint_names:
         description |= {
             "kpt_shape": [len(categories.keypoint_names), 3],
             "flip_idx": list(categories.flip_order),
@@ -104,13 +115,12 @@ def _description(categories: Categories, has_poses: bool) -> Description:
     return description
 
 
-def _other_splits(root: Path, categories: Categories, has_poses: bool) -> Description:
+def _other_splits(root: Path, categories: Categories) -> dict[str, Any]:
     """Read the splits that `root` has already."""
-    path = root / yolo_files.NAMES[0]
+    path = root / DESCRIPTIONS[0]
     if not path.exists():
         return {}
-    written = yolo_files.load(path)
-    splits = {split: written.pop(split) for split in yolo_files.splits(written)}
-    if written != _description(categories, has_poses):
+    written = describe(path)
+    if written.categories != categories:
         raise InputError(f"{path}: describes other classes or keypoints than the new split; give an empty folder")
-    return splits
+    return {split: entries[0] if len(entries) == 1 else list(entries) for split, entries in written.entries.items()}

@@ -14,7 +14,7 @@ takes other backbones and image sizes.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.models.contract import Inputs, Model, Rows
+from delineate.models.naming import SHARED, Named
 from delineate.models.one_stage.options import VGG, BackboneName, SmallestScale
 from delineate.models.options import ImageSize
 from delineate.models.rows import BoxReader
@@ -157,6 +158,12 @@ class SSD(Model[SSDRaw, Rows]):
         grids = [(level.shape[-2], level.shape[-1]) for level in levels]
         boxes = self.default_boxes(grids, (images.shape[-2], images.shape[-1])).to(images.device)
         return SSDRaw(torch.cat(logits, 1), torch.cat(deltas, 1), boxes)
+
+    def named_layers(self) -> Mapping[str, Named]:
+        """Each level has the logits of shape after shape."""
+        shapes = [2 + 2 * len(ratios) for ratios in self.aspect_ratios]
+        logits = [*range(self.num_classes), SHARED]
+        return {f"classify.{level}": Named(logits * count) for level, count in enumerate(shapes)}
 
     def default_boxes(self, grids: Sequence[tuple[int, int]], image_size: tuple[int, int]) -> Float[Tensor, "n 4"]:
         """Make the boxes of all levels, of `(rows, columns)` in `grids`; none is larger than the picture."""

@@ -12,7 +12,7 @@ batch norms in its own backbones, as in the published weights; scores are cut to
 difficult objects are left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.models.contract import Inputs, Model, Rows
+from delineate.models.naming import SHARED, Named
 from delineate.models.one_stage.options import DarknetOneOrTimm, Head, HeadWidth, NumBoxes, NumCells, Width
 from delineate.models.one_stage.responsible import CellObjects, centre_cells, first_of_each, not_ignored
 from delineate.models.options import ImageSize
@@ -58,7 +59,8 @@ class YOLOv1Reader(BoxReader[YOLOv1Raw]):
 class YOLOv1(Model[YOLOv1Raw, Rows]):
     """The network looks once at a picture of `input_size`, and every cell says what is in it.
 
-    `head` makes the `S² (C + 5 K)` values of a map `(B, width, S, S)`: all classes, then confidences, then boxes.
+    The layers of `head` make the `S² (C + 5 K)` values of a map `(B, width, S, S)`: all classes, then confidences, then
+    boxes.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class YOLOv1(Model[YOLOv1Raw, Rows]):
         *,
         backbone: backbones.Backbone,
         reduce: nn.Module,
-        head: nn.Module,
+        head: nn.Sequential,
         num_cells: int,
         num_boxes: int,
         num_classes: int,
@@ -75,7 +77,7 @@ class YOLOv1(Model[YOLOv1Raw, Rows]):
         super().__init__()
         self.backbone, self.reduce, self.head = backbone, reduce, head
         self.num_cells, self.num_boxes, self.num_classes = num_cells, num_boxes, num_classes
-        self.input_size = input_size
+        self.input_size, self.most_objects = input_size, num_cells**2 * num_boxes
         self.reader = YOLOv1Reader(thresholds=Thresholds(score=0.005), num_cells=num_cells)
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> YOLOv1Raw:
@@ -89,6 +91,12 @@ class YOLOv1(Model[YOLOv1Raw, Rows]):
             confidences.view(-1, num_cells, self.num_boxes),
             boxes.view(-1, num_cells, self.num_boxes, 4),
         )
+
+    def named_layers(self) -> Mapping[str, Named]:
+        """The last layer has the classes of cell after cell, and then what is of no class."""
+        cells = self.num_cells**2
+        outputs = [*range(self.num_classes)] * cells + [SHARED] * (5 * self.num_boxes * cells)
+        return {f"head.{len(self.head) - 1}": Named(outputs)}
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up section 2.2, equation 3, of the mean picture."""

@@ -12,7 +12,7 @@ Where it deviates: any backbone; trained for detection alone, without WordTree (
 anchors in the first steps, as Darknet does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou
 
 from delineate.models.contract import Inputs, Model, Rows, TrainingPictures
+from delineate.models.naming import SHARED, Named
 from delineate.models.one_stage.options import DarknetOrder, DarknetOrTimm, NumAnchors, Passthrough, Width
 from delineate.models.one_stage.responsible import CellObjects, centre_cells, first_of_each, not_ignored
 from delineate.models.options import ImageSize
@@ -88,7 +89,11 @@ class YOLOv2(Model[YOLOv2Raw, Rows]):
         super().__init__()
         self.backbone, self.deep, self.passthrough, self.join = backbone, deep, passthrough, join
         self.predict = predict
-        self.num_classes, self.input_size, self.darknet_order = num_classes, input_size, darknet_order
+        self.num_classes, self.input_size, self.darknet_order = (
+            num_classes,
+            input_size,
+            darknet_order and passthrough is not None,
+        )
         self.reader = YOLOv2Reader(thresholds=THRESHOLDS)
         spread = torch.linspace(0, len(VOC_ANCHORS) - 1, num_anchors).round().long()
         self.register_buffer("anchors", torch.tensor(VOC_ANCHORS)[spread])
@@ -107,6 +112,10 @@ class YOLOv2(Model[YOLOv2Raw, Rows]):
         anchors = self.anchors.expand(*y.shape, -1, -1).flatten(0, 2)
         values = values.unflatten(1, (num_anchors, -1)).permute(0, 3, 4, 1, 2).flatten(1, 3)
         return YOLOv2Raw(values[..., :4], values[..., 4], values[..., 5:], cells, anchors)
+
+    def named_layers(self) -> Mapping[str, Named]:
+        """Each anchor has a box and objectness, which are of no class, and then the logits."""
+        return {"predict": Named(([SHARED] * 5 + [*range(self.num_classes)]) * len(self.anchors))}
 
     def begin(self, pictures: TrainingPictures) -> list[str]:
         """Find the anchors by k-means on the objects' sizes (section 2, "Dimension Clusters"), unless they are chosen.

@@ -9,7 +9,7 @@ A picture's objects are matched with its queries one to one, so that nothing is 
 are `cx cy w h`, as shares of the picture's sides, in here alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -23,6 +23,7 @@ from torchvision.ops import box_convert, generalized_box_iou
 from typing_extensions import Doc
 
 from delineate.models.contract import Inputs, Model, Rows
+from delineate.models.naming import SHARED, Named
 from delineate.models.options import FrozenNorm
 from delineate.models.queries.queries import LearnedQueries, PlacedQueries
 from delineate.models.queries.transformer import Attention, Transformer
@@ -119,7 +120,8 @@ class DETR(Model[DETRRaw, Rows]):
         self.backbone, self.project, self.transformer, self.queries = backbone, project, transformer, queries
         self.classify = nn.Linear(width, num_classes + 1)
         self.regress = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 4)])
-        self.reader = DETRReader(thresholds=Thresholds(score=0.0, nms_iou=1.0, max_detections=len(queries.boxes)))
+        self.most_objects = len(queries.boxes)
+        self.reader = DETRReader(thresholds=Thresholds(score=0.0, nms_iou=1.0, max_detections=self.most_objects))
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> DETRRaw:
         features = self.project(self.backbone(images).levels[-1])
@@ -127,6 +129,9 @@ class DETR(Model[DETRRaw, Rows]):
         first, second, last = self.regress
         moved = last(F.relu(second(F.relu(first(states))))).float()
         return DETRRaw(self.classify(states).float(), (self.queries.boxes + moved).sigmoid())
+
+    def named_layers(self) -> Mapping[str, Named]:
+        return {"classify": Named([*range(self.num_classes), SHARED])}
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up section 3.1, equation 2: log loss of matched classes, L1 and generalised IoU of boxes, by layer."""

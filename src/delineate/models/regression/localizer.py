@@ -9,7 +9,7 @@ As in Sermanet et al. 2014, "OverFeat", sections 4.1 and 4.2 (a regression netwo
 class), over the whole picture instead of windows. Boxes are shares of the picture's sides in here alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Unpack
 
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from torchvision.ops import box_convert
 
 from delineate.models.contract import Inputs, Model, Rows
+from delineate.models.naming import Named
 from delineate.models.options import filled
 from delineate.models.regression.heads import Flattened, Head, place_loss, sides
 from delineate.models.regression.options import BoxLoss, BoxWeight, ClassSpecific, Hidden, PictureOptions
@@ -72,6 +73,7 @@ class Localizer(Model[LocalizerRaw, Rows]):
         self.backbone, self.input_size = backbone, input_size
         self.box_loss: Literal["l2", "smooth_l1"] = box_loss
         self.box_weight = box_weight
+        self.num_classes, self.class_specific = num_classes, class_specific
         self.flatten = Flattened(backbone.channels[-1], width)
         self.classify = Head(self.flatten.num_values, hidden, num_classes)
         self.regress = Head(self.flatten.num_values, hidden, 4 * (num_classes if class_specific else 1), begin=0.5)
@@ -81,6 +83,13 @@ class Localizer(Model[LocalizerRaw, Rows]):
     ) -> LocalizerRaw:
         values = self.flatten(self.backbone(images).levels[-1])
         return LocalizerRaw(self.classify(values), self.regress(values).unflatten(1, (-1, 4)))
+
+    def named_layers(self) -> Mapping[str, Named]:
+        """The boxes have classes where they are `class_specific`: four values of each."""
+        layers = {"classify.last": Named(range(self.num_classes))}
+        if self.class_specific:
+            layers["regress.last"] = Named([label for label in range(self.num_classes) for _ in range(4)])
+        return layers
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Average the log loss of the class and the loss of the box over the pictures that have an object."""

@@ -11,7 +11,7 @@ Where it deviates: the second stage (section 3.2) looks at the first one's featu
 has another network that looks at the picture itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Unpack
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from delineate.models.contract import Inputs, Model, Rows
+from delineate.models.naming import Named
 from delineate.models.options import filled
 from delineate.models.regression.heads import Flattened, Head, place_loss, sides
 from delineate.models.regression.options import Hidden, JointLoss, PictureOptions, Refine
@@ -62,7 +63,7 @@ class PoseRegressor(Model[PoseRaw, Rows]):
         *,
         backbone: Backbone,
         flatten: Flattened,
-        regress: nn.Module,
+        regress: Head,
         refine: "Refinement | None",
         num_keypoints: int,
         joint_loss: Literal["l1", "l2", "smooth_l1"],
@@ -80,6 +81,12 @@ class PoseRegressor(Model[PoseRaw, Rows]):
         if self.refine is None:
             return PoseRaw(joints[:, None])
         return PoseRaw(torch.stack([joints, self.refine(levels, joints.detach())], 1))
+
+    def named_layers(self) -> Mapping[str, Named]:
+        """Each joint has an x and a y, and with refinement what moves it."""
+        joints = range(self.num_keypoints)
+        layers = {"regress.last": Named([joint for joint in joints for _ in range(2)], of="keypoint")}
+        return layers if self.refine is None else {**layers, "refine.move": Named(joints, of="keypoint")}
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Average the loss over the annotated joints, of each stage: `joints` and `refined`."""

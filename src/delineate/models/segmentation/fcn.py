@@ -14,6 +14,7 @@ from typing import Annotated, TypedDict, Unpack
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from delineate.models.naming import Named
 from delineate.models.options import Default, filled
 from delineate.models.segmentation.encoders import VGG16_DEPTHS, VGG16_WIDTHS, dense_encoder
 from delineate.models.segmentation.options import BackboneName, Dice, Downsampling, Upsampling
@@ -59,6 +60,19 @@ class FCN(nn.Module):
             if finer is not images:
                 x = x + finer
         return x
+
+    def named_layers(self, num_classes: int) -> dict[str, Named]:
+        """The scores are of classes, and so is what goes into the upsamplers' layers and comes out of them.
+
+        Max unpooling alone has other channels, between the layer before it and the one after it.
+        """
+        classes = range(num_classes)
+        layers = {f"scores.{number}": Named(classes) for number in range(len(self.scores))}
+        for key, module in self.ups.named_modules(prefix="ups"):
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                outputs, inputs = not key.endswith(".before"), not key.endswith(".after")
+                layers[key] = Named(classes if outputs else (), classes if inputs else ())
+        return layers
 
 
 class ScoreUpsampling(nn.Module):
@@ -125,4 +139,5 @@ def _fcn(
         backbone, widths=VGG16_WIDTHS, depths=VGG16_DEPTHS, downsampling=downsampling, tap="pool", classifier=True
     )
     network = FCN(encoder=encoder, finest_stride=finest_stride, upsampler=upsampler, num_classes=num_classes)
-    return Segmenter(network=network, num_classes=num_classes, dice_weight=dice)
+    named = network.named_layers(num_classes)
+    return Segmenter(network=network, num_classes=num_classes, dice_weight=dice, named=named)

@@ -1,6 +1,6 @@
 """Every dense system has a network from pictures to logits, cross-entropy, and the best class of each pixel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delineate.models.contract import Inputs, Model, Reader, Scores, TrainingPictures
+from delineate.models.naming import Named
 from delineate.models.segmentation.losses import cross_entropy, dice
 from delineate.values import LabelMap, Truth
 
@@ -34,21 +35,34 @@ def _label_map(logits: Float[Tensor, "c h w"], size: tuple[int, int]) -> LabelMa
 class Segmenter(Model[Scores, Scores]):
     """The `network` maps pictures `(B, 3, H, W)` to logits `(B, num_classes, H, W)`.
 
-    `class_weights` weigh the classes in the cross-entropy; they are a buffer, and so part of the weights.
+    Its last convolution has an output a class, or else `named` says which layers have (`named_layers`). `class_weights`
+    weigh the classes in the cross-entropy; they are a buffer, and so part of the weights.
     """
 
     class_weights: Tensor
 
-    def __init__(self, *, network: nn.Module, num_classes: int, dice_weight: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        num_classes: int,
+        dice_weight: float = 0.0,
+        named: Mapping[str, Named] | None = None,
+    ) -> None:
         super().__init__()
         self.reader = SegmenterReader()
         self.network = network
         self.num_classes = num_classes
         self.dice_weight = dice_weight
+        convs = [key for key, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+        self.named = named or {convs[-1]: Named(range(num_classes))}
         self.register_buffer("class_weights", torch.ones(num_classes))
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> Scores:
         return Scores(self.network(images))
+
+    def named_layers(self) -> Mapping[str, Named]:
+        return {f"network.{key}": named for key, named in self.named.items()}
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Compute `cross_entropy`, and `dice` where it has a weight, of the pixels that are not ignored."""
@@ -60,8 +74,7 @@ class Segmenter(Model[Scores, Scores]):
         return losses
 
     def begin(self, pictures: TrainingPictures) -> Sequence[str]:
-        """Take the class weights."""
+        """Take the class weights; ones where all classes are equal, whatever an earlier run had."""
         weights = pictures.class_weights()
-        if weights is not None:
-            self.class_weights.copy_(weights)
+        self.class_weights.copy_(torch.ones_like(self.class_weights) if weights is None else weights)
         return ()

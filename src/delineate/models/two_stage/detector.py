@@ -7,7 +7,7 @@
 B  pictures    P  proposals of a picture    R  RoIs of all pictures    C  classes    K  rows
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from delineate.data.proposals import Search
 from delineate.models.contract import Batches, Inputs, Model, Rows, Say, TrainingPictures
+from delineate.models.naming import SHARED, Named
 from delineate.models.rows import BoxReader
 from delineate.models.two_stage.heads.box import WEIGHTS, BoxHead, box_losses
 from delineate.models.two_stage.heads.keypoint import KeypointHead, keypoint_loss
@@ -108,6 +109,7 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         self.pyramid = pyramid
         self.proposer = proposer if isinstance(proposer, RPN) else None
         self.search = None if isinstance(proposer, RPN) else proposer
+        self.most_objects = proposer.when_testing.after_nms if isinstance(proposer, RPN) else None
         self.roi_features, self.box_head = roi_features, box_head
         self.object_features, self.mask_head, self.keypoint_head = object_features, mask_head, keypoint_head
         self.sampling, self.classifier, self.reader = sampling, classifier, TwoStageReader()
@@ -146,6 +148,19 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
             heatmaps = self.keypoint_head(features).float().unflatten(0, posed.shape)
             outputs = outputs._replace(heatmaps=heatmaps.where(posed[..., None, None, None], 0.0), posed=posed)
         return outputs
+
+    def named_layers(self) -> Mapping[str, Named]:
+        """Each head has outputs a class, or a keypoint; the box head's deltas are four of each class."""
+        classes = range(self.num_classes)
+        layers = {
+            "box_head.classify": Named([*classes, SHARED]),
+            "box_head.regress": Named([label for label in classes for _ in range(4)]),
+        }
+        if self.mask_head is not None:
+            layers["mask_head.classify"] = Named(classes)
+        if self.keypoint_head is not None:
+            layers["keypoint_head.enlarge"] = Named(range(self.keypoint_head.enlarge.out_channels), of="keypoint")
+        return layers
 
     def begin(self, pictures: TrainingPictures) -> Sequence[str]:
         """Take the classes that have keypoints: of the others none are given."""

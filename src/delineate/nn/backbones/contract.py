@@ -55,7 +55,7 @@ class Backbone(nn.Module, ABC):
         return weights
 
     def imagenet_statistics(self) -> dict[str, Any]:
-        """Look up the `mean` and `std` of pictures for those weights, as `Preprocess` takes them."""
+        """Look up the `mean` and `std` of pictures for published weights, as `Preprocess` takes them, or nothing."""
         published = timm.get_pretrained_cfg(self.name)
         return {"mean": published.mean, "std": published.std} if published else {}
 

@@ -8,6 +8,7 @@ They are 3x3 convolutions and 1x1 ones that narrow, each with batch normalisatio
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -76,6 +77,10 @@ class Darknet(Backbone):
         raise InputError(
             f"pretrained: timm has no weights of {self.name}; give --backbone-weights, or another backbone"
         )
+
+    def imagenet_statistics(self) -> dict[str, Any]:
+        """Darknet's pictures have values of 0 to 1, and are not normalised."""
+        return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
 class PoolAtStrideOne(nn.Module):

@@ -1,5 +1,7 @@
 """Published weights of backbones are downloaded or read from a file, without running code from it."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ from delineate.nn.backbones.contract import Backbone
 from delineate.values import InputError
 
 
-def load_backbone_weights(backbone: Backbone, weights: dict[str, Tensor], source: str) -> None:
-    """Put published weights into a backbone: its own names, `timm`'s or torchvision's; a classifier's are passed over.
+def load_backbone_weights(backbone: Backbone, weights: dict[str, Tensor], source: str) -> list[str]:
+    """Put published weights into a backbone: its own names, `timm`'s or torchvision's; those without a place come back.
 
+    They are a classifier's, usually.
     Raises `InputError` naming `source` when a weight of the backbone is missing or has another shape.
     """
     own = backbone.state_dict()
-    weights = {**weights, **backbone.from_published(weights)}
+    given, weights = weights, {**weights, **backbone.from_published(weights)}
     # timm's feature extractor writes a child `stages.0` as `stages_0`
     flat = {key.replace(".", "_"): value for key, value in weights.items()}
     taken = {}
@@ -35,6 +38,8 @@ def load_backbone_weights(backbone: Backbone, weights: dict[str, Tensor], source
             )
         taken[key] = published
     backbone.load_state_dict(taken)
+    places = {id(value) for value in taken.values()}
+    return [key for key, value in given.items() if id(value) not in places]
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -62,7 +67,8 @@ def download(name: str, **options: Any) -> dict[str, Tensor]:
     Raises `InputError` where they cannot be fetched.
     """
     try:
-        model = timm.create_model(name, pretrained=True, **options)
+        with redirect_stdout(sys.stderr):  # where torch announces downloads
+            model = timm.create_model(name, pretrained=True, **options)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(

@@ -6,7 +6,9 @@ no epsilon, which goes into the weights here.
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -112,7 +114,8 @@ def import_torchvision(
 
 def _download(architecture: Architecture) -> dict[str, Tensor]:
     try:
-        weights: dict[str, Tensor] = architecture.published.get_state_dict(progress=True, check_hash=True)
+        with redirect_stdout(sys.stderr):  # where torch announces downloads
+            weights: dict[str, Tensor] = architecture.published.get_state_dict(progress=True, check_hash=True)
     except Exception as error:
         raise InputError(
             f"{architecture.published.url} could not be fetched ({error}); connect, or give the downloaded file"

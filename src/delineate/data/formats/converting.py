@@ -1,0 +1,59 @@
+"""A data set is written in another format, whole or not at all."""
+
+from collections.abc import Mapping
+from errno import ENOSPC
+from pathlib import Path
+
+from delineate.data.dataset import Dataset
+from delineate.data.files import check_new
+from delineate.data.formats.layouts import WRITTEN, WrittenFormat, named, read_dataset, splits
+from delineate.io.files import folder_beside
+from delineate.values import InputError
+
+
+def convert(source: str | Path, destination: str | Path, to: str, format: str | None = None) -> list[str]:  # noqa: A002
+    """Write every split in the format `to` into a new or empty folder, which is there when all of it is.
+
+    Gives the lines that say what the reader left out and what the new format could not hold. Raises `InputError` as
+    `read_dataset` does, when the destination has something in it or lies in the source, and when splits have other
+    classes than one another.
+    """
+    source, destination = Path(source), Path(destination)
+    target = _written(to)
+    check_new(destination)
+    if source.resolve() in destination.resolve().parents:
+        raise InputError(f"{destination}: it lies in {source}, whose pictures it would add to; name a folder outside")
+    datasets = {split: read_dataset(source, split, format) for split in splits(source, format)}
+    _check_same_names(datasets, source)
+    lines = []
+    with folder_beside(destination) as beside:
+        for split, dataset in datasets.items():
+            try:
+                lines += [f"{split}: {line}" for line in (*dataset.problems, *target.write(dataset, beside, split))]
+            except InputError as error:
+                raise InputError(str(error).replace(str(beside), str(destination))) from None
+            except OSError as error:
+                if error.errno != ENOSPC:
+                    raise
+                raise InputError(f"{destination}: {error.strerror}; nothing was written") from None
+    return lines
+
+
+def _written(name: str) -> WrittenFormat:
+    named(name)
+    if name not in WRITTEN:
+        raise InputError(f"format {name!r} is read, and not written; those that are written are {', '.join(WRITTEN)}")
+    return WRITTEN[name]
+
+
+def _check_same_names(datasets: Mapping[str, Dataset], source: Path) -> None:
+    """Raise `InputError` where the classes or keypoints of two splits differ, as one number would mean two things."""
+    (first, one), *others = datasets.items()
+    for split, other in others:
+        for kind in ("class_names", "keypoint_names"):
+            mine, theirs = (getattr(dataset.categories, kind) for dataset in (one, other))
+            if mine != theirs:
+                raise InputError(
+                    f"{source}: {kind.replace('_', ' ')} of '{first}' are {', '.join(mine) or 'none'}, those of "
+                    f"'{split}' {', '.join(theirs) or 'none'}; give both the same list, in one order"
+                )

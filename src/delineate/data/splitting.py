@@ -1,0 +1,238 @@
+"""A data set is divided into parts to train on, to validate on and to test with, by lists beside it."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int64
+
+from delineate.data.dataset import Dataset
+from delineate.data.duplicates import groups_of, joined, near_duplicates
+from delineate.data.formats.layouts import check_split, read_dataset, splits
+from delineate.data.formats.places import meant
+from delineate.data.lists import DIVIDES, END, PictureList, home_of, lists_folder
+from delineate.data.splits import Watch
+from delineate.data.stratification import stratified
+from delineate.io.files import folder_beside
+from delineate.values import IGNORE, InputError, counted, listed
+
+DEFAULT_SHARE = 0.15
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Division:
+    """A division deals the pictures `files` of the part `split` to new parts, which get these `shares` of them.
+
+    `parts` has the indices of each one's pictures, `counts` how much each has of every class: objects, or pixels where
+    there are label maps alone, as `unit` says. What is kept together are `groups` of several pictures, among them the
+    `duplicates`, which look the same; `None` where those were not looked for. `notes` have a line for each kind of what
+    is not as it should be. The lists are in `folder`.
+    """
+
+    folder: Path
+    split: str
+    shares: Mapping[str, float]
+    files: Sequence[Path]
+    parts: Mapping[str, Sequence[int]]
+    counts: Mapping[str, Mapping[str, int]]
+    unit: Literal["objects", "pixels"]
+    groups: Sequence[Sequence[int]]
+    duplicates: Sequence[Sequence[int]] | None
+    notes: Sequence[str]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Count how much there is of each class."""
+        rows = list(self.counts.values())
+        return {name: sum(row[name] for row in rows) for name in rows[0]}
+
+    @property
+    def off(self) -> float:
+        """Say what share of all objects, or pixels, would have to change parts for every class to be shared exactly."""
+        totals = self.totals
+        excess = sum(
+            max(0.0, row[name] - self.shares[part] * totals[name]) for part, row in self.counts.items() for name in row
+        )
+        return excess / max(1, sum(totals.values()))
+
+
+def divide(
+    root: str | Path,
+    split: str | None = None,
+    *,
+    val: float | None = None,
+    test: float | None = None,
+    group: str | None = None,
+    duplicates: Literal["together", "apart"] = "together",
+    seed: int = 0,
+    format: str | None = None,  # noqa: A002
+    write: bool = True,
+    watch: Watch = iter,
+) -> Division:
+    """Divide a part of a data set, which may be left out where there is just one, and write the lists beside it.
+
+    `val` and `test` are shares of the pictures; if not given 0.15, or 0 where the data have a part of this name. With
+    `group`, pictures stay together that share their `folder`, the `prefix` of their name (up to its last `_`, `-` or
+    `.`), or what this regular expression finds in their name.
+
+    Raises `InputError` where there are lists already, and where a part would be empty.
+    """
+    root = Path(root)
+    folder = lists_folder(root)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: there is something already; delete it to divide the pictures anew")
+    names = splits(root, format)
+    split = _one_part(root, names, split)
+    shares = _shares([name for name in names if name != split], split, val, test)
+    dataset = read_dataset(root, split, format)
+    groups = _same(dataset.files, group)
+    alike, unreadable = near_duplicates(dataset.files, watch) if duplicates == "together" else (None, [])
+    unit, classes, amounts, unknown = _amounts(dataset)
+    numbers = joined(len(dataset), [*groups, *(alike or ())])
+    parts = _dealt(amounts, numbers, shares, seed)
+    counts = {name: dict(zip(classes, map(int, amounts[rows].sum(0)), strict=True)) for name, rows in parts.items()}
+    division = Division(
+        folder=folder,
+        split=split,
+        shares=shares,
+        files=dataset.files,
+        parts=parts,
+        counts=counts,
+        unit=unit,
+        groups=[members for members in groups_of(numbers) if len(members) > 1],
+        duplicates=alike,
+        notes=[*dataset.problems, *_unreadable([*unreadable, *unknown]), *_absent(counts, unit)],
+    )
+    if write:
+        options = {"--split": split, **{f"--{name}": f"{shares.get(name, 0):g}" for name in ("val", "test")}}
+        options |= {"--group": group} if group else {}
+        options |= {"--duplicates": duplicates} if alike is None else {}
+        command = [word for option in {**options, "--seed": str(seed)}.items() for word in option]
+        _write(division, home_of(root), shlex.join(["delineate", "split", str(root), *command]))
+    return division
+
+
+def _one_part(root: Path, names: Sequence[str], split: str | None) -> str:
+    if split is None and len(names) > 1:
+        raise InputError(f"{root}: there are the parts {', '.join(names)}; say with --split which one to divide")
+    return check_split(root, names[0] if split is None else split, names)
+
+
+def _shares(others: Sequence[str], split: str, val: float | None, test: float | None) -> dict[str, float]:
+    """Find the share of each part that there is to be."""
+    shares = {"train": 1.0}
+    for name, share in (("val", val), ("test", test)):
+        share = (0.0 if meant(name, others) else DEFAULT_SHARE) if share is None else share
+        if not 0 <= share < 1:
+            raise InputError(f"{name}: {share:g} is no share of the pictures; give one from 0 to less than 1")
+        shares |= {name: share} if share else {}
+    shares["train"] -= sum(share for name, share in shares.items() if name != "train")
+    if shares["train"] <= 0 or len(shares) == 1:
+        raise InputError(
+            "val and test: together they are all pictures, and leave none to train on; give smaller shares"
+            if len(shares) > 1
+            else "val and test: the data have them already, or their shares are 0; there is nothing to divide off"
+        )
+    for name in shares:
+        if there := meant(name, others):
+            mend = f"divide that one (--split {there})" if name == "train" else f"leave --{name} out"
+            raise InputError(f"{name}: the data have a part '{there}' beside '{split}', which stays; {mend}")
+    return shares
+
+
+def _same(files: Sequence[Path], group: str | None) -> list[list[int]]:
+    """Group the pictures by what `group` says, or not at all."""
+    if group is None:
+        return []
+    if group == "folder":
+        keys = [str(file.parent) for file in files]
+    elif group == "prefix":
+        keys = [re.split(r"[-_.](?=[^-_.]*$)", file.stem)[0] for file in files]
+    else:
+        keys = _found(files, group)
+    return groups_of(np.unique(keys, return_inverse=True)[1].astype(np.int64))
+
+
+def _found(files: Sequence[Path], pattern: str) -> list[str]:
+    try:
+        found = [re.search(pattern, file.name) for file in files]
+    except re.error as error:
+        raise InputError(f"group: {pattern} is no regular expression ({error}), nor folder or prefix") from None
+    without = [file.name for file, match in zip(files, found, strict=True) if match is None]
+    if without:
+        pictures = counted(len(without), "picture")
+        raise InputError(f"group: {pattern} is not found in the names of {pictures}: {listed(without)}")
+    return [match[match.re.groups and 1] or "" for match in found if match is not None]
+
+
+def _dealt(
+    amounts: Int64[np.ndarray, "n c"], numbers: Int64[np.ndarray, " n"], shares: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    """Deal the groups of pictures with these numbers to the parts; gives the pictures of each."""
+    groups = groups_of(numbers)
+    sums = np.stack([np.append(amounts[group].sum(0), len(group)) for group in groups]).astype(np.float64)
+    dealt = stratified(sums, np.array(list(shares.values())), seed)[numbers]
+    parts = {name: np.flatnonzero(dealt == place).tolist() for place, name in enumerate(shares)}
+    for name, rows in parts.items():
+        if not rows:
+            raise InputError(
+                f"{name}: no picture would be left for it: of {counted(len(numbers), 'picture')} in "
+                f"{counted(len(groups), 'group')}, the largest group has {max(map(len, groups))}; give it a larger "
+                f"share than {shares[name]:g}, or group otherwise (--group, --duplicates apart)"
+            )
+    return parts
+
+
+def _amounts(
+    dataset: Dataset,
+) -> tuple[Literal["objects", "pixels"], tuple[str, ...], Int64[np.ndarray, "n c"], list[str]]:
+    """Count each picture's objects that count by class, or its pixels where there are label maps alone.
+
+    With them come what is counted, the names, and a line for each picture of which nothing can be read.
+    """
+    objects = "boxes" in dataset.contents
+    counted = dataset.needing(frozenset({"boxes"} if objects else {"label_map"}))
+    names = dataset.categories.class_names if objects else dataset.categories.label_map_names
+    amounts, unknown = np.zeros((len(dataset), len(names)), dtype=np.int64), []
+    for index in range(len(dataset)):
+        try:
+            target = counted.target(index, counted.size(index))
+        except InputError as error:
+            unknown.append(str(error))
+            continue
+        if objects:
+            labels = target.labels[~target.ignored]
+        else:
+            assert target.label_map is not None
+            labels = target.label_map[target.label_map != IGNORE]
+        amounts[index] = np.bincount(labels.numpy(), minlength=len(names))
+    return ("objects" if objects else "pixels"), names, amounts, unknown
+
+
+def _unreadable(lines: Sequence[str]) -> list[str]:
+    different = list(dict.fromkeys(lines))
+    pictures = counted(len(different), "picture")
+    return [f"{pictures} of which nothing can be read: {different[0]}"] if different else []
+
+
+def _absent(counts: Mapping[str, Mapping[str, int]], unit: str) -> list[str]:
+    """Say which classes a part has nothing of, though they occur."""
+    lines = []
+    for part, row in counts.items():
+        absent = [name for name, count in row.items() if not count and any(other[name] for other in counts.values())]
+        if absent:
+            lines.append(f"'{part}' has no {unit} of {len(absent)} of {len(row)} classes: {listed(absent)}")
+    return lines
+
+
+def _write(division: Division, home: Path, command: str) -> None:
+    """Write the lists, all of them or none."""
+    with folder_beside(division.folder) as beside:
+        for name, rows in division.parts.items():
+            files = [division.files[row] for row in rows]
+            comment = f"{DIVIDES.removeprefix('# ')}{division.split}{END}{command}"
+            PictureList.write(beside / f"{name}.txt", home, comment, files)
