@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from delineate.data.loading import Batch
+from delineate.system.catalog import find_entry
 from delineate.training import TrainingSettings, loop, pace
 from delineate.training.building import build_loader, build_training
+from delineate.training.data import training_data
 from delineate.training.learner import Learner, make_fabric, make_learner
 from delineate.training.state import State
 
@@ -74,7 +76,9 @@ def test_the_pace_is_that_of_the_same_step(small: dict[str, Any], monkeypatch: p
 
     monkeypatch.setattr(pace, "step", step)
     random = torch.get_rng_state()
-    assert pace.pictures_a_second(TrainingSettings(**small, epochs=1, accumulate=2)) > 0
+    settings = TrainingSettings(**small, epochs=1, accumulate=2)
+    train, *_ = training_data(settings, find_entry(settings.model).task)
+    assert pace.pictures_a_second(settings, train) > 0
     (learner,) = set(learners)
     assert learner.state.step == pace.WARM_UP + pace.MEASURED
     assert len(learners) == 2 * learner.state.step

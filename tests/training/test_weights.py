@@ -48,7 +48,7 @@ def test_heads_go_by_the_names_of_the_classes(earlier: Path, data: Path, tmp_pat
     (tmp_path / "data" / "classes.txt").write_text("yellow\nred\ngreen\n")
     system, notes = begun_with(earlier, tmp_path / "data")
     assert f"weights: those of {earlier}" in notes
-    assert "class names carried over by name: red, green; begun anew: yellow; left out: blue" in notes
+    assert "classes carried over by name: red, green; begun anew: yellow; left out: blue" in notes
     images = torch.rand(1, 3, 32, 32)
     before, after = (one.model.eval()(images).logits for one in (System.load(Run(earlier).best), system))
     torch.testing.assert_close(after[:, 1:], before[:, :2])
@@ -59,7 +59,7 @@ def test_where_no_name_stays_the_heads_begin_anew(earlier: Path, tmp_path: Path)
     (tmp_path / "classes.txt").write_text("one\ntwo\nthree\n")
     _, notes = begun_with(earlier, tmp_path)
     assert f"weights: those of {earlier}, but for network.2, which begin anew" in notes
-    assert "class names carried over by name: none; begun anew: one, two, three; left out: red, green, blue" in notes
+    assert "classes carried over by name: none; begun anew: one, two, three; left out: red, green, blue" in notes
 
 
 def test_it_is_trained_as_the_earlier_run_was_where_nothing_else_is_given(earlier: Path, data: Path) -> None:

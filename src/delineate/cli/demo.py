@@ -120,7 +120,7 @@ def _write_report(
             "system": system_fact(settings.model, settings.arguments),
             "data": f"synthetic pictures of {IMAGE_SIZE[1]} x {IMAGE_SIZE[0]} pixels, seed {settings.seed}",
             "training": f"{settings.minutes:g} minutes, {result.pictures:,} pictures seen",
-            "measured on": f"{evaluation.num_images} pictures of the split test; {evaluation.protocol}",
+            "measured on": f"{evaluation.num_images} pictures of the split test",
             "whole demo": f"{time.perf_counter() - start:.0f} seconds",
             **machine_facts(),
         },

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +13,8 @@ from delineate.cli.options import AsJson, Device, MaxCandidates, MaxDetections, 
 from delineate.cli.output import Unreadable, print_json, print_line, progress, say
 
 if TYPE_CHECKING:
-    from delineate.deploy import Predicted
+    from delineate.deploy.predictor import Predicted, PredictOptions
+    from delineate.deploy.results import Results
     from delineate.values import Categories
 
 MAX_OVERLAY = 4096
@@ -50,6 +51,31 @@ def predict(
             "bodies, so that each is cut out and posed by itself. Without it, each whole picture is one body."
         ),
     ] = None,
+    layout: Annotated[
+        Literal["coco", "yolo", "voc", "csv"] | None,
+        typer.Option(
+            "--format",
+            help="Write the results as COCO's results.json, which is what it does if not given, as YOLO's labels, as "
+            "Pascal VOC's Annotations, or as results.csv with a line for each object.",
+        ),
+    ] = None,
+    overlays: Annotated[
+        bool, typer.Option("--overlays/--no-overlays", help="Draw the results on the pictures, in OUT/overlays.")
+    ] = True,
+    again: Annotated[
+        bool, typer.Option("--again", help="Drop the results that OUT has, instead of passing over what is done.")
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="How many pictures to take at once; those of one size go through together.")
+    ] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Threads that read pictures ahead.")] = 1,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        typer.Option(
+            help="Numbers to compute with. bf16 is faster where the device has instructions for it, and changes scores "
+            "by about a hundredth; auto takes it there."
+        ),
+    ] = "fp32",
     weights: Annotated[
         Literal["best", "last"],
         typer.Option(help="Use the weights that were best in validation, or those at the end of the training."),
@@ -59,66 +85,104 @@ def predict(
 ) -> None:
     """Find in pictures what a run learned to find.
 
-    Pictures with their results drawn on them go to OUT/overlays, label maps to OUT/label_maps. With --json nothing is
-    drawn, and one JSON object a picture is printed, each on a line, with boxes, names, scores, and where the system
-    gives them masks (COCO RLE) and keypoints. A picture that cannot be read is reported and passed over, and the exit
-    code is then 2. Earlier results in OUT are not taken for pictures.
+    The results go to OUT: results.json in COCO's format or what --format says, pictures with the results drawn on them
+    in overlays, label maps in label_maps. Called again with the same OUT, it passes over what is done. With --json
+    nothing is drawn or passed over, and one JSON object a picture is printed, each on a line, with boxes, names,
+    scores, and where the system gives them masks (COCO RLE) and keypoints. A picture that cannot be read is reported
+    and passed over, and the exit code is then 2. Earlier results in OUT are not taken for pictures.
     """
     from delineate.data.pairing import unread
     from delineate.deploy import Predictor, TopDown
-    from delineate.deploy.pictures import each_picture
+    from delineate.deploy.writing import check_format, write_results
+    from delineate.values import InputError
     from delineate.viz import illegible
 
-    predictor: Predictor | TopDown = Predictor.load(run, device=device, weights=weights)
+    if as_json and (layout or again):
+        raise InputError(f"{'format' if layout else 'again'}: with --json results are printed, not kept; leave one out")
+    alone = Predictor.load(run, device=device, weights=weights, precision=precision)
+    check_format(layout or "coco", alone.system.task)
+    predictor: Predictor | TopDown = alone
     if detector is not None:
-        assert isinstance(predictor, Predictor)
-        predictor = TopDown(predictor, Predictor.load(detector, device=device))
-    if min_score is None and (isinstance(predictor, TopDown) or predictor.system.task.finds_many):
+        predictor = TopDown(alone, Predictor.load(detector, device=device, precision=precision))
+    if min_score is None and (detector is not None or alone.system.task.finds_many):
         min_score = MIN_SCORE
-    for line in () if as_json else illegible(predictor.categories.class_names):
+    for line in illegible(predictor.categories.class_names) if overlays and not as_json else ():
         say(line)
-    earlier = [(out / kind).resolve() for kind in ("label_maps", "overlays")]
-    files = [file for file in each_picture(paths) if isinstance(file, Path)]
     for line in (line for path in paths if path.is_dir() for line in unread(path)):
         say(line)
-    files = [file for file in files if not any(file.resolve().is_relative_to(results) for results in earlier)]
-    unreadable = Unreadable()
-    start, num_done = time.perf_counter(), 0
-    names = result_names(paths, files)
+    options: PredictOptions = {
+        "min_score": min_score,
+        "nms_iou": nms_iou,
+        "max_candidates": max_candidates,
+        "max_detections": max_detections,
+        "tile": None if tile is None else (tile, tile),
+        "overlap": overlap,
+    }
+    kept = None
+    if not as_json:
+        kept = _kept(out, run, weights, detector, {**options, "bf16": alone.system.in_bf16}, again)
+    files, unreadable, start = _new(paths, out, kept), Unreadable(), time.perf_counter()
+    options |= {"batch_size": batch_size, "workers": workers, "unreadable": unreadable}
     with progress() as bar:
         task = bar.add_task("predicting", total=len(files))
-        results = predictor.predict(
-            files,
-            min_score=min_score,
-            nms_iou=nms_iou,
-            max_candidates=max_candidates,
-            max_detections=max_detections,
-            tile=None if tile is None else (tile, tile),
-            overlap=overlap,
-            unreadable=unreadable,
-        )
-        for predicted in results:
-            record = _write(predicted, predictor.categories, out, names[predicted.file], overlay=not as_json)
-            if as_json:
+        for num_done, predicted in enumerate(predictor.predict(list(files), **options), start=1):
+            below, name = files[Path(predicted.file)]
+            record = _write(predicted, predictor.categories, out, name, overlay=overlays and not as_json)
+            if kept is None:
                 print_json(record)
-            num_done += 1
+            else:
+                kept.add(Path(predicted.file), name, below, record)
             bar.update(task, completed=num_done + unreadable.count)
-    if not as_json:
+    if kept is not None:
+        written, lost = write_results(kept, predictor.categories, out, layout or "coco", alone.system.task)
+        for line in lost:
+            say(line)
+        num_done, seconds = len(files) - unreadable.count, time.perf_counter() - start
         failed = f", [red]{unreadable.count} could not be read[/]" if unreadable.count else ""
-        seconds = time.perf_counter() - start
-        print_line(f"{num_done} pictures in {seconds:.1f} s{failed}; the results are in [bold]{escape(str(out))}[/]")
+        speed = f"{num_done} pictures in {seconds:.1f} s ({num_done / seconds:.1f} a second)"
+        print_line(f"{speed}{failed}; the results are in [bold]{escape(str(written))}[/]")
     if unreadable.count:
         raise typer.Exit(2)
 
 
-def result_names(paths: Sequence[Path], files: Sequence[Path]) -> dict[str, Path]:
-    """Name each picture by its path below the folder given, without suffix, numbered where two are alike."""
-    folders = [path for path in paths if path.is_dir()]
+def _kept(out: Path, run: Path, weights: str, detector: Path | None, options: dict[str, Any], again: bool) -> "Results":
+    """Find what earlier calls of the same run and options left in OUT."""
+    from delineate.deploy.results import Results, made_by
+    from delineate.io.runs import find_checkpoint
+
+    said = {} if detector is None else {"detector": made_by(find_checkpoint(detector))}
+    return Results(out, made_by(find_checkpoint(run, weights), **options, **said), again=again)
+
+
+def _new(paths: Sequence[Path], out: Path, kept: "Results | None") -> dict[Path, tuple[Path, Path]]:
+    """Find the pictures that are not done yet, each with its path below the folder given and the name of its results.
+
+    What earlier calls wrote into OUT is no picture.
+    """
+    from delineate.deploy.pictures import each_picture
+
+    own = [(out / kind).resolve() for kind in ("label_maps", "overlays")]
+    files = [Path(str(file)) for file in dict.fromkeys(each_picture(paths))]
+    files = [file for file in files if not any(file.resolve().is_relative_to(folder) for folder in own)]
+    new = [file for file in files if kept is None or str(file.absolute()) not in kept.names]
+    if len(new) < len(files):
+        say(f"{len(files) - len(new)} of {len(files)} pictures were done before; --again does them anew")
+    names = result_names(paths, new, () if kept is None else kept.names.values())
+    return {file: (_below(paths, file), names[str(file)]) for file in new}
+
+
+def _below(paths: Sequence[Path], file: Path) -> Path:
+    """Give a picture's path below the folder that was given, or its name where it was given itself."""
+    folder = next((path for path in paths if file != path and file.is_relative_to(path)), file.parent)
+    return file.relative_to(folder)
+
+
+def result_names(paths: Sequence[Path], files: Sequence[Path], taken: Iterable[str] = ()) -> dict[str, Path]:
+    """Name each picture by its path below the folder given, without suffix, numbered where two are alike or `taken`."""
     names: dict[str, Path] = {}
-    numbers: Counter[Path] = Counter()
+    numbers = Counter(Path(name) for name in taken)
     for file in dict.fromkeys(files):
-        folder = next((folder for folder in folders if file.is_relative_to(folder)), file.parent)
-        name = free = file.relative_to(folder).with_suffix("")
+        name = free = _below(paths, file).with_suffix("")
         while numbers[free]:
             numbers[name] += 1
             free = name.with_name(f"{name.name}-{numbers[name]}")

@@ -143,7 +143,7 @@ def _print(evaluation: "Evaluation", data: str) -> None:
     """Print the classes, the shapes where the system gives several, and the line that counts."""
     from delineate.metrics import by_content
 
-    print_table(rows_table("joint" if evaluation.task.rows == "keypoint_names" else "class", evaluation.per_class))
+    print_table(rows_table(evaluation.task.row, evaluation.per_class))
     if evaluation.objects is not None:
         print_table(rows_table("", by_content(evaluation.metrics)))
     print_line(headline(evaluation.metrics))

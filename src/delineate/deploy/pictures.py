@@ -1,4 +1,4 @@
-"""A picture, to users, is a path, a folder, bytes, an open file, an array, a PIL picture, a tensor, or many of these."""
+"""A picture, to users, is a path, a folder, bytes, an open file, an array, a PIL picture, a tensor, or many."""
 
 import io
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, TypeGuard
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from delineate.data.images import SUFFIXES, from_pil, pictures_in, read_image, r
 from delineate.data.pairing import unread
 from delineate.values import InputError
 
-Picture = str | Path | bytes | IO[bytes] | NDArray[Any] | Image.Image | Tensor
+Picture = str | Path | bytes | bytearray | IO[bytes] | NDArray[Any] | Image.Image | Tensor
 """A file, a folder, or a picture in memory: the bytes of a file, a file opened as `open(path, "rb")` does, an array
 `(H, W, 3)` RGB or `(H, W)` gray, a PIL picture, a tensor `(3, H, W)` RGB."""
 Pictures = Picture | Iterable[Picture]
@@ -33,7 +33,7 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
 
     Raises `InputError` for a folder without any.
     """
-    for picture in [pictures] if _is_one(pictures) else pictures:
+    for picture in _listed(pictures):
         if isinstance(picture, str | Path) and Path(picture).is_dir():
             files = pictures_in(Path(picture))
             if not files:
@@ -73,7 +73,7 @@ def to_image(picture: Picture, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
         if URL.match(str(picture)):
             raise InputError(f"{picture}: URLs are not fetched; pass a file, or the picture's bytes")
         return read_image(Path(picture))
-    if isinstance(picture, bytes | bytearray | memoryview):
+    if isinstance(picture, bytes | bytearray):
         return read_stream(io.BytesIO(picture), name)
     if isinstance(picture, io.TextIOBase):
         raise InputError(f"{name}: its file is opened as text; open it as open(path, 'rb')")
@@ -114,10 +114,11 @@ def _read_ahead(
             threads.shutdown(cancel_futures=True)
 
 
-def _is_one(pictures: Pictures) -> TypeGuard[Picture]:
-    """Tell one picture from many: bytes, arrays and files can be gone through, too."""
-    kinds = str | Path | bytes | bytearray | memoryview | np.ndarray | Image.Image | Tensor
-    return isinstance(pictures, kinds) or hasattr(pictures, "read")
+def _listed(pictures: Any) -> Iterable[Picture]:
+    """Make a list of one picture: bytes, arrays and files can be gone through, too."""
+    one = isinstance(pictures, str | Path | bytes | bytearray | np.ndarray | Image.Image | Tensor)
+    many: Iterable[Picture] = [pictures] if one or hasattr(pictures, "read") else pictures
+    return many
 
 
 def _of_array(array: NDArray[Any], name: str) -> UInt8[Tensor, "3 h w"]:

@@ -1,15 +1,16 @@
 """The results of many pictures are lines of one file, by which a call that was killed goes on.
 
-`results.jsonl` has what made the results as one object, then an object for each picture, which is there whole before the
-next picture is begun. Files in the field's formats are made of these lines when all are there (`writing`).
+`results.jsonl` has what made the results as one object, then an object for each picture, which is there whole before
+the next picture is begun. Files in the field's formats are made of these lines when all are there (`writing`).
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from delineate.data.files import write_text
 from delineate.values import InputError
 
 LINES = "results.jsonl"
@@ -24,27 +25,27 @@ class Results:
 
     def __init__(self, folder: Path, made_by: Mapping[str, Any], *, again: bool = False) -> None:
         self.file = folder / LINES
+        self._made_by = made_by
         self.names: dict[str, str] = {}
         self._file_names: set[str] = set()
-        if not again and self.file.exists() and _whole_lines(self.file):
-            earlier, *_ = _objects(self.file, 1)
-            _check_same(folder, earlier, made_by)
+        self._is_begun = not again and self.file.exists() and _has_whole_lines(self.file)
+        if self._is_begun:
+            _check_same(folder, next(_objects(self.file)), made_by)
             for line in self:
                 self._remember(line)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.file.write_text(json.dumps(made_by) + "\n", encoding="utf-8")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Read picture by picture: `path`, `name`, `file_name`, and the fields of `prediction_record`."""
-        for number, line in enumerate(_objects(self.file)):
-            if number:
-                yield line
+        if self._is_begun:
+            yield from islice(_objects(self.file), 1, None)
 
     def add(self, path: Path, name: Path, below: Path, record: Mapping[str, Any]) -> None:
         """Append the record of a picture, which is called by its path `below` the folder given where no other is."""
         file_name = record["file"] if below.as_posix() in self._file_names else below.as_posix()
-        line = {"path": os.path.abspath(path), "name": name.as_posix(), "file_name": file_name, **record}
+        line = {"path": str(path.absolute()), "name": name.as_posix(), "file_name": file_name, **record}
+        if not self._is_begun:
+            self._is_begun = True
+            write_text(self.file, json.dumps(self._made_by) + "\n")
         with self.file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(line) + "\n")
         self._remember(line)
@@ -57,10 +58,10 @@ class Results:
 def made_by(checkpoint: Path, **options: Any) -> dict[str, Any]:
     """Say what results follow from: weights, by their file, its size and its time of writing, and options."""
     state = checkpoint.stat()
-    return {"weights": os.path.abspath(checkpoint), "written": [state.st_size, state.st_mtime_ns], **options}
+    return {"weights": str(checkpoint.absolute()), "written": [state.st_size, state.st_mtime_ns], **options}
 
 
-def _whole_lines(file: Path) -> bool:
+def _has_whole_lines(file: Path) -> bool:
     """Cut away a last line that was not written to its end, as a call was killed; tell whether a line is left."""
     with file.open("r+b") as lines:
         end = sum(len(line) for line in lines if line.endswith(b"\n"))
@@ -68,21 +69,22 @@ def _whole_lines(file: Path) -> bool:
     return end > 0
 
 
-def _objects(file: Path, count: int | None = None) -> Iterator[dict[str, Any]]:
+def _objects(file: Path) -> Iterator[dict[str, Any]]:
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 yield json.loads(line)
             except ValueError:
-                raise InputError(f"{file}: line {number} is no JSON; remove the line, or do all anew with --again") from None
-            if number == count:
-                return
+                raise InputError(
+                    f"{file}: line {number} is no JSON; remove the line, or do all anew with --again"
+                ) from None
 
 
 def _check_same(folder: Path, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    now = json.loads(json.dumps(now))  # which has lists for tuples
     keys = [key for key in dict.fromkeys([*earlier, *now]) if earlier.get(key) != now.get(key)]
     if keys:
         changes = ", ".join(f"{key} was {earlier.get(key)}, now {now.get(key)}" for key in keys)
         raise InputError(
-            f"out: {folder} has results that were made otherwise ({changes}); name another --out, or drop them with --again"
+            f"out: {folder} has results that were made otherwise ({changes}); name another --out, or --again drops them"
         )

@@ -21,32 +21,33 @@ from delineate.data.formats.voc_writing import xml
 from delineate.data.formats.yolo_writing import box_lines, polygon_lines
 from delineate.io.files import written_beside
 from delineate.ops.masks import decode_rle
-from delineate.values import Categories, InputError, Target
+from delineate.values import Categories, InputError, Target, Task
 
 Format = Literal["coco", "yolo", "voc", "csv"]
 Lines = Iterable[dict[str, Any]]
 """What `Results` gives, as often as it is asked."""
 
 
-def check_format(format: Format, dense: bool) -> None:
+def check_format(layout: Format, task: Task) -> None:
     """Raise `InputError` for a format of objects where the results are label maps."""
-    if dense and format in ("yolo", "voc"):
-        raise InputError(f"format: {format} holds objects, and this system finds the class of every pixel: coco or csv")
+    if "label_map" in task.needs and layout in ("yolo", "voc"):
+        raise InputError(f"format: {layout} holds objects, and this system finds {task.finds}; take coco or csv")
 
 
 def write_results(
-    lines: Lines, categories: Categories, folder: Path, format: Format, dense: bool
+    lines: Lines, categories: Categories, folder: Path, layout: Format, task: Task
 ) -> tuple[Path, list[str]]:
-    """Write results of objects, or `dense` ones, below a folder.
+    """Write the results of a system of some task below a folder.
 
     Gives the file or the folder that was written, and a line for what the format cannot hold.
     """
-    if format == "coco":
+    dense = "label_map" in task.needs
+    if layout == "coco":
         return _write_coco(lines, categories, folder / "results.json", dense), []
-    if format == "csv":
+    if layout == "csv":
         return _write_csv(lines, folder / "results.csv", dense), []
-    lost = _write_yolo(lines, categories, folder) if format == "yolo" else _write_voc(lines, categories, folder)
-    return folder / ("labels" if format == "yolo" else "Annotations"), [
+    lost = _write_yolo(lines, categories, folder) if layout == "yolo" else _write_voc(lines, categories, folder)
+    return folder / ("labels" if layout == "yolo" else "Annotations"), [
         line.format(count) for line, count in sorted((+lost).items())
     ]
 

@@ -42,9 +42,9 @@ class Evaluation:
 
     @property
     def pictures(self) -> str:
-        """Count the pictures in words."""
+        """Count the pictures, or the bodies that are a picture each, in words."""
         left_out = f", {self.skipped} that cannot be read left out" if self.skipped else ""
-        return counted(self.num_images, "picture") + left_out
+        return counted(self.num_images, "body" if self.task.crops else "picture") + left_out
 
 
 def evaluate(system: System, dataset: Dataset, *, num_workers: int = 0, watch: Watch = iter) -> Evaluation:

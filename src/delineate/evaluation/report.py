@@ -1,5 +1,7 @@
 """An evaluation is reported: `val --report` and `demo` write the same report."""
 
+import csv
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +16,23 @@ from delineate.data.dataset import Dataset
 from delineate.data.splits import spread
 from delineate.evaluation.evaluate import Evaluation
 from delineate.io.machine import machine
-from delineate.metrics import by_content, error_breakdown, main_metrics, precision_recall, worst_pictures
-from delineate.metrics.detection import LIKELY
+from delineate.metrics import (
+    OperatingPoint,
+    PictureMistakes,
+    best_f1,
+    by_content,
+    error_breakdown,
+    judge,
+    main_metrics,
+    of_all_classes,
+    worst_pictures,
+)
+from delineate.metrics.detection import LIKELY, interpolated_curve
+from delineate.metrics.matching import rank_detections
 from delineate.system.system import System
-from delineate.values import Prediction
-from delineate.viz import Report, beside_truth, comparison_grid
+from delineate.values import Prediction, counted, on_cpu
+from delineate.viz import Exhibit, Report, beside_truth, draw_verdicts, has_ignored
+from delineate.viz.palette import IGNORED_COLOR, class_colors, hex_color
 
 NUM_SHOWN, NUM_WORST = 8, 4
 
@@ -35,7 +49,7 @@ class Measured:
         """Predict a picture; of many objects, take the measured ones that are likely."""
         if self.evaluation.objects is None:
             (prediction,) = self.system.infer([self.dataset[index].image])
-            return prediction
+            return on_cpu(prediction)
         return self.evaluation.objects.detections[index].above(LIKELY)
 
     def row(self, index: int) -> list[Tensor]:
@@ -45,7 +59,30 @@ class Measured:
 
     def rows(self) -> dict[str, list[Tensor]]:
         """Draw the rows of pictures at equal distances, by their files."""
-        return {str(self.dataset.files[index]): self.row(index) for index in spread(len(self.dataset), NUM_SHOWN)}
+        return {str(self.dataset.files[index]): self.row(index) for index in self.shown}
+
+    @property
+    def shown(self) -> list[int]:
+        """List pictures at equal distances."""
+        return list(spread(len(self.dataset), NUM_SHOWN))
+
+    def colors(self) -> dict[str, str]:
+        """Give the colours of what `rows` shows by name."""
+        categories = self.dataset.categories
+        colors = class_colors(categories.class_names)
+        if any(has_ignored(self.dataset.target(index), self.prediction(index)) for index in self.shown):
+            colors["ignored"] = hex_color(IGNORED_COLOR)
+        return colors
+
+    def judged(self, mistakes: PictureMistakes) -> Exhibit:
+        """Draw what is right, wrong and missed in a picture, beside the picture itself."""
+        assert self.evaluation.objects is not None
+        sample, detections = self.dataset[mistakes.index], self.evaluation.objects.detections[mistakes.index]
+        verdicts = judge(detections, sample.target)
+        drawn = draw_verdicts(sample.image, detections, sample.target, self.dataset.categories, **verdicts._asdict())
+        name = Path(self.dataset.files[mistakes.index]).name
+        caption = f"{name}: {mistakes.num_missed} missed, {mistakes.num_false} wrong"
+        return Exhibit(caption, [("picture", self.row(mistakes.index)[0]), ("labels and detections", drawn)])
 
 
 def run_report(
@@ -59,11 +96,12 @@ def run_report(
             "system": system_fact(system.name, system.arguments),
             "weights": str(file),
             "data": data,
-            "measured on": f"{evaluation.pictures}; {evaluation.protocol}",
+            "measured on": evaluation.pictures,
             **machine_facts(),
         },
         command=command,
         history=history,
+        training=training_line(file.parent),
         **report_parts(measured, measured.rows()),
     )
 
@@ -71,14 +109,19 @@ def run_report(
 def report_parts(measured: Measured, rows: Mapping[str, Sequence[Tensor]]) -> dict[str, Any]:
     """Make the parts of a `Report` that an evaluation gives, with these pictures."""
     evaluation = measured.evaluation
+    first = 0 if evaluation.objects is None else 1  # boxes leave the picture itself to be seen
+    titles = ("picture", "truth", "prediction")[first:]
     return {
         "headline": main_metrics(evaluation.metrics),
         "measures": by_content(evaluation.metrics) if evaluation.objects else {},
         "per_class": evaluation.per_class,
+        "row": evaluation.task.row,
+        "colors": measured.colors(),
         "confusion": evaluation.confusion,
         "confusion_names": evaluation.names,
+        "protocol": evaluation.protocol,
         "pictures": [
-            ("Pictures of this split", comparison_grid(list(rows.values()), categories=measured.dataset.categories))
+            Exhibit(Path(file).name, list(zip(titles, row[first:], strict=True))) for file, row in rows.items()
         ],
         **_detection_parts(measured),
     }
@@ -90,22 +133,53 @@ def _detection_parts(measured: Measured) -> dict[str, Any]:
         return {}
     detections, targets, names = objects.detections, objects.targets, measured.dataset.categories.class_names
     breakdown = error_breakdown(detections, targets, len(names))
-    curves = precision_recall(detections, targets, names)
+    rankings = rank_detections(detections, targets, len(names), kind="boxes")
+    curves = {
+        name: interpolated_curve(its) for name, its in zip(names, rankings, strict=True) if its.num_objects
+    }
+    per_class = {
+        name: {**row, **({} if name not in curves else _operating(curves[name].best))}
+        for name, row in measured.evaluation.per_class.items()
+    }
+    worst = worst_pictures(detections, targets)[:NUM_WORST]
     return {
+        "advice": _advice(best_f1(of_all_classes(rankings))),
+        "per_class": per_class,
         "precision_recall": {name: curve.precision for name, curve in curves.items()},
         "errors": breakdown.gains,
         "error_counts": breakdown.counts,
-        "detection_note": f"Of boxes that overlap an object by an IoU of 0.50. In pictures, mistakes and the confusion "
-        f"matrix a detection counts from a score of {LIKELY:.2f} on.",
-        "worst_pictures": [
-            (
-                f"{Path(measured.dataset.files[picture.index]).name}: {picture.num_missed} missed, "
-                f"{picture.num_false} wrong",
-                comparison_grid([measured.row(picture.index)]),
-            )
-            for picture in worst_pictures(detections, targets)[:NUM_WORST]
-        ],
+        "detection_note": "A detection finds an object of its class where both overlap by an IoU of 0.50 or more. The "
+        "curves and what errors cost are of detections of every score; pictures, disagreements and the confusion "
+        f"matrix take those of {LIKELY:.2f} or more.",
+        "worst_pictures": [measured.judged(mistakes) for mistakes in worst],
     }
+
+
+def _operating(best: OperatingPoint) -> dict[str, float]:
+    return {"best F1": best.f1, "from score": best.score}
+
+
+def _advice(best: OperatingPoint) -> str:
+    return (
+        f"Taken from a score of {best.score:.2f} on, F1 is best, {best.f1:.3f}: {best.precision:.0%} of the detections "
+        f"are right and {best.recall:.0%} of the objects are found, at an IoU of 0.50."
+    )
+
+
+def training_line(run: Path) -> str:
+    """Say in a line how a run was trained, as its files have it; nothing of weights that are in no run."""
+    settings, metrics = run / "settings.json", run / "metrics.csv"
+    if not settings.is_file() or not metrics.is_file():
+        return ""
+    facts = json.loads(settings.read_text(encoding="utf-8"))
+    with metrics.open(encoding="utf-8", newline="") as opened:
+        *_, last = csv.DictReader(opened)
+    seen = f"{counted(round(float(last['pictures'])), 'picture')} seen in {counted(int(last['epoch']), 'epoch')}"
+    said = ("batch_size", "optimizer", "learning_rate", "augment", "seed")
+    options = ", ".join(f"{name.replace('_', ' ')} {facts[name]}" for name in said if facts.get(name) is not None)
+    return (
+        f"On {facts['data']}, split {facts['train_split']}: {seen} and {float(last['seconds']):,.0f} seconds; {options}."
+    )
 
 
 def machine_facts() -> dict[str, str]:

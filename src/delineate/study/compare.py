@@ -36,6 +36,7 @@ from delineate.system.catalog import build
 from delineate.system.tasks import find_task
 from delineate.training import Run, TrainingSettings, resume, train
 from delineate.training.data import remember_held_out, training_data
+from delineate.training.earlier import as_asked
 from delineate.training.pace import pictures_a_second
 from delineate.values import InputError, counted
 
@@ -99,7 +100,7 @@ def compare(study: Study, out: Path, say: Say = print) -> Findings:
     _keep_record(study, out)
     remember_held_out(out, _data_settings(study, out), found.measured)
     _search(study, found, say)
-    budgets = _budgets(study, out, len(found.train), say)
+    budgets = _budgets(study, out, found.train, say)
     failures: dict[str, str] = {}
     for entry in study.entries:
         for seed in range(study.seeds):
@@ -267,7 +268,7 @@ def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[
     )
 
 
-def _budgets(study: Study, out: Path, num_images: int, say: Say) -> dict[str, dict[str, Any]]:
+def _budgets(study: Study, out: Path, train: Dataset, say: Say) -> dict[str, dict[str, Any]]:
     """Say each entry's budget, as settings; with `images` it is measured once and kept."""
     if study.fair == "time":
         return {entry.name: {"minutes": study.share} for entry in study.entries}
@@ -277,12 +278,14 @@ def _budgets(study: Study, out: Path, num_images: int, say: Say) -> dict[str, di
         paces = {}
         for entry in study.entries:
             try:
-                paces[entry.name] = pictures_a_second(_settings(study, entry, 0, out / "pace", {"epochs": 1}))
+                paces[entry.name] = pictures_a_second(
+                    as_asked(_settings(study, entry, 0, out / "pace", {"epochs": 1}))[0], train
+                )
             except Exception as error:  # it will fail in its turn, with a message
                 say(f"{entry.name}: {error}")
         write_json(file, paces)
     paces = json.loads(file.read_text())
-    seconds_an_epoch = sum(num_images / pace for pace in paces.values())
+    seconds_an_epoch = sum(len(train) / pace for pace in paces.values())
     epochs = max(1, round(60 * study.minutes / (study.seeds * max(seconds_an_epoch, 1e-9))))
     return {entry.name: {"epochs": epochs} for entry in study.entries}
 

@@ -40,10 +40,17 @@ class Entry:
     paper: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Settings of its training (`TrainingSettings`) that are not everyone's defaults."""
+    light: Mapping[str, Any] = field(default_factory=dict)
+    """Options and settings of a form that learns sooner, where minutes are few."""
 
 
 DENSE_RECIPE = {"scale": (0.5, 2.0)}
 SSD_RECIPE = {"augment": "ssd"}
+
+MIRRORED = {"augment": "scale", "scale": (1.0, 1.0), "colour": 0.0, "batch_size": 4}
+"""Where pictures are seen seldom, they vary enough by themselves."""
+LIGHT_SSD = {"backbone": "resnet10t", "image_size": 240, **MIRRORED}
+LIGHT_REGIONS = {"num_rois": 64, "width": 128, "short_side": 320, **MIRRORED}
 
 CATALOG: dict[str, Entry] = {
     "sliding_window_segmenter": Entry(
@@ -108,30 +115,35 @@ CATALOG: dict[str, Entry] = {
         DETECT,
         "a crop classifier at windows of every place, size and shape",
         "the baseline that proposals improve on; its classifier is R-CNN's",
+        light={"warp_size": 32, "num_rois": 16, **MIRRORED},
     ),
     "rcnn": Entry(
         rcnn,
         DETECT,
         "a network over each warped proposal, linear SVMs and box regression on its features",
         "Girshick et al. 2014, R-CNN, section 2",
+        light={"warp_size": 64, "max_proposals": 300, **MIRRORED},
     ),
     "fast_rcnn": Entry(
         fast_rcnn,
         DETECT,
         "features once a picture, proposals pooled from them, classes and boxes learned at once",
         "Girshick 2015, Fast R-CNN, section 2",
+        light=LIGHT_REGIONS,
     ),
     "faster_rcnn": Entry(
         faster_rcnn,
         DETECT,
         "Fast R-CNN whose proposals come from a network on the same features",
         "Ren et al. 2015, Faster R-CNN, section 3; Lin et al. 2017, FPN",
+        light=LIGHT_REGIONS,
     ),
     "yolov1": Entry(
         yolov1,
         DETECT,
         "one look at the whole picture: every cell of a grid says which class it holds, and where",
         "Redmon et al. 2016, YOLO, section 2",
+        light={"image_size": 320, **MIRRORED},
     ),
     "yolov2": Entry(
         yolov2,
@@ -139,6 +151,7 @@ CATALOG: dict[str, Entry] = {
         "a fully convolutional grid whose anchors are clustered from the training boxes",
         "Redmon & Farhadi 2017, YOLO9000, section 2",
         {"multi_scale": True},
+        light={"image_size": 320, "multi_scale": False, **MIRRORED},
     ),
     "ssd": Entry(
         ssd,
@@ -146,12 +159,23 @@ CATALOG: dict[str, Entry] = {
         "default boxes over six levels of any backbone, classified and moved at once",
         "Liu et al. 2016, SSD, section 2",
         SSD_RECIPE,
+        light=LIGHT_SSD,
     ),
     "ssd300": Entry(
-        ssd300, DETECT, "the paper's SSD of 300 x 300 pictures, on VGG-16", "Liu et al. 2016, SSD", SSD_RECIPE
+        ssd300,
+        DETECT,
+        "the paper's SSD of 300 x 300 pictures, on VGG-16",
+        "Liu et al. 2016, SSD",
+        SSD_RECIPE,
+        light={"backbone": "vgg11_bn", **MIRRORED},
     ),
     "ssd512": Entry(
-        ssd512, DETECT, "the paper's SSD of 512 x 512 pictures, on VGG-16", "Liu et al. 2016, SSD", SSD_RECIPE
+        ssd512,
+        DETECT,
+        "the paper's SSD of 512 x 512 pictures, on VGG-16",
+        "Liu et al. 2016, SSD",
+        SSD_RECIPE,
+        light={"backbone": "vgg11_bn", **MIRRORED},
     ),
     "detr": Entry(
         detr,
@@ -159,6 +183,7 @@ CATALOG: dict[str, Entry] = {
         "a transformer whose queries answer for the objects one to one",
         "Carion et al. 2020, DETR, section 3",
         {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1},
+        light={"backbone": "resnet18", "short_side": 320, **MIRRORED},
     ),
     "detr_small": Entry(
         detr_small,
@@ -166,12 +191,21 @@ CATALOG: dict[str, Entry] = {
         "DETR for few pictures, from scratch: queries that stand on a grid, two narrow layers",
         "Carion et al. 2020, DETR, section 3; Wang et al. 2022, Anchor DETR; Jia et al. 2023, H-DETR",
         {"learning_rate": 7e-4, "weight_decay": 1e-4, "batch_size": 4},
+        light={"short_side": 320, **MIRRORED},
     ),
     "mask_rcnn": Entry(
-        mask_rcnn, INSTANCE, "Faster R-CNN with a mask for each box", "He et al. 2017, Mask R-CNN, section 3"
+        mask_rcnn,
+        INSTANCE,
+        "Faster R-CNN with a mask for each box",
+        "He et al. 2017, Mask R-CNN, section 3",
+        light=LIGHT_REGIONS,
     ),
     "keypoint_rcnn": Entry(
-        keypoint_rcnn, KEYPOINTS, "Faster R-CNN with a pose for each box", "He et al. 2017, Mask R-CNN, section 5"
+        keypoint_rcnn,
+        KEYPOINTS,
+        "Faster R-CNN with a pose for each box",
+        "He et al. 2017, Mask R-CNN, section 5",
+        light=LIGHT_REGIONS,
     ),
 }
 

@@ -34,5 +34,5 @@ class Begun:
             check_names(self.categories, categories, task, str(settings.data))
         except InputError as error:
             raise InputError(
-                f"{error}; give them back to the data, or begin a new run with what this one learned: --weights {run}"
+                f"{error}; give the data its names back, or begin a new run with what was learned: --weights {run}"
             ) from None

@@ -9,7 +9,6 @@ from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
 from delineate.data.preprocess import Preprocess
 from delineate.data.proposals import with_proposals
-from delineate.data.splits import Watch
 from delineate.data.statistics import Statistics, usual_size
 from delineate.data.transforms import Augmentation, training_transform
 from delineate.io.runs import find_checkpoint
@@ -27,14 +26,14 @@ SCALE_STEP = 32
 
 
 def build_training(
-    settings: TrainingSettings, *, begun: Begun | None = None, watch: Watch = iter
+    settings: TrainingSettings, data: tuple[Dataset, Dataset, list[str]] | None = None, begun: Begun | None = None
 ) -> tuple[System, Dataset, Dataset | None, list[str]]:
-    """Build the system and read what it trains on and is validated on; with them come the lines to show of both.
+    """Build the system for what `training_data` read, or reads now; with them come the lines to show of both.
 
     Where nothing can be measured, there is nothing to validate on. Raises `InputError` where nothing can be learned,
     and where a run has `begun` with other names than the data have now.
     """
-    train, val, notes = training_data(settings, find_entry(settings.model).task, watch)
+    train, val, notes = data or training_data(settings, find_entry(settings.model).task)
     if begun is not None:
         begun.check(settings, train.categories)
     system, measurable = build_system(settings, train, val, notes, begun)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from delineate.io.runs import find_checkpoint
 from delineate.models.contract import AnyModel
-from delineate.models.naming import Naming, carried, named_parameters
+from delineate.models.naming import Kind, Naming, carried, named_parameters
 from delineate.system.catalog import find_entry, options
 from delineate.system.checkpoint import read_facts
 from delineate.system.system import System
@@ -20,6 +20,7 @@ PANELS = ("Optimisation", "Augmentation")
 """Settings of these say how a run is trained."""
 SIZES = ("short_side", "long_side", "crop_size")
 RATES = ("learning_rate", "weight_decay")
+PLURAL: dict[Kind, str] = {"class": "classes", "keypoint": "keypoints"}
 
 
 def as_asked(settings: TrainingSettings) -> tuple[TrainingSettings, list[str]]:
@@ -104,4 +105,4 @@ def _by_name(learned: Mapping[str, Tensor], naming: Naming, before: Naming) -> I
             "left out": [name for name in earlier if name not in names],
         }
         said = [f"{how}: {listed(which)}" for how, which in parts.items() if which]
-        yield f"{kind} names {'; '.join(said)}"
+        yield f"{PLURAL[kind]} {'; '.join(said)}"

@@ -14,7 +14,7 @@ from delineate.training.regression import record_regression
 from delineate.training.runs import Run
 from delineate.training.state import TIMES, State, curves, measured
 from delineate.values import Detections, on_cpu
-from delineate.viz import beside_truth, comparison_grid, plot_curves, write_picture
+from delineate.viz import beside_truth, comparison_grid, has_ignored, plot_curves, write_picture
 
 DRAW_EVERY = 60.0
 """Seconds between two drawings of the curves and of the predictions."""
@@ -75,11 +75,12 @@ class Outputs:
 
 def _beside_truth(system: System, dataset: Dataset) -> Tensor:
     """Draw a few pictures of the data set, each beside its truth and its prediction."""
-    rows = []
+    rows, ignored = [], False
     for index in spread(len(dataset), NUM_PICTURES):
         sample = dataset[index]
         prediction = on_cpu(system.infer([sample.image])[0])
         if isinstance(prediction, Detections) and system.task.finds_many:
             prediction = prediction.above(LIKELY)
         rows.append(beside_truth(sample.image, sample.target, prediction, dataset.categories))
-    return comparison_grid(rows, categories=dataset.categories)
+        ignored = ignored or has_ignored(sample.target, prediction)
+    return comparison_grid(rows, categories=dataset.categories, ignored=ignored)

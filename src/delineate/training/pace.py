@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import torch
 
+from delineate.data.dataset import Dataset, Part
 from delineate.data.loading import Batch, TrainingLoader
+from delineate.data.splits import spread
 from delineate.io.machine import find_device
 from delineate.nn.norms import take_single_values
 from delineate.training.building import build_loader, build_training
-from delineate.training.earlier import as_asked
 from delineate.training.learner import Learner, make_fabric, make_learner
 from delineate.training.loop import step
 from delineate.training.settings import TrainingSettings
@@ -18,12 +19,13 @@ from delineate.training.state import State
 WARM_UP, MEASURED = 2, 6
 
 
-def pictures_a_second(settings: TrainingSettings) -> float:
-    """Time some training steps on one device, after some to warm up; nothing is kept of them."""
-    settings = as_asked(settings)[0].model_copy(update={"devices": 1, "num_nodes": 1})
+def pictures_a_second(settings: TrainingSettings, dataset: Dataset) -> float:
+    """Time some training steps on pictures of `dataset`, after some to warm up; nothing is kept of them."""
+    settings = settings.model_copy(update={"devices": 1, "num_nodes": 1})
+    some = Part(dataset, spread(len(dataset), (WARM_UP + MEASURED) * settings.batch_size * settings.accumulate))
     with torch.random.fork_rng([]):
         fabric = make_fabric(settings, find_device(settings.device))
-        system, train, _, _ = build_training(settings)
+        system, train, _, _ = build_training(settings, (some, Part(dataset, []), []))
         loader = build_loader(settings, train, system.preprocess, fabric)
         learner = make_learner(settings, State(num_batches=loader.num_batches), system, fabric)
         take_single_values(system.model, lambda _: None)

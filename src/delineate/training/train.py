@@ -1,5 +1,6 @@
 """Train from settings, or go on with a run that was stopped."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,9 +10,11 @@ import torch
 
 from delineate.io.machine import find_device
 from delineate.nn.norms import take_single_values
+from delineate.system.catalog import find_entry
 from delineate.training.begun import Begun
+from delineate.training.budget import seldom, within_budget
 from delineate.training.building import build_loader, build_training
-from delineate.training.data import remember_held_out
+from delineate.training.data import remember_held_out, training_data
 from delineate.training.display import Display
 from delineate.training.earlier import as_asked
 from delineate.training.interrupt import Interrupt, Interrupted
@@ -48,8 +51,9 @@ def train(settings: TrainingSettings) -> TrainingResult:
     `KeyboardInterrupt`. Raises `InputError` for what is wrong in the settings or the data, before the folder is made,
     and when the loss is no number, with the names of the pictures.
     """
+    given = {*settings.model_fields_set, *settings.arguments}
     settings, notes = as_asked(settings)
-    return _run(settings, None, [*begins_again(settings), *notes])
+    return _run(settings, None, [*begins_again(settings), *notes], given)
 
 
 def resume(folder: Path, **given: Any) -> TrainingResult:
@@ -65,7 +69,7 @@ def resume(folder: Path, **given: Any) -> TrainingResult:
     )
 
 
-def _run(settings: TrainingSettings, run: Run | None, said: list[str]) -> TrainingResult:
+def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Set[str] = frozenset()) -> TrainingResult:
     settings = as_launched(settings)
     saved = run.load_state() if run else None
     state = State(**saved["state"]) if saved else State()
@@ -78,7 +82,11 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str]) -> Traini
             return _result(run, state, fabric.global_rank)
         watch = partial(display.watch, "reading what to validate on")
         begun = Begun.of(run, saved) if run and saved else None
-        system, train_set, val_set, notes = build_training(settings, begun=begun, watch=watch)
+        data = training_data(settings, find_entry(settings.model).task, watch)
+        if run is None and fabric.world_size == 1:  # several would have to agree on how fast they are
+            settings, lighter = within_budget(settings, given, data[0])
+            said = [*said, *lighter]
+        system, train_set, val_set, notes = build_training(settings, data, begun)
         loader = build_loader(settings, train_set, system.preprocess, fabric)
         notes = [*said, *notes, *state.begin(loader.num_batches, len(train_set))]
         if run is None:
@@ -100,6 +108,8 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str]) -> Traini
                 if saved:
                     learner.load_state_dict(saved)
                 train_epochs(learner, loader, session)
+                for note in seldom(state.pictures, len(train_set)):
+                    display.line(note)
             if state.fitting and not silent:  # other processes' work is done
                 fit_after_training(settings, state, session, train_set, device)
         except Interrupted:

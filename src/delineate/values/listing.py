@@ -11,5 +11,6 @@ def listed(names: Iterable[object], shown: int = 3) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Write a number of things, as in "1 picture" and "2,600 objects"."""
-    return f"{count:,} {noun}" + "s" * (count != 1)
+    """Write a number of things, as in "1 picture", "2,600 objects" and "26 bodies"."""
+    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else several}"

@@ -57,3 +57,8 @@ class Task:
     tally: Callable[[Categories], Tally]
     finds_many: bool = False
     crops: bool = False
+
+    @property
+    def row(self) -> str:
+        """Name one of what metrics are given for."""
+        return "joint" if self.rows == "keypoint_names" else "class"

@@ -1,4 +1,4 @@
-"""Losses and metrics are drawn by epoch, and confusion matrices in colours."""
+"""Losses and metrics are drawn by epoch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,25 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from jaxtyping import Int64
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from torch import Tensor
 
 from delineate.io.files import written_beside
 from delineate.values import InputError
 from delineate.viz.palette import palette
-from delineate.viz.scripts import families, legible
+from delineate.viz.scripts import families
 
 Number = int | float
 History = Sequence[Mapping[str, Number]]
 Curve = list[tuple[Number, Number]]
 
 INK = "#3d4754"
-BLUES = LinearSegmentedColormap.from_list("blues", [(0.0, 0.45, 0.7, 0.0), (0.0, 0.45, 0.7, 1.0)])
-LARGEST_WITH_NUMBERS = 24
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
@@ -38,12 +33,6 @@ def plot_curves(history: History, path: Path) -> None:
         for position, (title, curves) in enumerate(panels.items(), start=1):
             _draw_panel(figure.add_subplot(1, len(panels), position), title, curves)
         save_figure(figure, path)
-
-
-def plot_confusion(matrix: Int64[Tensor, "n n"], names: Sequence[str], path: Path) -> None:
-    """Write a PNG or SVG file of a confusion matrix, see `confusion_figure`."""
-    with style(names):
-        save_figure(confusion_figure(matrix, names), path)
 
 
 def curve_figures(history: History) -> list[Figure]:
@@ -62,35 +51,6 @@ def curve_figures(history: History) -> list[Figure]:
     return figures
 
 
-def confusion_figure(matrix: Int64[Tensor, "n n"], names: Sequence[str]) -> Figure:
-    """Draw a confusion matrix: rows are the truth, columns the prediction, a cell is the percentage of its row.
-
-    Raises `InputError` where there is not one name a row.
-    """
-    if len(matrix) != len(names):
-        raise InputError(f"confusion: {len(matrix)} rows beside {len(names)} names; give one name a class")
-    names = legible(names)
-    share = matrix.double() / matrix.sum(1, keepdim=True).clamp(min=1)
-    side = min(3 + 0.42 * len(names), 14)
-    figure = Figure(figsize=(side, side * 0.88), layout="constrained")
-    axes = figure.add_subplot()
-    axes.pcolormesh(share.numpy(), cmap=BLUES, vmin=0, vmax=1, rasterized=len(names) > LARGEST_WITH_NUMBERS)
-    axes.invert_yaxis()
-    axes.set_aspect("equal")
-    axes.spines[:].set_visible(False)
-    centers = [index + 0.5 for index in range(len(names))]
-    axes.set_xticks(centers, names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(centers, names)
-    axes.tick_params(length=0, labelsize=9 if len(names) <= LARGEST_WITH_NUMBERS else max(3, 9 - len(names) // 16))
-    axes.set(xlabel="prediction", ylabel="truth")
-    if len(names) <= LARGEST_WITH_NUMBERS:
-        for row, column in (share >= 0.005).nonzero().tolist():
-            value = float(share[row, column])
-            ink = "white" if value > 0.6 else INK
-            axes.text(column + 0.5, row + 0.5, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=ink)
-    return figure
-
-
 @contextmanager
 def style(names: Sequence[str] = ()) -> Iterator[None]:
     """Give figures our look, with fonts for the names of classes in them; they are made and saved inside."""
@@ -106,6 +66,7 @@ def style(names: Sequence[str] = ()) -> Iterator[None]:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "svg.hashsalt": "delineate",  # the same numbers give the same file
+        "svg.fonttype": "none",  # text is text: it is found, and read aloud
     }
     with mpl.rc_context(look):
         yield
@@ -124,15 +85,25 @@ def save_figure(figure: Figure, path: Path) -> None:
     if kind not in ("png", "svg"):
         raise InputError(f"{path}: curves are written as .png or .svg, not as {path.suffix or 'no suffix'}")
     with written_beside(path) as beside:
-        figure.savefig(beside, format=kind, dpi=160, metadata=NO_METADATA if kind == "svg" else None)
+        figure.savefig(beside, format=kind, dpi=160, metadata=_metadata(figure) if kind == "svg" else None)
 
 
 def inline_svg(figure: Figure) -> str:
-    """Make the figure an element of an HTML page, transparent, its letters and axes in the page's own colour."""
+    """Make the figure an element of an HTML page, transparent, its letters and axes in the page's own colour.
+
+    Its title is that of its axes.
+    """
     file = BytesIO()
-    figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
+    figure.savefig(file, format="svg", transparent=True, metadata=_metadata(figure))
     svg = file.getvalue().decode()
-    return svg[svg.index("<svg") :].replace(INK, "currentColor")
+    return svg[svg.index("<svg") :].replace("<svg ", '<svg role="img" ', 1).replace(INK, "currentColor")
+
+
+def _metadata(figure: Figure) -> dict[str, str | None]:
+    """Give an SVG a title: that of its axes, or what they show."""
+    axes = figure.axes[0]
+    title = axes.get_title(loc="left") or f"{axes.get_ylabel()} by {axes.get_xlabel()}"
+    return {**NO_METADATA, "Title": title}
 
 
 def _panels(history: History) -> dict[str, dict[str, Curve]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from delineate.values import InputError
 from delineate.viz.curves import INK, Number, dress
-from delineate.viz.palette import palette
+from delineate.viz.palette import class_colors, hex_color, palette
 
 MOST_NAMES = 14
 
@@ -28,8 +28,7 @@ def precision_recall_figure(
     """
     if not curves:
         raise InputError("precision_recall: no curve to draw; it holds one a class")
-    shades = {name: f"#{bytes(color).hex()}" for name, color in zip(curves, palette(len(curves)).tolist(), strict=True)}
-    shades |= colors or {}
+    shades = class_colors(tuple(curves)) | dict(colors or {})
     figure = Figure(figsize=(5.2, 3.4), layout="constrained")
     axes = figure.add_subplot()
     thin = len(curves) > MOST_NAMES
@@ -61,7 +60,7 @@ def error_figure(gains: Mapping[str, Number], counts: Mapping[str, int] | None =
     ordered = sorted(gains.items(), key=lambda error: error[1])
     figure = Figure(figsize=(5.2, 0.9 + 0.36 * len(ordered)), layout="constrained")
     axes = figure.add_subplot()
-    color = f"#{bytes(palette(1)[0].tolist()).hex()}"
+    color = hex_color(palette(1)[0].tolist())
     axes.barh([name for name, _ in ordered], [gain for _, gain in ordered], color=color, height=0.62)
     longest = max(max(gain for _, gain in ordered), 1e-9)
     axes.set_xlim(0, longest * 1.3)

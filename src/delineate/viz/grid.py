@@ -23,11 +23,13 @@ def comparison_grid(
     rows: Sequence[Sequence[UInt8[Tensor, "3 _h _w"]]],
     titles: Sequence[str] = ("picture", "truth", "prediction"),
     categories: Categories | None = None,
+    *,
+    ignored: bool = False,
 ) -> UInt8[Tensor, "3 height width"]:
     """Put one sample in a row, one kind of picture in a column, the columns' titles above and the legend below.
 
     Pictures may differ in size: each is fitted into a cell of 256 to 480 pixels. There is a legend where `categories`
-    are given.
+    are given, which says what ignored pixels look like where some are `ignored`.
     """
     assert rows, "a grid has at least one row"
     assert all(len(row) == len(titles) for row in rows), "a row has one picture a title"
@@ -35,7 +37,7 @@ def comparison_grid(
     fitted = [[_fit(image, cell) for image in row] for row in rows]
     widths = [max(image.width for image in column) for column in zip(*fitted, strict=True)]
     width = sum(widths) + GAP * (len(widths) + 1)
-    below = None if categories is None else _draw_legend(categories, width)
+    below = None if categories is None else _draw_legend(categories, width, ignored)
 
     top = GAP + text_size("", TEXT)[1] + GAP // 2
     height = top + sum(max(image.height for image in row) + GAP for row in fitted) + (below.height if below else 0)
@@ -53,9 +55,11 @@ def comparison_grid(
     return to_tensor(canvas)
 
 
-def legend(categories: Categories, width: int = 640) -> UInt8[Tensor, "3 height {width}"]:
-    """Draw the colours of the classes with their names, in columns on white."""
-    return to_tensor(_draw_legend(categories, width))
+def legend(
+    categories: Categories, width: int = 640, *, ignored: bool = False
+) -> UInt8[Tensor, "3 height {width}"]:
+    """Draw the colours of the classes with their names, in columns on white, and that of ignored pixels."""
+    return to_tensor(_draw_legend(categories, width, ignored))
 
 
 def write_picture(path: Path, image: UInt8[Tensor, "3 h w"]) -> None:
@@ -89,10 +93,8 @@ def _fit(image: UInt8[Tensor, "3 h w"], cell: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS)
 
 
-def _draw_legend(categories: Categories, width: int) -> Image.Image:
-    """Draw swatches and names; where there are label maps, gray says what ignored pixels look like."""
-    ignored = ["ignored"] if categories.label_map_names else []
-    names = [*legible(categories.class_names), *ignored]
+def _draw_legend(categories: Categories, width: int, ignored: bool) -> Image.Image:
+    names = [*legible(categories.class_names), *["ignored"] * ignored]
     colors = [*palette(categories.num_classes).tolist(), list(IGNORED_COLOR)]
     line = text_size("", TEXT)[1]
     column = max(text_size(name, TEXT)[0] for name in names) + line + 2 * GAP

@@ -1,5 +1,8 @@
 """Boxes, skeletons and names are drawn in order of importance."""
 
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
 from PIL import Image, ImageDraw
 
 from delineate.values import Categories, Detections, Target
@@ -8,6 +11,16 @@ from delineate.viz.scripts import legible
 from delineate.viz.text import BLACK, RGB, WHITE, draw_text, font_size, line_width, readable_on, text_size
 
 Rectangle = tuple[int, int, int, int]
+SMALLER = 0.65
+"""Where letters find no place they may be smaller by this factor."""
+
+
+class Label(NamedTuple):
+    """A label is written at a box, in the first of the `texts` that finds a place, on a colour."""
+
+    box: Rectangle
+    texts: Sequence[str]
+    color: RGB
 
 
 def object_line_width(target: Target | Detections) -> int:
@@ -35,18 +48,31 @@ def corners(box: list[float]) -> Rectangle:
 
 def draw_names(draw: ImageDraw.ImageDraw, target: Target | Detections, categories: Categories) -> None:
     """Write names and scores above or in their box, where they hide no other name and are no larger than the object."""
-    size = font_size(target.image_size)
-    colors = palette(categories.num_classes)
-    names = legible(categories.class_names)
+    colors = [_rgb(color) for color in palette(categories.num_classes)[target.labels].tolist()]
+    labels = labels_of(target, categories, colors)
+    write_labels(draw, [labels[row] for row in _most_important_first(target)], target.image_size)
+
+
+def labels_of(target: Target | Detections, categories: Categories, colors: Sequence[RGB]) -> list[Label]:
+    """Name each object, in full and, for where there is less space, in short."""
+    names, labels = legible(categories.class_names), []
+    for row, (box, color) in enumerate(zip(target.boxes.tolist(), colors, strict=True)):
+        x1, y1, x2, y2 = (round(value) for value in box)
+        labels.append(Label((x1, y1, x2, y2), _texts(target, row, names[int(target.labels[row])]), color))
+    return labels
+
+
+def write_labels(draw: ImageDraw.ImageDraw, labels: Iterable[Label], image_size: tuple[int, int]) -> None:
+    """Write labels, the first ones first, where they find a place; rather in smaller letters than without a score."""
+    large = font_size(image_size)
+    sizes = (large, max(font_size((1, 1)), round(SMALLER * large)))
     taken: list[Rectangle] = []
-    for row in _most_important_first(target):
-        color = _rgb(colors[target.labels[row]].tolist())
-        x1, y1, x2, y2 = (round(value) for value in target.boxes[row].tolist())
-        for text in _texts(target, row, names[int(target.labels[row])]):
-            place = _place((x1, y1, x2, y2), text_size(text, size), target.image_size, taken)
+    for label in labels:
+        for text, size in ((text, size) for text in label.texts for size in sizes):
+            place = _place(label.box, text_size(text, size), image_size, taken)
             if place is not None:
-                draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
-                draw_text(draw, (place[0] + size // 4, place[1]), text, size, readable_on(color))
+                draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=label.color)
+                draw_text(draw, (place[0] + size // 4, place[1]), text, size, readable_on(label.color))
                 taken.append(place)
                 break
 
@@ -102,7 +128,6 @@ def _most_important_first(target: Target | Detections) -> list[int]:
 
 
 def _texts(target: Target | Detections, row: int, name: str) -> tuple[str, str]:
-    """Name an object, in full and, for where there is less space, in short."""
     if isinstance(target, Detections):
         return f"{name} {float(target.scores[row]):.2f}", name
     flags = ["crowd"] * bool(target.crowd[row]) + ["difficult"] * bool(target.difficult[row])

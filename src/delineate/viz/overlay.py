@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.masks import decode_rle
 from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Target
@@ -19,11 +20,12 @@ NOTHING, HATCHED = -1, -2
 
 
 def draw_label_map(
-    image: UInt8[Tensor, "3 h w"], label_map: Int64[Tensor, "_h _w"], categories: Categories, alpha: float = 0.55
+    image: UInt8[Tensor, "3 h w"], label_map: Int64[Tensor, "_h _w"], categories: Categories, alpha: float = 0.65
 ) -> UInt8[Tensor, "3 h w"]:
     """Tint the picture by the class of each pixel, with the borders between classes.
 
-    Background is left as it is, ignored pixels are hatched gray. `alpha` is the share of the tint, 0..1.
+    Background is left as it is; what is tinted is gray below, so that a tint has the hue of its class; ignored pixels
+    are hatched gray. `alpha` is the share of the tint, 0..1.
 
     Raises `InputError` where picture and label map differ in size.
     """
@@ -37,7 +39,7 @@ def draw_target(
     image: UInt8[Tensor, "3 h w"],
     target: Target | Detections | LabelMap,
     categories: Categories,
-    alpha: float = 0.45,
+    alpha: float = 0.55,
 ) -> UInt8[Tensor, "3 h w"]:
     """Draw what is known or predicted of a picture on it: masks, boxes, names with scores, skeletons.
 
@@ -100,7 +102,10 @@ def _regions(target: Target | Detections, masks: Iterable[Bool[Tensor, "h w"]]) 
 def _paint(
     image: UInt8[Tensor, "3 h w"], regions: Int64[Tensor, "h w"], colors: UInt8[Tensor, "n 3"], alpha: float, width: int
 ) -> UInt8[Tensor, "3 h w"]:
-    """Tint region `i` with `colors[i]`, draw its border `width` pixels wide, and hatch what is `HATCHED`."""
+    """Tint region `i` with `colors[i]`, draw its border `width` pixels wide, and hatch what is `HATCHED`.
+
+    Of the picture below a tint the lightness stays: its own colours would mix with that of the class.
+    """
     rows, columns = torch.arange(regions.shape[0])[:, None], torch.arange(regions.shape[1])
     hatches = (rows + columns) // (4 * width) % 2
     table = torch.cat([colors, torch.tensor([[70, 70, 74], [150, 150, 156]], dtype=torch.uint8)])
@@ -110,7 +115,9 @@ def _paint(
     weight[regions == HATCHED] = max(alpha, 0.6)
     weight[_borders(regions, width) & (regions >= 0)] = 1.0
     weight[regions == NOTHING] = 0.0
-    return image.float().lerp(tint, weight).round().to(torch.uint8)
+    lightness = transforms.rgb_to_grayscale(image, num_output_channels=3)
+    below = image.where(regions == NOTHING, lightness)
+    return below.float().lerp(tint, weight).round().to(torch.uint8)
 
 
 def _borders(regions: Int64[Tensor, "h w"], size: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Classes have colours that stay apart."""
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import torch
@@ -19,6 +20,16 @@ def palette(num_classes: int) -> UInt8[Tensor, "num_classes 3"]:
     which stands for ignored pixels. Past 256 classes the colours repeat.
     """
     return _table()[torch.arange(num_classes) % NUM_COLORS]
+
+
+def hex_color(color: Iterable[int]) -> str:
+    """Write a colour as `#rrggbb`."""
+    return f"#{bytes(color).hex()}"
+
+
+def class_colors(names: Sequence[str]) -> dict[str, str]:
+    """Give the names of classes, in the order of their labels, their colours as `#rrggbb`."""
+    return dict(zip(names, map(hex_color, palette(len(names)).tolist()), strict=True))
 
 
 @lru_cache(maxsize=1)

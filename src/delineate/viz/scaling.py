@@ -12,13 +12,15 @@ from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.boxes import scale_boxes
 from delineate.ops.masks import RLE, decode_rle, encode_rle
-from delineate.values import Categories, Detections, LabelMap, Target
+from delineate.values import IGNORE, Categories, Detections, LabelMap, Target
 from delineate.viz.overlay import draw_target
 
 Drawable = TypeVar("Drawable", bound=Target | Detections | LabelMap)
 
 READABLE = 384
 """From this longer side on, in pixels, names leave something to be seen of the objects."""
+LARGEST = 1024
+"""Pictures of pages are no larger."""
 
 
 def fitted(
@@ -63,13 +65,21 @@ def rescaled(
 def beside_truth(
     image: UInt8[Tensor, "3 h w"], truth: Target, prediction: Detections | LabelMap, categories: Categories
 ) -> list[UInt8[Tensor, "3 _h _w"]]:
-    """Draw a row of a `comparison_grid`: picture, truth, prediction; a small picture is enlarged for the names.
+    """Draw a row of a `comparison_grid`: picture, truth, prediction; small pictures are enlarged, large ones reduced.
 
     Of the truth that is drawn which the prediction has too: boxes, masks, keypoints.
     """
-    larger, known = fitted(image, _as_told(truth, prediction), smallest=READABLE)
-    _, predicted = fitted(image, prediction, smallest=READABLE)
-    return [larger, *(draw_target(larger, value, categories) for value in (known, predicted))]
+    shown, known = fitted(image, _as_told(truth, prediction), smallest=READABLE, largest=LARGEST)
+    _, predicted = fitted(image, prediction, smallest=READABLE, largest=LARGEST)
+    return [shown, *(draw_target(shown, value, categories) for value in (known, predicted))]
+
+
+def has_ignored(truth: Target, prediction: Detections | LabelMap) -> bool:
+    """Say whether `beside_truth` hatches something: ignored pixels, or the masks of crowds."""
+    told = _as_told(truth, prediction)
+    if told.label_map is not None:
+        return bool((told.label_map == IGNORE).any())
+    return told.masks is not None and bool(told.crowd.any())
 
 
 def _as_told(truth: Target, prediction: Detections | LabelMap) -> Target:

@@ -8,14 +8,16 @@
 B  pictures    C  classes; the last logit, number C, is background
 N  default boxes of all levels: level by level, row by row, shape by shape
 
-Where it deviates: pictures without objects give their three hardest boxes to the loss, where the paper has none; `ssd`
-takes other backbones and image sizes.
+Where it deviates: pictures without objects give their three hardest boxes to the loss, where the paper has none: empty
+pictures teach. `ssd` takes other backbones and image sizes, and has shapes of ratios 2 and 3 at every level. All class
+heads begin with zeros, where the paper's begin with Xavier's weights.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -100,7 +102,10 @@ class VGGLevels(Levels):
 
 
 class BackboneLevels(Levels):
-    """Extra levels of `widths`, each half the size, follow the maps of a backbone from stride 8 on."""
+    """Extra levels of `widths`, each half the size, follow the maps of a backbone from stride 8 on.
+
+    The backbone's maps are normalised, as section 3.1 does with conv4_3: backbones' scales differ by far.
+    """
 
     FINEST_STRIDE = 8
 
@@ -113,12 +118,14 @@ class BackboneLevels(Levels):
             raise InputError(f"backbone: {backbone.name} has no map of stride {self.FINEST_STRIDE} or coarser")
         self.num_own = len(own)
         self.channels = (*own, *widths)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in own)
         self.extras = nn.ModuleList()
         for before, width in zip(self.channels[self.num_own - 1 : -1], widths, strict=True):
             self.extras.append(_extra(before, width, 3, 2, 1))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
-        levels = self.backbone(images).levels[-self.num_own :]
+        maps = self.backbone(images).levels[-self.num_own :]
+        levels = [norm(level) for norm, level in zip(self.norms, maps, strict=True)]
         return (*levels, *_further(levels[-1], self.extras))
 
 
@@ -149,7 +156,8 @@ class SSD(Model[SSDRaw, Rows]):
         widths = list(zip(levels.channels, shapes, strict=True))
         self.classify = nn.ModuleList(nn.Conv2d(width, n * (num_classes + 1), 3, padding=1) for width, n in widths)
         self.regress = nn.ModuleList(nn.Conv2d(width, n * 4, 3, padding=1) for width, n in widths)
-        initialise((*self.classify, *self.regress), nn.init.xavier_uniform_)
+        initialise(self.classify, nn.init.zeros_)  # undecided at first, whatever the backbone
+        initialise(self.regress, partial(nn.init.normal_, std=0.01))
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> SSDRaw:
         levels = self.levels(images)

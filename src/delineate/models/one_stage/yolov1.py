@@ -7,9 +7,9 @@ B  pictures    S  cells a side    K  boxes a cell (the paper's B)    C  classes
 A cell says which class the object in it has, and each of its boxes where it is and how much it overlaps it. A box is
 its centre, as shares of the cell's sides, and the square roots of its own sides, as shares of the picture's.
 
-Where it deviates: any backbone, with a strided convolution on the way to S x S where the map is large enough for it;
-batch norms in its own backbones, as in the published weights; scores are cut to 0..1 in detections; crowds and
-difficult objects are left out.
+Where it deviates: any backbone, ResNet-18 by default and 1024 hidden values, with a strided convolution on the way to S
+x S where the map is large enough for it; batch norms in its own backbones, as in the published weights; scores are cut
+to 0..1 in detections; crowds and difficult objects are left out.
 """
 
 from collections.abc import Mapping, Sequence

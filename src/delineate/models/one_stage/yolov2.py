@@ -8,8 +8,9 @@ B  pictures    A  anchors    C  classes    N  boxes: cell by cell of 32 pixels, 
 Of each anchor in each cell: where in the cell the centre lies, how much larger than the anchor the box is, whether
 there is an object, and which. Anchors are `(width, height)` in cells; k-means finds them among the training boxes.
 
-Where it deviates: any backbone; trained for detection alone, without WordTree (section 4); boxes are not drawn to their
-anchors in the first steps, as Darknet does.
+Where it deviates: any backbone; trained for detection alone, without WordTree (section 4); a new size for every batch,
+not every ten, as nothing is cheaper by keeping one; boxes are not drawn to their anchors in the first steps, as Darknet
+does.
 """
 
 from collections.abc import Mapping, Sequence

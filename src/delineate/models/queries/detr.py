@@ -7,6 +7,9 @@ B  pictures    L  decoder layers    Q  queries    C  classes; the last logit, nu
 
 A picture's objects are matched with its queries one to one, so that nothing is found twice and no NMS is needed. Boxes
 are `cx cy w h`, as shares of the picture's sides, in here alone.
+
+Where it deviates: any backbone, whose batch norms are trained unless `--frozen-norm`; dropout after attention and
+feed-forward layers, not within them, as Transformers has it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -245,6 +248,8 @@ def detr_small(
     several queries in every layer but the last, which learns to choose among them (Jia et al. 2023, H-DETR, section
     3.2.2, the hybrid layer scheme). docs/results.md measures these. Not measured by themselves are stride 16, as small
     objects are smaller than cells of 32, and no dropout, as a short training underfits.
+
+    Where it deviates: of Anchor DETR it has no patterns. Its queries begin with the features of their place.
 
     Raises `InputError` for a width that the heads cannot share, and for less than two queries a side.
     """

@@ -7,6 +7,10 @@ B  pictures    C  classes    K  boxes a picture: one, or one for each class
 
 As in Sermanet et al. 2014, "OverFeat", sections 4.1 and 4.2 (a regression network on a classifier's features, one box a
 class), over the whole picture instead of windows. Boxes are shares of the picture's sides in here alone.
+
+Where it deviates: there is one look at the whole picture, and not many windows whose boxes are merged, as the one
+object is all that is asked for. By default the box is the same for all classes, and its loss smooth L1. What the heads
+hide is normalised (layer norm): the first steps would switch most of it off.
 """
 
 from collections.abc import Mapping, Sequence

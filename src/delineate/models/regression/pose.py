@@ -8,7 +8,8 @@ B  bodies    K  joints    L  stages: one, or two with refinement
 Joints are shares of the crop's sides in here alone.
 
 Where it deviates: the second stage (section 3.2) looks at the first one's feature map around a joint, where the paper
-has another network that looks at the picture itself.
+has another network that looks at the picture itself, which takes much more time. What the heads hide is normalised
+(layer norm): the first steps would switch most of it off.
 """
 
 from collections.abc import Mapping, Sequence

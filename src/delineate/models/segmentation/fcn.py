@@ -4,8 +4,10 @@
     stride 16          score + ─► x2 ─┐          FCN-32s enlarges the first sum 32 times, FCN-16s the second 16 times,
     stride  8                   score + ─► x8    FCN-8s the third 8 times
 
-Where it deviates: convolutions keep their size by padding, instead of padding the picture by 100 and cropping; any
-`timm` backbone can take VGG-16's place. With a VGG, fc6 and fc7 come along as convolutions, as in the paper.
+Where it deviates: convolutions are padded, where the paper pads the picture by 100 and crops (the same filters; grid
+and borders differ). The final upsampling is learned, and all stages at once, not 32s, then 16s, then 8s: the field's
+later practice. Any `timm` backbone can take VGG-16's place; ResNet-18, the default, trains from scratch in minutes on a
+laptop. With a VGG, fc6 and fc7 come along as convolutions, as in the paper.
 """
 
 from collections.abc import Mapping

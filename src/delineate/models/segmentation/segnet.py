@@ -4,6 +4,10 @@ The decoder mirrors the encoder. It has no skips: what it takes from the encoder
 
     conv.. pool ─ conv.. pool ─ ... ─ pool ──► unpool conv.. ─ ... ─ unpool conv.. ─ unpool conv.. ─► logits
              └─ indices ──────────────────────────────────────────────────┘
+
+Where it deviates: SegNet has PyTorch's initialisation, not He's (SegNet-Basic has He's), as a pretrained VGG takes its
+place anyway. SegNet-Basic's input is normalised by mean and deviation, not by local responses, and convolutions before
+batch normalisation have no biases, as in every other system here.
 """
 
 from itertools import pairwise

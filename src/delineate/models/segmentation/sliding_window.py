@@ -7,6 +7,9 @@ almost all of what they compute is shared.
     patch 32 ─ conv5 ─ 28 ─ pool ─ 14 ─ conv5 ─ 10 ─ pool ─ 5 ─ fully connected (a 5x5 convolution) ─ 1 ─ class
 
 No convolution is padded: only so is a window's score the same whatever lies around it, and the two forms are equal.
+
+Where it deviates: there is one scale, and a window every 4 pixels, with scores between them interpolated. The point is
+the equality of the two forms, which holds in evaluation; in training batch normalisation sees windows or pictures.
 """
 
 from typing import Annotated

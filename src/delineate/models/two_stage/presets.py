@@ -7,6 +7,14 @@ Faster R-CNN     backbone once a picture ─┬─► RPN ─► proposals
                                           └─► RoI features of the proposals ─► softmax and boxes ─► NMS
 Mask R-CNN       Faster R-CNN ─► boxes ─► RoIAlign ─► mask head: one mask of 28 x 28 a class ─► pasted
 Keypoint R-CNN   Faster R-CNN ─► boxes ─► RoIAlign ─► keypoint head: one heatmap of 56 x 56 a keypoint
+
+Here is only what each names as its own. The pipeline is in detector.py; what proposes in proposers/rpn.py,
+proposers/selective_search.py and proposers/sliding_window.py; what a head sees of a box in rois.py; the heads in
+heads/box.py, heads/mask.py and heads/keypoint.py, R-CNN's classifiers in svm.py.
+
+Where those with features deviate: smooth L1 with its corner at 1/9 (of RoIs: of deltas weighted 10, 10, 5, 5), joint
+training, two linear layers of 1024, a pyramid whose fifth level is for the RPN alone, all as in torchvision and
+Detectron; the default backbone is ResNet-18.
 """
 
 from collections.abc import Sequence
@@ -101,8 +109,9 @@ def sliding_window_detector(
 ) -> TwoStageDetector:
     """Build a crop classifier at windows of four sizes and three aspect ratios, a quarter of their side apart.
 
-    Proposals improve on it: the pictures are not looked at to choose where to look. Its classifier is R-CNN's head, and
-    corrects each box, too.
+    Proposals improve on it: the pictures are not looked at to choose where to look (proposers/sliding_window.py). Its
+    classifier is R-CNN's head (`CropHead` in heads/box.py), and corrects each box, too: one stage is exchanged at a
+    time.
     """
     return two_stage(
         num_classes=num_classes,
@@ -122,6 +131,11 @@ def rcnn(*, num_classes: int, classifier: Classifier = "svm", **options: Unpack[
     It is trained in the paper's stages: the network is fine-tuned to tell crops apart (softmax), then SVMs with hard
     negatives and a ridge regression of the boxes are fitted to its features (svm.py). Girshick, Donahue, Darrell, Malik
     2014, "Rich feature hierarchies for accurate object detection".
+
+    Where it deviates: `timm` backbones with batch norms, the mean of whose last map is the feature, over crops of 224.
+    The SVMs' features are standardised before they are scaled to norm 20; negatives are mined in whole passes over the
+    pictures; margins become scores through a sigmoid, which keeps their order. How selective search deviates is said in
+    ops/search/selective_search.py.
     """
     return _sampled(num_classes, filled(Searched, options), roi="warp", fpn=False, classifier=classifier)
 
@@ -137,8 +151,8 @@ def fast_rcnn(
 ) -> TwoStageDetector:
     """Build Fast R-CNN; the paper's backbone is `vgg16`, whose fully connected layers are 4096 wide (`--width 1024`).
 
-    It exchanges R-CNN's crops of pixels for crops of features, and three stages of training for one loss. Girshick
-    2015, "Fast R-CNN".
+    It exchanges R-CNN's crops of pixels for crops of features (`RoIPool` in rois.py), and three stages of training for
+    one loss (detector.py). Girshick 2015, "Fast R-CNN".
     """
     return _sampled(
         num_classes,
@@ -160,9 +174,12 @@ def faster_rcnn(
 ) -> TwoStageDetector:
     """Build Faster R-CNN; the paper's is `--backbone vgg16 --no-fpn --roi pool`.
 
-    It exchanges selective search for a network that looks at the features which are there anyway; both are trained
-    jointly, by the sum of four losses. Ren, He, Girshick, Sun 2015, "Faster R-CNN"; with a pyramid: Lin et al. 2017,
-    "FPN".
+    It exchanges selective search for a network that looks at the features which are there anyway (proposers/rpn.py);
+    both are trained jointly, by the sum of four losses. Ren, He, Girshick, Sun 2015, "Faster R-CNN"; with a pyramid
+    (nn/pyramids.py): Lin et al. 2017, "FPN".
+
+    Where it deviates: with `--no-fpn` the backbone ends at stride 16, before two linear layers, and not before ResNet's
+    fifth stage as a head: the same head for every backbone.
     """
     return _sampled(num_classes, filled(Learned, options), classifier=classifier, warp_size=warp_size)
 
@@ -170,8 +187,10 @@ def faster_rcnn(
 def mask_rcnn(*, num_classes: int, **options: Unpack[Learned]) -> TwoStageDetector:
     """Build Mask R-CNN; the paper's backbones are `resnet50` and `resnet101`.
 
-    It adds to Faster R-CNN a third head, and RoI features that are not rounded to the cells of the map. He, Gkioxari,
-    Dollar, Girshick 2017, "Mask R-CNN".
+    It adds to Faster R-CNN a third head (heads/mask.py: its layers and its loss), and RoI features that are
+    not rounded to the cells of the map (`RoIAlign` in rois.py). Masks are looked for in the boxes that NMS leaves
+    (`extend` in detector.py), and pasted into the picture as run lengths (ops/pasting.py). He, Gkioxari, Dollar,
+    Girshick 2017, "Mask R-CNN".
     """
     return _sampled(num_classes, filled(Learned, options), masks=True)
 
@@ -185,7 +204,8 @@ def keypoint_rcnn(
 ) -> TwoStageDetector:
     """Build Keypoint R-CNN, for whatever keypoints the data has; the paper's backbones are `resnet50` and `resnet101`.
 
-    A keypoint is a mask of one pixel. With `masks` the mask head comes along. He et al. 2017, "Mask R-CNN", section 5.
+    A keypoint is a mask of one pixel (heads/keypoint.py, ops/keypoints.py). With `masks` the mask head comes along. He
+    et al. 2017, "Mask R-CNN", section 5.
     """
     return _sampled(num_classes, filled(Learned, options), masks=masks, num_keypoints=num_keypoints)
 

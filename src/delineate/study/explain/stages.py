@@ -15,9 +15,8 @@ from delineate.ops.boxes import scale_boxes
 from delineate.system.system import System, trimmed
 from delineate.values import Detections, Prediction, Target, on_cpu
 from delineate.viz import draw_target, fitted
-from delineate.viz.scaling import READABLE
+from delineate.viz.scaling import LARGEST, READABLE
 
-LARGEST = 1024
 SHADES = torch.tensor([[13, 8, 60], [110, 20, 130], [220, 70, 90], [250, 170, 60], [250, 250, 190]]).float()
 """From nothing to most, dark to light."""
 

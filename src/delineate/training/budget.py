@@ -1,0 +1,74 @@
+"""A budget says how often each picture is seen; where that is too seldom, a system trains in its lighter form."""
+
+from collections.abc import Set
+from typing import Any
+
+from delineate.data.dataset import Dataset
+from delineate.system.catalog import find_entry, options
+from delineate.training.pace import pictures_a_second
+from delineate.training.settings import TrainingSettings
+
+OFTEN = 20
+"""A system as its paper has it wants to see each picture so many times, at least."""
+SELDOM = 10
+"""From scratch, systems that have seen each picture fewer times find next to nothing (docs/results.md)."""
+SIZES = {"short_side", "long_side", "crop_size"}
+AUGMENTATION = {"augment", "scale", "colour"}
+
+
+def within_budget(settings: TrainingSettings, given: Set[str], train: Dataset) -> tuple[TrainingSettings, list[str]]:
+    """Take the lighter form of the system where the minutes are too few for it as it is; a line says so.
+
+    What is `given` stays as it is. How fast the system learns on this machine is measured.
+    """
+    light = _lighter(settings, given)
+    if settings.minutes is None or settings.weights is not None or light == settings:
+        return settings, []
+    times = _times(settings, train)
+    if times >= OFTEN:
+        return settings, []
+    changes = ", ".join(f"{name} {_plain(value)}" for name, value in _differences(settings, light).items())
+    return light, [
+        f"{settings.minutes:g} minutes would show each picture about {times:.2g} times, too seldom for "
+        f"{settings.model} as it is: it trains with {changes}, and shows each {_times(light, train):.2g} times; what "
+        "is given stays"
+    ]
+
+
+def seldom(pictures: int, num_pictures: int) -> list[str]:
+    """Say where a run saw its pictures so seldom that more was to be had, and what would help."""
+    times = pictures / num_pictures
+    if times >= SELDOM:
+        return []
+    return [
+        f"each picture was seen {times:.2g} times, where about {SELDOM} are the least from scratch; what helps: more "
+        "--minutes or --epochs, weights to begin with (--weights, --backbone-weights, --pretrained), smaller pictures"
+    ]
+
+
+def _times(settings: TrainingSettings, train: Dataset) -> float:
+    """Estimate how often each picture will be seen."""
+    assert settings.minutes is not None
+    return pictures_a_second(settings, train) * 60 * settings.minutes / len(train)
+
+
+def _lighter(settings: TrainingSettings, given: Set[str]) -> TrainingSettings:
+    """Take what the catalog has of a lighter form, but for what is given and what goes with it."""
+    stays = set(given)
+    if settings.pretrained or settings.backbone_weights:
+        stays.add("backbone")
+    for together in (SIZES, AUGMENTATION):
+        stays |= together if together & given else set()
+    light = {name: value for name, value in find_entry(settings.model).light.items() if name not in stays}
+    own = {name: light.pop(name) for name in list(light) if name in options(settings.model)}
+    return settings.model_copy(update={**light, "arguments": {**settings.arguments, **own}})
+
+
+def _differences(settings: TrainingSettings, light: TrainingSettings) -> dict[str, Any]:
+    before = {**settings.model_dump(exclude={"arguments"}), **settings.arguments}
+    after = {**light.model_dump(exclude={"arguments"}), **light.arguments}
+    return {name: value for name, value in after.items() if value != before[name]}
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

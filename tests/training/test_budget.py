@@ -1,0 +1,69 @@
+"""Where minutes are few, a system trains in its lighter form; what is given stays."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delineate.data.dataset import Dataset
+from delineate.system.catalog import CATALOG, options
+from delineate.training import TrainingSettings, budget
+from delineate.training.budget import seldom, within_budget
+from delineate.training.earlier import as_asked
+from tests.data.samples import everything
+
+
+def asked(**values: Any) -> tuple[TrainingSettings, set[str]]:
+    settings = TrainingSettings(**{"model": "ssd", "data": Path("pictures"), **values})
+    return as_asked(settings)[0], {*settings.model_fields_set, *settings.arguments}
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a machine that learns a picture in twenty seconds, in any form."""
+    monkeypatch.setattr(budget, "pictures_a_second", lambda settings, dataset: 0.05)
+
+
+@pytest.mark.usefixtures("slow")
+def test_few_minutes_take_the_lighter_form_and_say_so() -> None:
+    settings, lines = within_budget(*asked(minutes=4.0), everything())
+    light = CATALOG["ssd"].light
+    assert settings.arguments["backbone"] == light["backbone"] != "mobilenetv3_large_100"
+    assert (settings.augment, settings.scale, settings.batch_size) == ("scale", (1.0, 1.0), light["batch_size"])
+    (line,) = lines
+    assert line.startswith("4 minutes would show each picture about 4 times") and "backbone resnet10t" in line
+
+
+@pytest.mark.usefixtures("slow")
+def test_what_is_given_stays_and_so_does_what_goes_with_it() -> None:
+    settings, _ = within_budget(*asked(minutes=4.0, colour=0.2, augment="scale", batch_size=2), everything())
+    assert (settings.colour, settings.scale, settings.batch_size) == (0.2, (0.75, 1.33), 2)
+    given = {"backbone": "resnet18", "image_size": 96}
+    settings, _ = within_budget(*asked(minutes=4.0, arguments=given), everything())
+    assert settings.arguments.items() >= given.items()
+    settings, _ = within_budget(*asked(minutes=4.0, backbone_weights=Path("of_its_own.pth")), everything())
+    assert settings.arguments["backbone"] == "mobilenetv3_large_100"
+
+
+def test_enough_minutes_and_epochs_leave_a_system_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fast(settings: TrainingSettings, dataset: Dataset) -> float:
+        return 1000.0
+
+    monkeypatch.setattr(budget, "pictures_a_second", fast)
+    for settings, given in (asked(minutes=4.0), asked(epochs=1)):
+        assert within_budget(settings, given, everything()) == (settings, [])
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_lighter_forms_are_settings_and_options_of_their_systems(name: str) -> None:
+    light = CATALOG[name].light
+    assert light.keys() <= options(name).keys() | TrainingSettings.model_fields.keys()
+    TrainingSettings(
+        model=name, data=Path("pictures"), **{key: light[key] for key in light.keys() - options(name).keys()}
+    )
+
+
+def test_pictures_seen_seldom_are_said_with_what_helps() -> None:
+    assert seldom(1000, 100) == []
+    (line,) = seldom(350, 100)
+    assert line.startswith("each picture was seen 3.5 times") and "--minutes" in line
