@@ -3,12 +3,14 @@
 #   make test    linting, types, floors and all tests
 # and one writes what the command line says of systems and settings anew, after they were changed:
 #   make schema
+# and one writes the pages of the systems anew, and builds the documentation in site/:
+#   make docs
 # Each makes .venv and installs when needed; a second call installs nothing.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test schema clean
+.PHONY: demo test schema docs clean
 
 demo: .venv/.installed
 	$(BIN)/delineate demo
@@ -23,6 +25,10 @@ test: .venv/.installed-dev
 schema: .venv/.installed
 	$(BIN)/python -c "from delineate.cli.schema import write_schema; write_schema()"
 
+docs: .venv/.installed-dev
+	$(BIN)/python docs/pages.py
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/docs docs site
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -35,4 +41,4 @@ schema: .venv/.installed
 	touch .venv/.installed $@
 
 clean:
-	rm -rf .venv runs dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv runs dist build site docs/source .pytest_cache .mypy_cache .ruff_cache

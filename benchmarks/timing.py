@@ -19,14 +19,20 @@ class Row(TypedDict):
     ratio: float
 
 
-def interleaved(name: str, ours: Callable[[], object], peer: Callable[[], object], repeats: int) -> Row:
+def interleaved(
+    name: str,
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Row:
     """The median seconds of both after a call of each to warm up; who begins a turn alternates."""
     seconds: dict[Callable[[], object], list[float]] = {ours: [], peer: []}
     for turn in range(repeats + 1):
         for run in (ours, peer) if turn % 2 else (peer, ours):
-            start = time.perf_counter()
+            start = clock()
             run()
-            seconds[run].append(time.perf_counter() - start)
+            seconds[run].append(clock() - start)
     mine, its = (statistics.median(seconds[run][1:]) for run in (ours, peer))
     return {"name": name, "ours": mine, "peer": its, "ratio": its / mine}
 

@@ -57,8 +57,9 @@ def write_sources(_: Sphinx) -> None:
 
 def read_source(app: Sphinx, docname: str, source: list[str]) -> None:
     """Take a notebook's cells for a page, and lead links to files of the package to their pages."""
-    if app.env.doc2path(docname, base=False).endswith(".ipynb"):
+    if app.env.doc2path(docname).suffix == ".ipynb":
         source[0] = "\n\n".join(cell_text(cell) for cell in json.loads(source[0])["cells"])
+        source[0] += f"\n\n{{download}}`This page as a notebook <{Path(docname).name}.ipynb>`, to run and change."
     source[0] = SOURCE.sub(r"(/source/\1.md)", source[0])
 
 
@@ -69,10 +70,11 @@ def cell_text(cell: dict[str, Any]) -> str:
 
 
 def draw(_: Sphinx, document: nodes.document, docname: str) -> None:
-    """Draw what is a picture of characters."""
+    """Draw what is a picture of characters, but for that in files of the package, which stay as they are."""
     for block in list(document.findall(nodes.literal_block)):
-        if not docname.startswith("source/") and block.get("language") != "python" and diagram.is_diagram(block.astext()):
-            block.replace_self(nodes.raw("", f'<div class="wide">{diagram.diagram(block.astext())}</div>', format="html"))
+        text = block.astext()
+        if diagram.is_diagram(text) and not docname.startswith("source/"):
+            block.replace_self(nodes.raw("", f'<div class="wide">{diagram.diagram(text)}</div>', format="html"))
 
 
 def literal(_: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:

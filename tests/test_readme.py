@@ -95,7 +95,7 @@ def test_the_readme_names_all_commands_and_systems() -> None:
     named = {option for code in inline_code(README) for option in OPTION.findall(code)}
     helps = [known_options(name) for name in ORDER] + [known_options("train", name) for name in CATALOG]
     assert named <= set().union(*helps)
-    rows = re.findall(r"^\| (`[a-z].*?) \|.*\| (.*) \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| (\[?`[a-z].*?) \|.*\| (.*) \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
     systems = {name: options for names, options in rows for name in re.findall(r"`(\w+)`", names) if name in CATALOG}
     assert set(systems) == set(CATALOG)
     for name, options in systems.items():

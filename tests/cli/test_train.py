@@ -87,6 +87,15 @@ def test_resume_needs_neither_model_nor_data(delineate: Callable, trained: Path)
     assert "complete" in ended.err
 
 
+def test_a_run_that_is_named_is_never_begun_anew(delineate: Callable, trained: Path) -> None:
+    own = json.loads((trained / "settings.json").read_text())
+    system, data = own["model"], own["data"]
+    for arguments in (["--resume", trained, system, data], [system, data, "--resume", trained]):
+        assert "complete" in delineate("train", *arguments).err
+        line = delineate("train", *arguments, "--epochs", 99).mistake
+        assert "epochs: 99 is given" in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

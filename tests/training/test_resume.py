@@ -214,7 +214,9 @@ def stopped(small: dict[str, Any], tmp_path: Path, die_in: Die) -> Path:
 )
 def test_a_run_does_not_go_on_with_other_names(small: dict[str, Any], stopped: Path, names: str, first: str) -> None:
     (stopped / "classes.txt").write_text(names)
-    with pytest.raises(InputError, match=f"^class names: {first}.*; give the data its names back, .* --weights {small['out']}$"):
+    with pytest.raises(
+        InputError, match=f"^class names: {first}.*; give the data its names back, .* --weights {small['out']}$"
+    ):
         resume(small["out"])
 
 

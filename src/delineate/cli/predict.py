@@ -139,7 +139,7 @@ def predict(
             say(line)
         num_done, seconds = len(files) - unreadable.count, time.perf_counter() - start
         failed = f", [red]{unreadable.count} could not be read[/]" if unreadable.count else ""
-        speed = f"{num_done} pictures in {seconds:.1f} s ({num_done / seconds:.1f} a second)"
+        speed = f"{num_done} pictures in {seconds:.1f} s" + (f" ({num_done / seconds:.1f} a second)" if num_done else "")
         print_line(f"{speed}{failed}; the results are in [bold]{escape(str(written))}[/]")
     if unreadable.count:
         raise typer.Exit(2)

@@ -111,7 +111,8 @@ def _print(division: "Division", dry_run: bool) -> None:
         f"{division.off:.1%} of all {division.unit} would have to change parts for every class to be shared exactly"
     )
     print_line(f"near-duplicates: {escape(_alike(division))}")
-    print_line(f"kept together: {_together(division.groups)}")
+    if division.groups:
+        print_line(f"kept together: {_together(division.groups)}")
     if dry_run:
         print_line("nothing was written")
     else:

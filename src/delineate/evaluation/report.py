@@ -70,7 +70,7 @@ class Measured:
         """Give the colours of what `rows` shows by name."""
         categories = self.dataset.categories
         colors = class_colors(categories.class_names)
-        if any(has_ignored(self.dataset.target(index), self.prediction(index)) for index in self.shown):
+        if any(has_ignored(self.dataset[index].target, self.system.task.needs) for index in self.shown):
             colors["ignored"] = hex_color(IGNORED_COLOR)
         return colors
 
@@ -177,9 +177,8 @@ def training_line(run: Path) -> str:
     seen = f"{counted(round(float(last['pictures'])), 'picture')} seen in {counted(int(last['epoch']), 'epoch')}"
     said = ("batch_size", "optimizer", "learning_rate", "augment", "seed")
     options = ", ".join(f"{name.replace('_', ' ')} {facts[name]}" for name in said if facts.get(name) is not None)
-    return (
-        f"On {facts['data']}, split {facts['train_split']}: {seen} and {float(last['seconds']):,.0f} seconds; {options}."
-    )
+    took = f"{float(last['seconds']):,.0f} seconds"
+    return f"On {facts['data']}, split {facts['train_split']}: {seen} and {took}; {options}."
 
 
 def machine_facts() -> dict[str, str]:

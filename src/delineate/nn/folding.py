@@ -25,6 +25,13 @@ def fold_backbones(model: nn.Module) -> None:
                 setattr(parent, name, _folded(child))
 
 
+def narrow_backbones(model: nn.Module) -> None:
+    """Keep the convolutions of every backbone in bfloat16, as `torch.autocast` would convert them in every call."""
+    backbones = (child for child in model.modules() if isinstance(child, Backbone))
+    for conv in (part for backbone in backbones for part in backbone.modules() if isinstance(part, nn.Conv2d)):
+        conv.to(torch.bfloat16)
+
+
 def _folded(backbone: Backbone) -> Backbone:
     like = next(backbone.parameters())
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(like)

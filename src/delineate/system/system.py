@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from delineate.data.preprocess import Preprocess
 from delineate.models.contract import AnyModel, Inputs, Reader, Rows, Scores
-from delineate.nn.folding import fold_backbones
+from delineate.nn.folding import fold_backbones, narrow_backbones
 from delineate.ops.boxes import scale_boxes
 from delineate.system.catalog import build, find_entry, needs
 from delineate.system.checkpoint import Facts, read_checkpoint, write_checkpoint
@@ -68,8 +68,8 @@ class System:
             raise InputError(f"{file}: its weights do not fit {facts.system} ({reason})") from error
         if device is not None:
             fold_backbones(model.eval().to(device).to(memory_format=torch.channels_last))
-        for conv in (part for part in model.modules() if in_bf16 and isinstance(part, nn.Conv2d)):
-            conv.to(torch.bfloat16)  # else every call would convert all weights
+        if in_bf16:
+            narrow_backbones(model)
         return cls(
             name=facts.system,
             model=model.eval(),

@@ -82,5 +82,5 @@ def _beside_truth(system: System, dataset: Dataset) -> Tensor:
         if isinstance(prediction, Detections) and system.task.finds_many:
             prediction = prediction.above(LIKELY)
         rows.append(beside_truth(sample.image, sample.target, prediction, dataset.categories))
-        ignored = ignored or has_ignored(sample.target, prediction)
+        ignored = ignored or has_ignored(sample.target, system.task.needs)
     return comparison_grid(rows, categories=dataset.categories, ignored=ignored)

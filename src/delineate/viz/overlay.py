@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.masks import decode_rle
-from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Target
+from delineate.values import IGNORE, Categories, Content, Detections, InputError, LabelMap, Target
 from delineate.viz.grid import to_pil, to_tensor
 from delineate.viz.objects import draw_boxes, draw_names, draw_skeletons, object_line_width
 from delineate.viz.palette import palette
@@ -76,6 +76,13 @@ def draw_target(
     canvas = draw_skeletons(canvas, target, categories)
     draw_names(ImageDraw.Draw(canvas), target, categories)
     return to_tensor(canvas)
+
+
+def has_ignored(target: Target, needs: frozenset[Content]) -> bool:
+    """Say whether something is hatched where this is drawn of a target: ignored pixels, or the masks of crowds."""
+    if "label_map" in needs:
+        return target.label_map is not None and bool((target.label_map == IGNORE).any())
+    return "masks" in needs and bool(target.crowd.any())
 
 
 def _check_size(image: Tensor, size: tuple[int, ...], field: str) -> None:

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.boxes import scale_boxes
 from delineate.ops.masks import RLE, decode_rle, encode_rle
-from delineate.values import IGNORE, Categories, Detections, LabelMap, Target
+from delineate.values import Categories, Detections, LabelMap, Target
 from delineate.viz.overlay import draw_target
 
 Drawable = TypeVar("Drawable", bound=Target | Detections | LabelMap)
@@ -72,14 +72,6 @@ def beside_truth(
     shown, known = fitted(image, _as_told(truth, prediction), smallest=READABLE, largest=LARGEST)
     _, predicted = fitted(image, prediction, smallest=READABLE, largest=LARGEST)
     return [shown, *(draw_target(shown, value, categories) for value in (known, predicted))]
-
-
-def has_ignored(truth: Target, prediction: Detections | LabelMap) -> bool:
-    """Say whether `beside_truth` hatches something: ignored pixels, or the masks of crowds."""
-    told = _as_told(truth, prediction)
-    if told.label_map is not None:
-        return bool((told.label_map == IGNORE).any())
-    return told.masks is not None and bool(told.crowd.any())
 
 
 def _as_told(truth: Target, prediction: Detections | LabelMap) -> Target:
