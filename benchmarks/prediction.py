@@ -1,8 +1,9 @@
 """What batches, bfloat16 and reading ahead buy when many pictures are predicted.
 
-Ours is `Predictor.predict` of JPEGs with batches and bfloat16, alone and together with threads that read ahead; the peer
-is the same with one picture at a time, in float32, read when it is its turn. The system is untrained, on `--threads`
-threads of a CPU. CPU seconds change little with other work on the machine; threads that read ahead save none of them.
+Ours is `Predictor.predict` of JPEGs with batches and bfloat16, alone and together with threads that read ahead; the
+peer is the same with one picture at a time, in float32, read when it is its turn. The system is untrained, on
+`--threads` threads of a CPU. CPU seconds change little with other work on the machine; threads that read ahead save
+none of them.
 """
 
 import argparse

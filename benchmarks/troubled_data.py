@@ -2,8 +2,8 @@
 
     python benchmarks/troubled_data.py CASES [--only NAME ...] [--json]
 
-CASES is a folder with a sub-folder a case. Each has its commands below, the exit code that is right, and words that have
-to be said or must not be. A traceback is never right. Prints a line a case, and exits with 1 where one is wrong.
+CASES is a folder with a sub-folder a case. Each has its commands below, the exit code that is right, and words that
+have to be said or must not be. A traceback is never right. Prints a line a case, and exits with 1 where one is wrong.
 """
 
 import argparse
@@ -29,7 +29,7 @@ TO_COCO = "convert CASE OUT/coco --to coco"
 
 @dataclass(frozen=True)
 class Step:
-    """A command is right when it ends with the code, says all of `says`, and nothing of `never` (regular expressions)."""
+    """A command is right when it ends with the code, says all of `says` and nothing of `never` (as regexes)."""
 
     command: str
     code: int
@@ -76,9 +76,12 @@ CASES: dict[str, tuple[Step, ...]] = {
     "voc_xml_without_picture": (ok(TO_COCO, "picture", never=LOST),),
     "yolo_one_label_missing": (ok(SSD, "label file"),),
     "mask_val_renamed": (ok(TO_MASK := "convert CASE OUT/mask --to mask_folder", "valid"),),
-    "pictures": (refused("train ssd CASE", "HEIC|heic"),),
+    "pictures": (
+        ok(f"train ssd CASE/../yolo_ok --image-size 96 {TINY}"),
+        refused("predict OUT/run CASE --out OUT/predictions", "phone.HEIC", "dng", "garbage|broken|error"),
+    ),
     "only_heic": (refused("train ssd CASE", "HEIC|heic"),),
-    "mask_jpeg": (refused(UNET, "JPEG"),),
+    "mask_jpeg": (refused(UNET, "changes values"),),
     # values that mean something else
     "mask_0_255": (ok(UNET, r"road \d"),),
     "mask_0_255_one_name": (refused(UNET, "255"),),
@@ -92,7 +95,7 @@ CASES: dict[str, tuple[Step, ...]] = {
     # the annotation is of another picture
     "voc_size_mismatch": (refused(SSD, r"480", r"120"),),
     "voc_exif": (refused(SSD, "EXIF"),),
-    "voc_far_outside": (Step(SSD, 2, ("size",)),),
+    "voc_far_outside": (ok(SSD, "outside of their picture", "another size"),),
     "coco_exif": (refused(SSD, "EXIF"),),
     "coco_zero_sizes": (ok(SSD, r"train: 6 pictures, [1-9]\d+ objects"),),
     # numbers of another type
@@ -110,7 +113,7 @@ CASES: dict[str, tuple[Step, ...]] = {
     "voc_gb2312": (ok(SSD, r"train: \d+ pictures, [1-9]\d+ objects"),),
     "yolo_unicode_names": (ok(SSD, r"train: 6 pictures, [1-9]\d+ objects"),),
     # doubled
-    "coco_picture_per_object": (ok(SSD, r"train: 6 pictures, [1-9]\d+ objects", "merged|one picture|same"),),
+    "coco_picture_per_object": (ok(SSD, r"train: 6 pictures, [1-9]\d+ objects", "has one already"),),
     "yolo_duplicates": (ok(SSD, "twice|doubled|once"),),
     # resuming and fine-tuning
     "yolo_ok": (
@@ -126,7 +129,7 @@ CASES: dict[str, tuple[Step, ...]] = {
     "yolo_perm": (ok(SSD, r"train: 6 pictures"),),
     "yolo_other3": (ok(SSD, r"train: 6 pictures"),),
     # dense
-    "nuclei_dense": (ok(SSD, r"\b[34]\d\d\b.*detections|detections.*\b[34]\d\d\b"),),
+    "nuclei_dense": (ok(SSD, "at most 400"),),
     # small batches
     "mask_two": (
         Step(

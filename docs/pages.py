@@ -5,6 +5,7 @@
 
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -80,20 +81,26 @@ def system_page(page: Page) -> str:
     own = [part for entry in entries for part in paragraphs(entry.preset)]
     told = [*own, *told, *paragraphs(detector)] if page.module is presets else [*told, *own]
     deviations = [part for part in told if DEVIATES.match(part)]
-    return "\n\n".join(
-        [
-            f"# {', '.join(page.systems)}",
-            *(f"**`{name}`**: {CATALOG[name].title}. {linked_papers(CATALOG[name].paper)}." for name in page.systems),
-            f"```\ndelineate train {page.systems[0]} DATA --minutes 20\n```",
-            f"## Stages\n\nSo says {linked_file(relative(page.module))}:",
-            *(part for part in told if part not in deviations),
-            *(["## Where it deviates from the paper", *map(without_heading, deviations)] if deviations else []),
-            "## Options",
-            *options(page.systems),
-            "## Measured",
-            *(measured(page.systems) or ["Nothing yet."]),
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                f"# {', '.join(page.systems)}",
+                *(
+                    f"**`{name}`**: {CATALOG[name].title}. {linked_papers(CATALOG[name].paper)}."
+                    for name in page.systems
+                ),
+                f"```\ndelineate train {page.systems[0]} DATA --minutes 20\n```",
+                f"## Stages\n\nFrom {linked_file(relative(page.module))}:",
+                *(part for part in told if part not in deviations),
+                *(["## Where it deviates from the paper", *map(without_heading, deviations)] if deviations else []),
+                "## Options",
+                *options(page.systems),
+                "## Measured",
+                *(measured(page.systems) or ["Nothing yet."]),
+            ]
+        )
+        + "\n"
+    )
 
 
 def without_heading(part: str) -> str:
@@ -111,7 +118,7 @@ def options(systems: tuple[str, ...]) -> list[str]:
         own = f"\n\nSettings of its training, where you give none: {recipe}." if recipe else ""
         table = "\n".join(["| option | if not given | what it does |", "|---|---|---|", *rows]) + own
         tables.setdefault(table, []).append(f"`{system}`")
-    return [f"{', '.join(names)}:\n\n{table}" for table, names in tables.items()]
+    return [table if len(tables) == 1 else f"{', '.join(names)}:\n\n{table}" for table, names in tables.items()]
 
 
 def option_row(name: str, option: Option) -> str:
@@ -127,9 +134,9 @@ def paragraphs(documented: object) -> list[str]:
     """Give a docstring as Markdown: pictures and legends stay as they are, files are linked."""
     text = inspect.getdoc(documented)
     assert text is not None
-    home = Path(inspect.getsourcefile(documented) or "").parent  # type: ignore[arg-type]
+    home = PACKAGE / relative(inspect.getmodule(documented)).parent
     return [
-        f"```text\n{paragraph}\n```" if PICTURE.search(paragraph) else link_files(paragraph, home)
+        f"```text\n{textwrap.dedent(paragraph)}\n```" if PICTURE.search(paragraph) else link_files(paragraph, home)
         for paragraph in text.split("\n\n")
     ]
 
@@ -151,9 +158,11 @@ def linked_file(file: Path, name: str = "") -> str:
     return f"[`{name or file}`](../../src/delineate/{file})"
 
 
-def relative(module: ModuleType) -> Path:
+def relative(module: ModuleType | None) -> Path:
     """Give a module's file as it lies in the package."""
-    return Path(inspect.getsourcefile(module) or "").relative_to(PACKAGE)
+    assert module is not None
+    assert module.__file__ is not None
+    return Path(module.__file__).relative_to(PACKAGE)
 
 
 def linked_papers(named: str) -> str:

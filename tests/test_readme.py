@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import delineate
 from delineate import training
 from delineate.cli.app import ORDER, run
 from delineate.data import Synthetic, synthesise
@@ -68,8 +69,10 @@ def command_of(line: str) -> tuple[str, ...]:
     return (first, others[0]) if first == "train" and others and not others[0].startswith("-") else (first,)
 
 
-@pytest.mark.parametrize("block", blocks(README, "python"))
-def test_the_readmes_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", [*blocks(README, "python"), str(delineate.__doc__).split("\n", 1)[1]])
+def test_the_python_of_the_readme_and_the_package_runs(
+    block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     splits = {"train": 0.5, "val": 0.25, "test": 0.25}
     synthesise(tmp_path / "DATA", num_images=8, image_size=(64, 64), splits=splits)
     for sample in Synthetic(2, first=8, image_size=(64, 64)):

@@ -2,7 +2,7 @@
 
 from delineate import Predictor, TrainingSettings, train
 
-run = train(TrainingSettings(model="unet", data="camvid", minutes=20))
+run = train(TrainingSettings(model="unet", data="DATA", minutes=20))
 predictor = Predictor.load(run.folder)
 for file, image, prediction in predictor.predict("photos"):
     print(file, prediction.shares(len(predictor.categories.label_map_names)))

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,9 @@ def test_a_localizer_shows_how_its_boxes_moved(delineate: Callable, data: Path, 
     ended = delineate("train", "localizer", data, *options, "--epochs", 2, "--out", run)
     assert "pictures hold several objects, of which the largest is learned" in ended.err
     assert {file.name for file in (run / "regression").iterdir()} == {*("regression.json", "1.jpg", "2.jpg", "3.jpg")}
+    rows = json.loads((run / "regression" / "regression.json").read_text())
+    truths = [answer["truth"] for answer in rows[0]["pictures"]]
+    assert [len(truth.get("box", ())) for truth in truths] == [4, 4, 0], "the last has no object that counts"
     picture = next((data / "images" / "val").iterdir())
     stages = delineate("explain", run, picture, "--out", tmp_path / "page.html", "--json").json["stages"]
     assert stages == ["The picture", "What the heads see", "Class and box", "The regression over training"]

@@ -37,7 +37,46 @@ def test_overlays_and_a_summary(delineate: Callable, trained: Path, pictures: Pa
     assert str(tmp_path / "out") in ended.out
     for picture in pictures.iterdir():
         overlay = read_image(tmp_path / "out" / "overlays" / f"{picture.stem}.jpg")
-        assert overlay.shape == read_image(picture).shape
+        assert read_image(picture).shape == (3, 64, 64)
+        assert overlay.shape == (3, 384, 384), "small pictures are enlarged, so that names can be read"
+
+
+def test_results_of_objects_are_files_and_called_again_it_goes_on(
+    delineate: Callable, detector: Path, pictures: Path, tmp_path: Path
+) -> None:
+    first, *others = sorted(pictures.iterdir())
+    options = ["--out", tmp_path, "--min-score", 0, "--no-overlays"]
+    assert delineate("predict", detector, first, *options).code == 0
+    found = {
+        line["name"]: line
+        for line in map(json.loads, (tmp_path / "results.jsonl").read_text().splitlines())
+        if "name" in line
+    }
+    assert set(found) == {first.stem}
+    ended = delineate("predict", detector, pictures, *options, "--batch-size", 2)
+    assert "1 of 3 pictures were done before; --again does them anew" in ended.err
+    assert ended.out.startswith("2 pictures in ")
+    document = json.loads((tmp_path / "results.json").read_text())
+    assert [row["file_name"] for row in document["images"]] == [file.name for file in (first, *others)]
+    assert {row["image_id"] for row in document["annotations"]} == {1, 2, 3}
+    assert all({"bbox", "score", "segmentation"} <= set(row) for row in document["annotations"])
+    assert not (tmp_path / "overlays").exists()
+    for layout, file in (("yolo", f"labels/{first.stem}.txt"), ("voc", f"Annotations/{first.stem}.xml")):
+        assert delineate("predict", detector, pictures, *options, "--format", layout).out.startswith("0 pictures in")
+        assert (tmp_path / file).is_file()
+    otherwise = ["predict", detector, pictures, "--out", tmp_path, "--min-score", 0.1, "--format", "csv"]
+    assert "min_score was 0.0, now 0.1" in delineate(*otherwise).mistake
+    assert delineate(*otherwise, "--again").out.startswith("3 pictures in ")
+    assert (tmp_path / "results.csv").read_text().startswith("file,class,score,x1,y1,x2,y2\n")
+
+
+def test_results_of_label_maps_name_them(delineate: Callable, trained: Path, pictures: Path, tmp_path: Path) -> None:
+    assert delineate("predict", trained, pictures, "--out", tmp_path, "--no-overlays").code == 0
+    document = json.loads((tmp_path / "results.json").read_text())
+    assert len(document["images"]) == 3
+    assert all((tmp_path / row["label_map"]).is_file() for row in document["images"])
+    refused = delineate("predict", trained, pictures, "--out", tmp_path, "--format", "yolo").mistake
+    assert refused.startswith("format: yolo holds objects, and this system finds the class of every pixel")
 
 
 def test_tiles_change_nothing_when_the_picture_is_smaller(
@@ -139,6 +178,7 @@ def test_overlays_of_very_large_pictures_are_reduced(
             "score: segnet_basic finds the class of every pixel, without scores; leave it out",
         ),
         (["RUN", "DATA", "--min-score", "2"], "Invalid value for '--min-score'"),
+        (["DETECTOR", "DATA", "--json", "--format", "csv"], "format: with --json results are printed, not kept"),
         (["DETECTOR", "DATA", "--tile", "64"], "tile: only dense systems can go through a picture in tiles"),
     ],
 )
@@ -167,6 +207,8 @@ def test_names_of_results_keep_folders_and_never_clash(tmp_path: Path) -> None:
         Image.new("RGB", (4, 4)).save(file)
     names = result_names([tmp_path / "photos", *files[2:]], files)
     assert [str(names[str(file)]) for file in files] == ["deep/a", "a", "a-2", "a-3"]
+    later = result_names([tmp_path / "photos", *files[2:]], files[1:2], taken=["a", "a-2"])
+    assert [str(name) for name in later.values()] == ["a-3"], "names of earlier results are not taken again"
 
 
 def test_a_pose_regressor_behind_a_detector(delineate: Callable, data: Path, detector: Path, tmp_path: Path) -> None:

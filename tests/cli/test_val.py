@@ -73,7 +73,7 @@ def test_a_report_of_a_detector(delineate: Callable, data: Path, detector: Path,
         "Metrics",
         "Classes",
         "Detection",
-        "Worst pictures",
+        "Most disagreement",
         "Confusion matrix",
         "What was run",
     ):
@@ -91,7 +91,7 @@ def test_a_report_of_a_dense_system(delineate: Callable, data: Path, trained: Pa
     page = (tmp_path / "report.html").read_text()
     for heading in ("Pictures", "Training", "Classes", "Confusion matrix"):
         assert f"<h2>{heading}</h2>" in page
-    for heading in ("Metrics", "Detection", "Worst pictures"):
+    for heading in ("Metrics", "Detection", "Most disagreement"):
         assert f"<h2>{heading}</h2>" not in page
 
 

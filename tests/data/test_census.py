@@ -6,7 +6,8 @@ import torch
 
 from delineate.data import read_dataset
 from delineate.data.bodies import Bodies
-from delineate.data.census import NUM_MAPS, Census, check_census, take_census
+from delineate.data.census import Census, check_census
+from delineate.data.counting import NUM_MAPS, take_census
 from delineate.data.preprocess import Preprocess
 from delineate.data.transforms import evaluation_transform
 from delineate.values import IGNORE, Categories, InputError, Sample, Target

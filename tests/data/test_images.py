@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from delineate.data import from_pil, image_size, images, read_image, read_label_map
-from delineate.data.images import pictures_in
+from delineate.data.folders import pictures_in
 from delineate.values import InputError
 
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from delineate.data.folders import inside
 from delineate.data.images import ORIENTATION
-from delineate.data.pairing import check_size, inside, unpaired, unread, unsplit
+from delineate.data.pairing import check_size, unpaired, unread, unsplit
 from delineate.values import InputError
 
 

@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 
 import numpy as np
@@ -52,14 +53,18 @@ def test_every_kind_of_picture_gives_the_same_result(predictor: Predictor, tmp_p
     image = picture(30, 40)
     array = image.permute(1, 2, 0).numpy()
     Image.fromarray(array).save(tmp_path / "a.png")
-    kinds = [image, array, Image.fromarray(array), tmp_path / "a.png", str(tmp_path / "a.png"), tmp_path]
+    data = (tmp_path / "a.png").read_bytes()
+    kinds = [image, array, Image.fromarray(array), tmp_path / "a.png", str(tmp_path / "a.png"), tmp_path, data]
     [expected] = label_maps(predictor, image)
     assert expected.shape == (30, 40)
     assert expected.unique().numel() > 1
     for kind in kinds:
         [result] = label_maps(predictor, kind)
         assert torch.equal(result, expected)
-    assert len(label_maps(predictor, kinds)) == len(kinds)
+    with (tmp_path / "a.png").open("rb") as file:
+        assert torch.equal(label_maps(predictor, file)[0], expected)
+    for result in label_maps(predictor, [*kinds, io.BytesIO(data)]):
+        assert torch.equal(result, expected)
 
 
 def test_gray_is_rgb_of_equal_channels(predictor: Predictor) -> None:
@@ -151,3 +156,53 @@ def test_arrays_may_be_views_and_read_only() -> None:
     array = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     array.flags.writeable = False
     assert torch.equal(to_image(array[..., ::-1]), to_image(array).flip(0))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (b"no picture", "picture 2: this is no picture"),
+        (np.zeros((4, 4, 3), np.float32), "picture 2: array float32"),
+        ("https://example.com/a.jpg", r"https://example\.com/a\.jpg: URLs are not fetched; pass a file, or the"),
+        (Path("https://example.com/a.jpg"), "URLs are not fetched"),
+    ],
+)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_errors_name_which_of_the_pictures(predictor: Predictor, bad: object, message: str, workers: int) -> None:
+    mixed = [picture(8, 8), bad, picture(8, 8)]
+    with pytest.raises(InputError, match=message):
+        predictor(mixed, workers=workers)
+    errors: list[InputError] = []
+    assert len(predictor(mixed, workers=workers, unreadable=errors.append)) == 2
+    assert len(errors) == 1
+
+
+def test_threads_that_read_ahead_change_nothing(predictor: Predictor, tmp_path: Path) -> None:
+    for number in range(7):
+        Image.fromarray(picture(8, 9, number).permute(1, 2, 0).numpy()).save(tmp_path / f"{number}.png")
+    alone = list(predictor.predict(tmp_path))
+    ahead = list(predictor.predict(tmp_path, workers=2, batch_size=3))
+    assert [each.file for each in ahead] == [each.file for each in alone]
+    assert all(torch.equal(a.image, b.image) for a, b in zip(ahead, alone, strict=True))
+    first = predictor.predict([*tmp_path.iterdir(), "nowhere.png"], workers=2)
+    next(first)
+    first.close()
+
+
+@pytest.mark.parametrize("name", ["unet", "ssd", "mask_rcnn", "detr"])
+def test_bfloat16_finds_nearly_the_same_in_float32(tmp_path: Path, name: str) -> None:
+    arguments: dict[str, object] = {"backbone": "resnet10t"}
+    arguments |= {"image_size": 64} if name == "ssd" else {"width": 32} if name != "unet" else {}
+    model = build(name, CATEGORIES, **arguments)
+    preprocess = Preprocess(size=model.input_size)
+    system = System(name=name, model=model, arguments=arguments, categories=CATEGORIES, preprocess=preprocess)
+    system.save(tmp_path / "best.safetensors")
+    full, half = (Predictor.load(tmp_path, device="cpu", precision=kind) for kind in ("fp32", "bf16"))
+    image = picture(64, 64)
+    if name == "unet":
+        assert (label_maps(full, image)[0] == label_maps(half, image)[0]).float().mean() > 0.9
+    else:
+        [exact], [near] = full(image, min_score=0.0), half(image, min_score=0.0)
+        assert near.boxes.dtype == near.scores.dtype == torch.float32
+        assert float(near.scores[0]) == pytest.approx(float(exact.scores[0]), abs=0.02)
+        assert not torch.equal(near.boxes, exact.boxes), "it did compute in bfloat16"

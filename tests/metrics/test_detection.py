@@ -5,10 +5,14 @@ from tests.metrics.samples import found, objects, random_picture
 from delineate.metrics import (
     CocoEvaluation,
     PictureMistakes,
+    best_f1,
     detection_confusion,
+    judge,
+    of_all_classes,
     precision_recall,
     worst_pictures,
 )
+from delineate.metrics.matching import Ranking
 from delineate.values import InputError
 
 HERE, THERE, FREE = [0.0, 0, 40, 40], [100.0, 100, 140, 140], [200.0, 0, 240, 40]
@@ -37,6 +41,31 @@ def test_the_area_below_is_cocos_ap(seed: int) -> None:
             [found for found, _ in pictures], [target for _, target in pictures], ["a", "b", "c", "never"], kind=kind
         )
         assert sum(curve.ap for curve in curves.values()) / 3 == pytest.approx(metrics[f"{prefix}AP50"], abs=1e-9)
+
+
+def test_the_best_threshold_by_hand() -> None:
+    """Of 4 objects: 1 of 1 right, 2 of 2, 2 of 3, and 3 of 5 where two have one score."""
+    correct = torch.tensor([True, True, False, False, True])
+    ranking = Ranking(scores=torch.tensor([0.9, 0.75, 0.5, 0.25, 0.25]), correct=correct, num_objects=4)
+    best = best_f1(ranking)
+    assert best == (0.75, 1.0, 0.5)
+    assert best.f1 == pytest.approx(2 / 3)
+    tied = Ranking(scores=torch.full((3,), 0.5), correct=torch.tensor([True, False, False]), num_objects=1)
+    assert best_f1(tied) == (0.5, pytest.approx(1 / 3), 1.0), "one cannot take the first alone"
+    nothing = Ranking(scores=torch.zeros(0), correct=torch.zeros(0, dtype=torch.bool), num_objects=2)
+    assert best_f1(nothing) == (1.0, 0.0, 0.0)
+    both = of_all_classes([tied, ranking])
+    assert both.scores.tolist() == pytest.approx([0.9, 0.75, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25])
+    assert (both.num_objects, int(both.correct.sum())) == (5, 4)
+
+
+def test_verdicts_of_detections_and_objects() -> None:
+    target = objects((0, HERE), (0, THERE), (0, FREE), difficult=(2,))
+    said = found((0.9, 0, HERE), (0.8, 0, HERE), (0.7, 0, FREE), (0.4, 0, THERE))
+    right, wrong, missed = judge(said, target)
+    assert right.tolist() == [True, False, False, False]
+    assert wrong.tolist() == [False, True, False, False], "that of a difficult object is neither"
+    assert missed.tolist() == [False, True, False]
 
 
 def test_confusions() -> None:

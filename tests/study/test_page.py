@@ -38,8 +38,8 @@ def test_the_page_says_everything_and_needs_nothing(page: Path) -> None:
     parser.feed(html)
     for name in ("faster_rcnn", "ssd", "yolov2", "dog <b>", "a <i>bad</i> picture", "rcnn, seed 0", "classification"):
         assert name in parser.words
-    assert "For accuracy alone: faster_rcnn (AP 0.500, 3 pictures/s)." in parser.words
-    assert html.count("<svg") == 4
+    assert "For accuracy alone: faster_rcnn (AP 0.500, 3 pictures/s, most between 2.5 and 3.33)." in parser.words
+    assert html.count("<svg") == html.count('role="img"') == html.count("<title>AP by ") == 4
     assert not re.search(r"""(src|href)=["']https?:""", html)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.study.samples import result
 
-from delineate.study import pareto_front, recommendations
+from delineate.study import Latency, pareto_front, recommendations
 from delineate.study.results import Findings, Result, not_tried, together, write_tables
 
 
@@ -38,10 +38,18 @@ def test_the_front_by_its_definition(seed: int) -> None:
 def test_each_rate_that_changes_the_answer_gets_a_line() -> None:
     lines = recommendations([result("faster_rcnn", 0.5, 3.0), result("ssd", 0.45, 40.0), result("yolov2", 0.3, 35.0)])
     assert lines == [
-        "For accuracy alone: faster_rcnn (AP 0.500, 3 pictures/s).",
-        "For at least 5 pictures/s on this machine: ssd (AP 0.450, 40 pictures/s).",
-        "None of them reaches 100 pictures/s on this machine.",
+        "For accuracy alone: faster_rcnn (AP 0.500, 3 pictures/s, most between 2.5 and 3.33).",
+        "For at least 5 pictures/s on this machine: ssd (AP 0.450, 40 pictures/s, most between 33.3 and 44.4).",
+        "None of them surely reaches 100 pictures/s on this machine.",
     ]
+
+
+def test_a_rate_that_is_not_kept_decides_nothing_and_unsteady_times_are_said() -> None:
+    busy = dict(result("ssd", 0.45, 40.0).latency)
+    busy["total"] = Latency(median=0.025, low=0.02, high=0.12)
+    lines = recommendations([result("faster_rcnn", 0.5, 3.0), result("ssd", 0.45, 40.0, latency=busy)])
+    assert lines[2] == "None of them surely reaches 10 pictures/s on this machine."
+    assert lines[3].startswith("The times of ssd vary by up to 6 times (10-90 %)")
 
 
 def test_a_difference_within_the_spread_is_said() -> None:

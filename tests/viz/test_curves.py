@@ -8,7 +8,8 @@ from PIL import Image
 
 from delineate.values import InputError
 from delineate.viz import plot_confusion, plot_curves
-from delineate.viz.curves import confusion_figure, curve_figures, inline_svg, style
+from delineate.viz.confusion import confusion_figure
+from delineate.viz.curves import curve_figures, inline_svg, style
 
 HISTORY = [
     {"train/loss": 2.0, "learning_rate": 0.01},
@@ -55,11 +56,22 @@ def test_curves_as_files(tmp_path: Path) -> None:
         plot_curves(HISTORY, tmp_path / "curves.pdf")
 
 
-def test_confusion_is_percent_of_the_row() -> None:
-    axes = confusion_figure(torch.tensor([[3, 1], [0, 0]]), ["$a$", "b"]).axes[0]
-    assert [(text.get_position(), text.get_text()) for text in axes.texts] == [((0.5, 0.5), "75"), ((1.5, 0.5), "25")]
+def test_confusion_is_percent_of_the_row_with_counts_and_precision() -> None:
+    axes = confusion_figure(torch.tensor([[3, 1], [0, 40_000]]), ["$a$", "b"]).axes[0]
+    words = [text.get_text() for text in axes.texts]
+    assert words[:6] == ["75", "3", "25", "1", "100", "40k"]
+    assert words[6:9] == ["count", "4", "40k"], "of each row"
+    assert words[9:] == ["count", "precision", "3", "100", "40k", "100"], "of each column"
     assert axes.yaxis_inverted()
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("prediction", "truth")
+
+
+def test_a_column_that_is_never_right_has_no_precision_where_it_means_missed() -> None:
+    matrix = torch.tensor([[3, 1, 2], [0, 0, 4], [1, 1, 0]])
+    texts = confusion_figure(matrix, ["a", "b", "background"]).axes[0].texts
+    assert [text.get_text() for text in texts[-6:]] == ["4", "75", "2", "0", "6", "–"]
+    many = confusion_figure(torch.eye(20, dtype=torch.int64), [f"class {number}" for number in range(20)]).axes[0]
+    assert [text.get_text() for text in many.texts].count("1") == 40, "only rows and columns of many have counts"
 
 
 def test_names_of_any_kind_are_drawn(tmp_path: Path) -> None:
@@ -76,7 +88,9 @@ def test_confusion_needs_one_name_a_class() -> None:
 def test_inline_figures_take_the_colour_of_the_page() -> None:
     with style():
         svg = inline_svg(curve_figures(HISTORY)[0])
-    assert svg.startswith("<svg")
+    assert svg.startswith('<svg role="img"')
+    assert "<title>loss</title>" in svg
+    assert ">train/loss  0.5</text>" in svg, "text is text"
     assert "currentColor" in svg
     assert "#000000" not in svg
     assert "fill: #ffffff" not in svg

@@ -41,7 +41,7 @@ def test_the_costliest_error_is_on_top() -> None:
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["both", "missed", "background"]
     assert [bar.get_width() for bar in axes.patches] == [0, 0.25, 0.5]
-    assert words(figure) == ["0.000   0", "0.250   1,200", "0.500   3"]
+    assert words(figure) == ["0.000 (0)", "0.250 (1,200)", "0.500 (3)"]
     assert words(error_figure({"missed": 0.25})) == ["0.250"]
 
 

@@ -36,13 +36,14 @@ def test_large_pictures_are_made_smaller() -> None:
     assert grid.shape[2] == 480 + 20
 
 
-def test_the_legend_names_every_class_and_what_is_ignored() -> None:
+def test_the_legend_names_every_class_and_what_is_ignored_where_something_is() -> None:
     names = tuple(f"class {index}" for index in range(20))
-    image = legend(Categories(class_names=names, label_map_names=names), width=300)
+    categories = Categories(class_names=names, label_map_names=names)
+    image = legend(categories, width=300, ignored=True)
     assert image.shape[2] == 300
     for color in [*palette(20).tolist(), [128, 128, 134]]:
         assert count(image, color) > 60
-    assert count(legend(Categories(class_names=names)), [128, 128, 134]) == 0
+    assert count(legend(categories), [128, 128, 134]) == 0
 
 
 def test_a_grid_ends_with_the_legend() -> None:

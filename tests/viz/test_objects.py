@@ -45,6 +45,18 @@ def test_names_larger_than_their_object_are_left_out_and_scores_before_names() -
     assert 0 < without_score < with_score
 
 
+def test_in_large_pictures_letters_are_smaller_before_a_score_is_left_out() -> None:
+    """A text with its score in full size would be larger than these objects."""
+    size = (2160, 3840)
+    tight, ample = (named(found([[1000.0, 1000, 1000 + side, 1000 + side]], size))[0] for side in (150, 600))
+    name_alone = text_size("disc", font_size(size))[0]
+    assert 0 < tight < ample
+    canvas = Image.new("RGB", size[::-1])
+    draw_names(ImageDraw.Draw(canvas), found([[1000.0, 1000, 1150, 1150]], size), CATEGORIES)
+    left, _, right, _ = canvas.getbbox()
+    assert right - left > 1.2 * name_alone
+
+
 def test_letters_and_lines_grow_with_the_picture() -> None:
     assert [line_width(size) for size in ((64, 64), (480, 640), (3000, 4000))] == [1, 2, 12]
     assert [font_size(size) for size in ((64, 64), (480, 640), (3000, 4000))] == [9, 14, 86]

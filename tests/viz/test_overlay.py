@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Target
-from delineate.viz import draw_label_map, draw_target, palette
+from delineate.viz import draw_label_map, draw_target, has_ignored, palette
 
 GRAY = 100
 CATEGORIES = Categories(class_names=("disc", "bar"), label_map_names=("disc", "bar", "background"))
@@ -23,6 +23,24 @@ def test_pixels_of_a_class_are_mixed_with_its_colour_and_background_stays() -> N
     assert drawn[:, 30, 30].tolist() == expected.tolist()
     assert drawn[:, 80, 80].tolist() == [GRAY] * 3
     assert drawn[:, 49, 30].tolist() == palette(2)[1].tolist(), "its border has the full colour"
+
+
+def test_a_tint_has_the_hue_of_its_class_over_any_colour() -> None:
+    image = torch.tensor([250, 20, 20], dtype=torch.uint8)[:, None, None].expand(3, 96, 128).contiguous()
+    label_map = torch.full((96, 128), 2)
+    label_map[10:50, 10:50] = 0
+    drawn = draw_label_map(image, label_map, CATEGORIES)
+    red, green, blue = drawn[:, 30, 30].tolist()
+    assert blue > green > red, "as the legend's blue, not the violet of red under blue"
+    assert drawn[:, 80, 80].tolist() == [250, 20, 20], "what is not tinted keeps its colour"
+
+
+def test_what_is_hatched_is_said() -> None:
+    ignored = Target(image_size=(4, 4), label_map=torch.full((4, 4), IGNORE))
+    whole = Target(image_size=(4, 4), label_map=torch.zeros(4, 4, dtype=torch.int64))
+    assert has_ignored(ignored, frozenset({"label_map"}))
+    assert not has_ignored(whole, frozenset({"label_map"}))
+    assert not has_ignored(ignored, frozenset({"boxes", "masks"}))
 
 
 def test_ignored_pixels_are_hatched_in_two_grays() -> None:

@@ -1,5 +1,6 @@
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from math import nan
@@ -8,7 +9,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from delineate.viz import Report, palette, write_report
+from delineate.viz import Exhibit, Report, write_report
+from delineate.viz.palette import class_colors
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -72,10 +74,13 @@ def full_report() -> Report:
         precision_recall={"--><marquee>disc": torch.tensor([1.0, 0.5]), "background": torch.tensor([1.0, 0.0])},
         errors={"missed <em>": 0.125, "background": 0.0},
         error_counts={"missed <em>": 17, "background": 0},
-        worst_pictures=[("worst <em>", torch.zeros(3, 40, 10, dtype=torch.uint8))],
+        colors=class_colors(("--><marquee>disc", "bar")),
+        advice="F1 is best.",
+        protocol="all of it",
+        worst_pictures=[Exhibit("worst <em>", [("", torch.zeros(3, 40, 10, dtype=torch.uint8))])],
         pictures=[
-            ("best <em>", torch.zeros(3, 20, 30, dtype=torch.uint8)),
-            ("wide", torch.zeros(3, 20, 3200, dtype=torch.uint8)),
+            Exhibit("best <em>", [("truth", torch.zeros(3, 20, 30, dtype=torch.uint8))]),
+            Exhibit("wide", [("truth", torch.zeros(3, 20, 3200, dtype=torch.uint8))]),
         ],
     )
 
@@ -94,16 +99,16 @@ def test_all_that_was_given_is_said(tmp_path: Path) -> None:
         "–",
     ):
         assert word in page.words
-    assert [picture.size for picture in page.pictures] == [(30, 20), (1600, 10), (10, 40)]
+    assert [picture.size for picture in page.pictures] == [(10, 40), (30, 20), (1600, 10)]
 
 
 def test_detection_has_its_figures_and_their_notes(tmp_path: Path) -> None:
     text, page = written(tmp_path, full_report())
     assert page.words.count("Detection") == 1
-    assert any(word.endswith("mended, and the number of these errors.") for word in page.words)
+    assert any(word.endswith("and the number of these errors. Detections of every score count.") for word in page.words)
     assert text.count("<svg") == 2 + 2 + 1
     _, page = written(tmp_path, Report(title="a", errors={"missed": 0.5}))
-    assert any(word.endswith("were mended.") for word in page.words)
+    assert any(word.endswith("were mended. Detections of every score count.") for word in page.words)
     assert "Beside each class its average precision." not in page.words
 
 
@@ -118,9 +123,33 @@ def test_what_was_given_cannot_become_markup(tmp_path: Path) -> None:
 def test_bars_show_shares_and_swatches_the_colours_of_the_pictures(tmp_path: Path) -> None:
     _, page = written(tmp_path, full_report())
     assert [style for style in page.styles if style.startswith("width")] == ["width: 25.0%", "width: 90.0%"]
-    colors = ["#" + bytes(color).hex() for color in palette(2).tolist()]
     swatches = [style for style in page.styles if style.startswith("background")]
-    assert swatches == [f"background: {color}" for color in [*colors, "transparent"]]
+    shown = [f"background: {color}" for color in full_report().colors.values()]
+    assert swatches == [*shown, *shown], "in the table, and in the legend of the pictures"
+
+
+def test_analysis_comes_before_pictures_of_which_few_are_open(tmp_path: Path) -> None:
+    picture = torch.zeros(3, 8, 8, dtype=torch.uint8)
+    report = replace(full_report(), pictures=[Exhibit(f"{number}.png", [("truth", picture)]) for number in range(7)])
+    text, page = written(tmp_path, report)
+    order = [page.words.index(word) for word in ("Classes", "Confusion matrix", "Most disagreement", "Pictures")]
+    assert order == sorted(order)
+    assert "3 more" in page.words
+    assert text.index("3.png") < text.index("<summary>3 more") < text.index("4.png")
+
+
+def test_each_picture_opens_larger_and_closes(tmp_path: Path) -> None:
+    text, _ = written(tmp_path, full_report())
+    targets, links = (set(re.findall(pattern, text)) for pattern in (r'id="([^"]+)"', r'href="#([^"]+)"'))
+    assert {f"picture-{number}" for number in (1, 2, 3)} <= links
+    assert links <= targets
+
+
+def test_the_protocol_is_folded_and_joints_are_no_classes(tmp_path: Path) -> None:
+    text, page = written(tmp_path, replace(full_report(), row="joint"))
+    assert text.index("<summary>How it is measured") < text.index("all of it")
+    assert {"Joints", "joint"} <= set(page.words)
+    assert "Classes" not in page.words
 
 
 def test_the_page_needs_nothing_else(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def convert(
 ) -> None:
     """Convert a data set to another format, and list what that format cannot hold."""
     from delineate.data import convert as convert_dataset
-    from delineate.data.census import take_census
+    from delineate.data.counting import take_census
     from delineate.data.formats import read_dataset, splits
 
     losses = convert_dataset(source, destination, to, source_format)

@@ -137,10 +137,7 @@ def predict(
         written, lost = write_results(kept, predictor.categories, out, layout or "coco", alone.system.task)
         for line in lost:
             say(line)
-        num_done, seconds = len(files) - unreadable.count, time.perf_counter() - start
-        failed = f", [red]{unreadable.count} could not be read[/]" if unreadable.count else ""
-        speed = f"{num_done} pictures in {seconds:.1f} s" + (f" ({num_done / seconds:.1f} a second)" if num_done else "")
-        print_line(f"{speed}{failed}; the results are in [bold]{escape(str(written))}[/]")
+        _print_summary(len(files) - unreadable.count, unreadable.count, time.perf_counter() - start, written)
     if unreadable.count:
         raise typer.Exit(2)
 
@@ -171,6 +168,14 @@ def _new(paths: Sequence[Path], out: Path, kept: "Results | None") -> dict[Path,
     return {file: (_below(paths, file), names[str(file)]) for file in new}
 
 
+def _print_summary(num_done: int, num_unreadable: int, seconds: float, written: Path) -> None:
+    speed = f" ({num_done / seconds:.1f} a second)" if num_done else ""
+    failed = f", [red]{num_unreadable} could not be read[/]" if num_unreadable else ""
+    print_line(
+        f"{num_done} pictures in {seconds:.1f} s{speed}{failed}; the results are in [bold]{escape(str(written))}[/]"
+    )
+
+
 def _below(paths: Sequence[Path], file: Path) -> Path:
     """Give a picture's path below the folder that was given, or its name where it was given itself."""
     folder = next((path for path in paths if file != path and file.is_relative_to(path)), file.parent)
@@ -197,12 +202,13 @@ def _write(predicted: "Predicted", categories: "Categories", out: Path, name: Pa
     from delineate.deploy import prediction_record
     from delineate.values import LabelMap
     from delineate.viz import draw_target, fitted, write_picture
+    from delineate.viz.scaling import READABLE
 
     label_map_file = None
     if isinstance(predicted.prediction, LabelMap):
         label_map_file = out / "label_maps" / f"{name}.png"
         write_label_map(label_map_file, predicted.prediction.label_map)
     if overlay:
-        image, prediction = fitted(predicted.image, predicted.prediction, largest=MAX_OVERLAY)
+        image, prediction = fitted(predicted.image, predicted.prediction, smallest=READABLE, largest=MAX_OVERLAY)
         write_picture(out / "overlays" / f"{name}.jpg", draw_target(image, prediction, categories))
     return prediction_record(predicted.prediction, categories, file=predicted.file, label_map_file=label_map_file)

@@ -82,7 +82,8 @@ def propose(
 def _read(data: Path, split: str, num_images: int | None, skip_unreadable: bool) -> "tuple[Dataset, int]":
     """Read the pictures to measure on, or some of them, and count those of them that cannot be read."""
     from delineate.data import read_dataset
-    from delineate.data.census import check_census, take_census
+    from delineate.data.census import check_census
+    from delineate.data.counting import take_census
     from delineate.data.dataset import Part
     from delineate.data.splits import readable, spread
     from delineate.values import InputError

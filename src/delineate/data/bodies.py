@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import Dataset, targets
 from delineate.data.transforms import pad, resized_crop
-from delineate.values import Categories, InputError, Sample, Target, counted, listed
+from delineate.values import Categories, Sample, Target, counted, listed
 
 CONTEXT = 1.25
 """A crop's side is this many longer sides of the body's box."""
@@ -28,14 +28,7 @@ class Bodies(Dataset):
         self.rows: list[tuple[int, int]] = []
         classes: set[int] = set()
         unreadable: list[str] = []
-        for index in range(len(whole)):
-            try:
-                target = whole.target(index, whole.size(index))
-            except InputError as error:
-                if not skip_unreadable:
-                    raise
-                unreadable.append(str(error))
-                continue
+        for index, target in targets(whole, unreadable if skip_unreadable else None):
             for row in annotated(target):
                 self.rows.append((index, row))
                 classes.add(int(target.labels[row]))

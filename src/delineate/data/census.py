@@ -1,21 +1,12 @@
 """A census counts what is in a data set before anything is learned from it, or measured on it."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor
+from delineate.data.dataset import Dataset
+from delineate.values import IGNORE, InputError, counted, listed
 
-from delineate.data.dataset import Dataset, skippable
-from delineate.data.preprocess import Preprocess
-from delineate.data.splits import spread
-from delineate.values import IGNORE, Content, InputError, Target, counted, listed
-
-OBJECTS: frozenset[Content] = frozenset({"boxes", "keypoints"})
-NUM_MAPS = 100
-"""Label maps, at equal distances, whose pixels are counted."""
 MUCH = 0.1
 """A share of ignored pixels that is worth a question where a class never occurs."""
 
@@ -126,16 +117,6 @@ class Census:
         return [counted(count, kind) for kind, count in kinds.items() if count]
 
 
-def take_census(dataset: Dataset, preprocess: Preprocess | None = None, *, skip_unreadable: bool = False) -> Census:
-    """Count what is in a data set, without decoding pictures; `preprocess` is that of the system to be trained.
-
-    Raises `InputError` where an annotation cannot be read, unless told to skip such pictures.
-    """
-    if "boxes" in dataset.gives:
-        return _of_objects(dataset.needing(OBJECTS), preprocess, skip_unreadable)
-    return _of_label_maps(dataset, skip_unreadable)
-
-
 def check_census(census: Census, dataset: Dataset, source: str, purpose: Literal["learn", "measure"]) -> None:
     """Raise `InputError` that says where annotations were looked for, if nothing can be learned, or measured."""
     reason = census.lacks(purpose)
@@ -150,80 +131,3 @@ def check_census(census: Census, dataset: Dataset, source: str, purpose: Literal
         f"{source}: nothing to {verb}: {reason}; the annotation of the first, {dataset.files[0]}, was looked for in "
         f"{file}{missing}"
     )
-
-
-def _of_objects(dataset: Dataset, preprocess: Preprocess | None, skip_unreadable: bool) -> Census:
-    num_classes = dataset.categories.num_classes
-    unreadable: list[str] = []
-    counts, labels = [0] * len(dataset), [torch.zeros(0, dtype=torch.int64)]
-    small_at: Counter[tuple[int, int]] = Counter()
-    numbers: Counter[str] = Counter()
-    for index, target in _targets(dataset, range(len(dataset)), unreadable, skip_unreadable):
-        ignored = target.ignored
-        kept = ~ignored
-        counts[index] = int(kept.sum())
-        if counts[index] < len(target):
-            numbers["crowds"] += int(target.crowd.sum())
-            numbers["difficult"] += int((target.difficult & ~target.crowd).sum())
-        labels.append(target.labels[kept])
-        if preprocess is not None and counts[index]:
-            size = preprocess.resized(target.image_size)
-            small_at[size] += int(_below_a_pixel(target.boxes[kept], target.image_size, size).sum())
-        if target.visibility is not None:
-            annotated = target.visibility[kept] > 0
-            numbers["posed"] += int(annotated.any(1).sum())
-            numbers["joints"] += int(annotated.sum())
-    of_classes = torch.cat(labels).bincount(minlength=num_classes).tolist()
-    return Census(
-        num_pictures=len(set(dataset.files)),
-        classes=dict(zip(dataset.categories.class_names, of_classes, strict=True)),
-        counts=counts,
-        num_crowds=numbers["crowds"],
-        num_difficult=numbers["difficult"],
-        num_small=small_at.total(),
-        size=max(small_at, key=lambda size: small_at[size], default=None),
-        num_posed=numbers["posed"] if "keypoints" in dataset.gives else None,
-        num_joints=numbers["joints"],
-        unreadable=unreadable,
-    )
-
-
-def _of_label_maps(dataset: Dataset, skip_unreadable: bool) -> Census:
-    names = dataset.categories.label_map_names
-    unreadable: list[str] = []
-    pixels, num_ignored, num_maps = torch.zeros(len(names), dtype=torch.int64), 0, 0
-    sample = spread(len(dataset), NUM_MAPS)
-    others = sorted(set(range(len(dataset))) - set(sample))  # looked at until a pixel counts
-    for _, target in _targets(dataset, [*sample, *others], unreadable, skip_unreadable):
-        if num_maps >= NUM_MAPS and pixels.any():
-            break
-        assert target.label_map is not None, "what gives no boxes gives label maps"
-        counts = target.label_map[target.label_map != IGNORE].bincount(minlength=len(names))
-        pixels += counts
-        num_ignored += target.label_map.numel() - int(counts.sum())
-        num_maps += 1
-    return Census(
-        num_pictures=len(set(dataset.files)),
-        classes=dict(zip(names, pixels.tolist(), strict=True)),
-        num_maps=num_maps,
-        num_ignored=num_ignored,
-        unreadable=unreadable,
-    )
-
-
-def _targets(
-    dataset: Dataset, indices: Sequence[int], unreadable: list[str], skip_unreadable: bool
-) -> Iterator[tuple[int, Target]]:
-    for index in indices:
-        try:
-            yield index, dataset.target(index, dataset.size(index))
-        except InputError as error:
-            if not skip_unreadable:
-                raise skippable(error) from None
-            unreadable.append(str(error))
-
-
-def _below_a_pixel(boxes: Tensor, before: tuple[int, int], after: tuple[int, int]) -> Tensor:
-    """Tell which boxes `transforms.resized_crop` drops when a picture is resized."""
-    ratio = torch.tensor([after[1] / before[1], after[0] / before[0]])
-    return ((boxes[:, 2:] - boxes[:, :2]) * ratio < 1).any(1)

@@ -1,14 +1,17 @@
 """Every reader gives a sequence of samples whose pictures are decoded when asked for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from pathlib import Path
+from typing import TypeVar
 
 from torch.utils.data import Dataset as TorchDataset
 
 from delineate.data.images import image_size, read_image
 from delineate.values import Categories, Content, InputError, Sample, Target
+
+Item = TypeVar("Item")
 
 EVERYTHING: frozenset[Content] = frozenset({"boxes", "masks", "keypoints", "label_map"})
 
@@ -63,8 +66,31 @@ class Dataset(TorchDataset[Sample], ABC):
         return Sample(image=image, target=self.target(index, (height, width)), file=str(self.files[index]))
 
 
+def each_readable(
+    read: Callable[[int], Item], indices: Iterable[int], unreadable: list[str] | None
+) -> Iterator[tuple[int, Item]]:
+    """Read with each index what it names; what cannot be read goes to `unreadable`, or raises `InputError` without."""
+    for index in indices:
+        try:
+            yield index, read(index)
+        except InputError as error:
+            if unreadable is None:
+                raise skippable(error) from None
+            unreadable.append(str(error))
+
+
+def targets(
+    dataset: Dataset, unreadable: list[str] | None, indices: Iterable[int] | None = None
+) -> Iterator[tuple[int, Target]]:
+    """Read the targets of all or some pictures, of which the headers alone are read, as `each_readable` does."""
+    every = range(len(dataset)) if indices is None else indices
+    return each_readable(lambda index: dataset.target(index, dataset.size(index)), every, unreadable)
+
+
 class View(Dataset):
-    """A view is made of another data set, `whole`, whose names and annotations it has."""
+    """A view is made of another data set, `whole`, whose names and annotations it has; `notes` precede its problems."""
+
+    notes: Sequence[str] = ()
 
     def __init__(self, whole: Dataset) -> None:
         self.whole = whole
@@ -73,7 +99,7 @@ class View(Dataset):
 
     @property
     def problems(self) -> Sequence[str]:  # type: ignore[override]  # a reader may read all files to know them
-        return self.whole.problems
+        return [*self.notes, *self.whole.problems]
 
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(index)
@@ -88,6 +114,9 @@ class View(Dataset):
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         return self.whole.target(index, image_size)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.whole[index]
 
 
 class Part(View):

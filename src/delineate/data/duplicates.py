@@ -1,14 +1,13 @@
 """Near-duplicates are pictures that look the same: saved again, resized, or the next frame of a film."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt64
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from jaxtyping import UInt64
 
+from delineate.data.grouping import groups_of, joined
 from delineate.data.images import read_thumbnail
 from delineate.data.splits import Watch
 from delineate.io.machine import num_cores
@@ -41,21 +40,6 @@ def alike(hashes: UInt64[np.ndarray, " n"]) -> list[list[int]]:
     """Group hashes that differ by at most `MOST_DIFFERENT` bits, directly or by way of others of the group."""
     different, which = np.unique(hashes, return_inverse=True)
     return [group for group in groups_of(joined(len(different), _pairs(different))[which]) if len(group) > 1]
-
-
-def joined(count: int, groups: Iterable[Sequence[int]]) -> Int64[np.ndarray, " n"]:
-    """Number the groups of so many things, where all of those that share a member are one."""
-    pairs = [(group[0], other) for group in groups for other in group[1:]]
-    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    edges = coo_array((np.ones(len(pairs)), tuple(ends)), shape=(count, count))
-    numbers: Int64[np.ndarray, " n"] = connected_components(edges)[1].astype(np.int64)
-    return numbers
-
-
-def groups_of(numbers: Int64[np.ndarray, " n"]) -> list[list[int]]:
-    """List the members of each group by its number."""
-    order = np.argsort(numbers, kind="stable")
-    return [group.tolist() for group in np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)]
 
 
 def _pairs(hashes: UInt64[np.ndarray, " n"]) -> Iterator[tuple[int, int]]:

@@ -1,10 +1,12 @@
 """Every writer needs files that are whole or not there, pictures under new names, and label maps as PNG."""
 
+import json
 import shutil
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -38,6 +40,16 @@ def read_text(path: Path) -> str:
 def read_lines(path: Path) -> list[str]:
     """Read the lines of a UTF-8 file that are not blank, as `read_text` does."""
     return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; raises `InputError` naming it where it cannot be read, or is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: this is no JSON ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
 
 
 def write_text(path: Path, text: str) -> None:

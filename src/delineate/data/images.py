@@ -1,6 +1,6 @@
 """Picture files are decoded deliberately: every mode, orientation and breakage has one answer, given here."""
 
-import os
+import io
 import threading
 import warnings
 from collections.abc import Iterator
@@ -40,6 +40,9 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+Stream = IO[bytes] | io.BufferedIOBase
+"""An open file; what is in memory, or in an archive, is the second."""
+
 _header_lock = threading.Lock()
 
 
@@ -58,7 +61,7 @@ def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
         return _pixels(picture, orientation, path)
 
 
-def read_stream(stream: IO[bytes], name: str) -> UInt8[Tensor, "3 h w"]:
+def read_stream(stream: Stream, name: str) -> UInt8[Tensor, "3 h w"]:
     """Read the picture in an open file, or in bytes, as `read_image` does; `name` stands in the errors."""
     with _opened(name, stream) as (picture, orientation):
         return _pixels(picture, orientation, name)
@@ -112,28 +115,8 @@ def read_thumbnail(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"
         return np.array(_turned(_rgb(picture, path).convert("L"), orientation).resize(size[::-1]))
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Find the picture files in a folder and its sub-folders by their suffix, sorted; hidden files are none."""
-    return [path for path in visible_files(folder) if path.suffix.lower() in SUFFIXES and path.is_file()]
-
-
-def visible_files(folder: Path) -> list[Path]:
-    """Find what is in a folder and its sub-folders, links to nowhere too, sorted; nothing that is or lies hidden."""
-    found: list[Path] = []
-    seen: set[str] = set()
-    for place, inner, names in os.walk(folder, followlinks=True):
-        inner[:] = [name for name in inner if not name.startswith((".", "__MACOSX"))]
-        real = os.path.realpath(place)
-        if real in seen:  # a link to a folder that was looked through, or is being
-            inner.clear()
-        else:
-            seen.add(real)
-            found += [Path(place, name) for name in names if not name.startswith(".")]
-    return sorted(found)
-
-
 @contextmanager
-def _opened(path: Path | str, stream: IO[bytes] | None = None) -> Iterator[tuple[Image.Image, int]]:
+def _opened(path: Path | str, stream: Stream | None = None) -> Iterator[tuple[Image.Image, int]]:
     """Open a picture before decoding, with its orientation; whatever goes wrong until the end is an `InputError`."""
     try:
         picture, orientation = _header(path if stream is None else stream)
@@ -152,7 +135,7 @@ def _opened(path: Path | str, stream: IO[bytes] | None = None) -> Iterator[tuple
         raise InputError(f"{path}: the picture is broken ({error}); replace the file or remove it") from error
 
 
-def _header(path: Path | str | IO[bytes]) -> tuple[Image.Image, int]:
+def _header(path: Path | str | Stream) -> tuple[Image.Image, int]:
     """Open the undecoded picture with EXIF's 1 to 8, without Pillow's warnings, which name no file.
 
     Pillow turns TIFFs itself. The base class's `getexif` does not decode a PNG to look behind its pixels. A broken EXIF
@@ -160,7 +143,7 @@ def _header(path: Path | str | IO[bytes]) -> tuple[Image.Image, int]:
     """
     with _header_lock, warnings.catch_warnings():  # the filters are the whole process's
         warnings.simplefilter("ignore")
-        picture = Image.open(path)
+        picture = Image.open(path)  # type: ignore[arg-type]  # typing's IO is no base of what `io` has
         if picture.format == "TIFF":
             return picture, 1
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from delineate.data.dataset import Dataset, Part
 from delineate.data.files import read_text, write_text
+from delineate.data.folders import home_of
 from delineate.values import InputError, counted, listed
 
 DIVIDES, END = "# divides ", "; "
@@ -53,11 +54,6 @@ class PictureList:
                 name = os.path.relpath(path, self.home)
                 raise InputError(f"{self.source}: line {number}: {name} is no picture of the data any more; {mend}")
         return [row for row, path in enumerate(places) if path in self.lines]
-
-
-def home_of(root: Path) -> Path:
-    """Find the folder of a data set, which may be given by a file in it."""
-    return root if root.is_dir() else root.parent
 
 
 def lists_folder(root: Path) -> Path:
@@ -102,11 +98,7 @@ class Chosen(Part):
             for path in mine.lines.keys() & other.lines.keys():
                 raise InputError(f"{mine.source}: line {mine.lines[path]} is in {other.source.name}, too; remove one")
         super().__init__(whole, mine.rows(whole.files, f"remove the line, or delete {mine.source.parent} and divide"))
-        self.left_out = list(_in_none(whole, [mine, *others]))
-
-    @property
-    def problems(self) -> Sequence[str]:  # type: ignore[override]  # see `View`
-        return [*self.left_out, *self.whole.problems]
+        self.notes = list(_in_none(whole, [mine, *others]))
 
 
 def _in_none(whole: Dataset, lists: Sequence[PictureList]) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Pictures and annotations are the two sides of a data set: what one has and the other lacks is said in a line."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from delineate.data.images import SUFFIXES, is_turned, pictures_in, visible_files
+from delineate.data.folders import pictures_in, visible_files
+from delineate.data.images import SUFFIXES, is_turned
 from delineate.values import InputError, counted, listed
 
 UNREAD = frozenset(
@@ -25,6 +26,16 @@ def unread(folder: Path) -> list[str]:
         *_line(folder, others, "picture", f"of a kind that is not read ({kinds}), left out; save as PNG or JPEG"),
         *_line(folder, lost, "link", "to no file, left out"),
     ]
+
+
+def keyed(paths: Iterable[Path], key: Callable[[Path], str], what: str) -> dict[str, Path]:
+    """Give files by the keys that pair them; raises `InputError` naming two whose `what` would be the same."""
+    files: dict[str, Path] = {}
+    for path in paths:
+        other = files.setdefault(key(path), path)
+        if other is not path:
+            raise InputError(f"{path}: {other.name} has the same {what}; rename or remove one of them")
+    return files
 
 
 def unpaired(pictures: Mapping[str, Path], others: Mapping[str, Path], other: str, fate: str = "left out") -> list[str]:
@@ -61,21 +72,6 @@ def check_size(said: tuple[int, ...], file: Path, image_size: tuple[int, int], w
     else:
         mend = "width and height are exchanged; correct them, or turn the pictures back"
     raise InputError(f"{sizes}; {mend}")
-
-
-def inside(folder: Path, names: Sequence[str]) -> Path:
-    """Find the folder in `folder` that has one of these names, the first that is there, in any capitals.
-
-    Gives the path of the first name where there is none.
-    """
-    there = {name.lower(): name for name in reversed(folders_in(folder))}
-    return next((folder / there[name.lower()] for name in names if name.lower() in there), folder / names[0])
-
-
-def folders_in(folder: Path) -> list[str]:
-    """Name the folders in `folder` that are not hidden, sorted; none where it is no folder."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path.name for path in paths if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
 
 
 def _line(folder: Path, files: Sequence[Path], thing: str, what: str) -> list[str]:

@@ -35,6 +35,11 @@ class Preprocess:
             scale = min(scale, self.long_side / max(height, width))
         return max(1, round(height * scale)), max(1, round(width * scale))
 
+    def resized_sides(self, boxes: Float[Tensor, "n 4"], image_size: tuple[int, int]) -> Float[Tensor, "n 2"]:
+        """Compute the width and height of boxes once their picture, of `image_size`, is resized."""
+        (height, width), (new_height, new_width) = image_size, self.resized(image_size)
+        return (boxes[:, 2:] - boxes[:, :2]) * torch.tensor([new_width / width, new_height / height])
+
     def resize(self, image: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h2 w2"]:
         height, width = image.shape[-2:]
         size = self.resized((height, width))

@@ -1,6 +1,5 @@
 """A data set is divided into parts to train on, to validate on and to test with, by lists beside it."""
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +9,15 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64
 
-from delineate.data.dataset import Dataset
-from delineate.data.duplicates import groups_of, joined, near_duplicates
+from delineate.data.dataset import Dataset, targets
+from delineate.data.duplicates import near_duplicates
+from delineate.data.folders import home_of
 from delineate.data.formats.layouts import check_split, read_dataset, splits
-from delineate.data.formats.places import meant
-from delineate.data.lists import DIVIDES, END, PictureList, home_of, lists_folder
+from delineate.data.formats.split_names import meant
+from delineate.data.grouping import grouped, groups_of, joined
+from delineate.data.lists import DIVIDES, END, PictureList, lists_folder
 from delineate.data.splits import Watch
-from delineate.data.stratification import stratified
+from delineate.data.stratification import dealt
 from delineate.io.files import folder_beside
 from delineate.values import IGNORE, InputError, counted, listed
 
@@ -89,11 +90,11 @@ def divide(
     split = _one_part(root, names, split)
     shares = _shares([name for name in names if name != split], split, val, test)
     dataset = read_dataset(root, split, format)
-    groups = _same(dataset.files, group)
+    groups = grouped(dataset.files, group)
     alike, unreadable = near_duplicates(dataset.files, watch) if duplicates == "together" else (None, [])
     unit, classes, amounts, unknown = _amounts(dataset)
     numbers = joined(len(dataset), [*groups, *(alike or ())])
-    parts = _dealt(amounts, numbers, shares, seed)
+    parts = dealt(amounts, numbers, shares, seed)
     counts = {name: dict(zip(classes, map(int, amounts[rows].sum(0)), strict=True)) for name, rows in parts.items()}
     division = Division(
         folder=folder,
@@ -108,11 +109,7 @@ def divide(
         notes=[*dataset.problems, *_unreadable([*unreadable, *unknown]), *_absent(counts, unit)],
     )
     if write:
-        options = {"--split": split, **{f"--{name}": f"{shares.get(name, 0):g}" for name in ("val", "test")}}
-        options |= {"--group": group} if group else {}
-        options |= {"--duplicates": duplicates} if alike is None else {}
-        command = [word for option in {**options, "--seed": str(seed)}.items() for word in option]
-        _write(division, home_of(root), shlex.join(["delineate", "split", str(root), *command]))
+        _write(division, home_of(root), _command(root, division, group, seed))
     return division
 
 
@@ -144,49 +141,6 @@ def _shares(others: Sequence[str], split: str, val: float | None, test: float | 
     return shares
 
 
-def _same(files: Sequence[Path], group: str | None) -> list[list[int]]:
-    """Group the pictures by what `group` says, or not at all."""
-    if group is None:
-        return []
-    if group == "folder":
-        keys = [str(file.parent) for file in files]
-    elif group == "prefix":
-        keys = [re.split(r"[-_.](?=[^-_.]*$)", file.stem)[0] for file in files]
-    else:
-        keys = _found(files, group)
-    return groups_of(np.unique(keys, return_inverse=True)[1].astype(np.int64))
-
-
-def _found(files: Sequence[Path], pattern: str) -> list[str]:
-    try:
-        found = [re.search(pattern, file.name) for file in files]
-    except re.error as error:
-        raise InputError(f"group: {pattern} is no regular expression ({error}), nor folder or prefix") from None
-    without = [file.name for file, match in zip(files, found, strict=True) if match is None]
-    if without:
-        pictures = counted(len(without), "picture")
-        raise InputError(f"group: {pattern} is not found in the names of {pictures}: {listed(without)}")
-    return [match[match.re.groups and 1] or "" for match in found if match is not None]
-
-
-def _dealt(
-    amounts: Int64[np.ndarray, "n c"], numbers: Int64[np.ndarray, " n"], shares: Mapping[str, float], seed: int
-) -> dict[str, list[int]]:
-    """Deal the groups of pictures with these numbers to the parts; gives the pictures of each."""
-    groups = groups_of(numbers)
-    sums = np.stack([np.append(amounts[group].sum(0), len(group)) for group in groups]).astype(np.float64)
-    dealt = stratified(sums, np.array(list(shares.values())), seed)[numbers]
-    parts = {name: np.flatnonzero(dealt == place).tolist() for place, name in enumerate(shares)}
-    for name, rows in parts.items():
-        if not rows:
-            raise InputError(
-                f"{name}: no picture would be left for it: of {counted(len(numbers), 'picture')} in "
-                f"{counted(len(groups), 'group')}, the largest group has {max(map(len, groups))}; give it a larger "
-                f"share than {shares[name]:g}, or group otherwise (--group, --duplicates apart)"
-            )
-    return parts
-
-
 def _amounts(
     dataset: Dataset,
 ) -> tuple[Literal["objects", "pixels"], tuple[str, ...], Int64[np.ndarray, "n c"], list[str]]:
@@ -197,13 +151,8 @@ def _amounts(
     objects = "boxes" in dataset.contents
     counted = dataset.needing(frozenset({"boxes"} if objects else {"label_map"}))
     names = dataset.categories.class_names if objects else dataset.categories.label_map_names
-    amounts, unknown = np.zeros((len(dataset), len(names)), dtype=np.int64), []
-    for index in range(len(dataset)):
-        try:
-            target = counted.target(index, counted.size(index))
-        except InputError as error:
-            unknown.append(str(error))
-            continue
+    amounts, unknown = np.zeros((len(dataset), len(names)), dtype=np.int64), list[str]()
+    for index, target in targets(counted, unknown):
         if objects:
             labels = target.labels[~target.ignored]
         else:
@@ -227,6 +176,16 @@ def _absent(counts: Mapping[str, Mapping[str, int]], unit: str) -> list[str]:
         if absent:
             lines.append(f"'{part}' has no {unit} of {len(absent)} of {len(row)} classes: {listed(absent)}")
     return lines
+
+
+def _command(root: Path, division: Division, group: str | None, seed: int) -> str:
+    """Write the command that divides in this way again."""
+    options = {"--split": division.split}
+    options |= {f"--{name}": f"{division.shares.get(name, 0):g}" for name in ("val", "test")}
+    options |= {"--group": group} if group else {}
+    options |= {"--duplicates": "apart"} if division.duplicates is None else {}
+    words = [word for option in {**options, "--seed": str(seed)}.items() for word in option]
+    return shlex.join(["delineate", "split", str(root), *words])
 
 
 def _write(division: Division, home: Path, command: str) -> None:

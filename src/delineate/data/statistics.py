@@ -1,21 +1,19 @@
 """Statistics of a data set's pictures: usual sizes, sizes of objects, frequencies of classes."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from statistics import median
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from delineate.data.dataset import Dataset, skippable
+from delineate.data.dataset import Dataset, each_readable, targets
 from delineate.data.preprocess import Preprocess
 from delineate.data.splits import spread
-from delineate.values import IGNORE, InputError, Sample, Target
+from delineate.values import IGNORE, InputError, Sample
 
 LARGEST_CROP = 512
-
-Item = TypeVar("Item")
 
 
 class Statistics:
@@ -45,7 +43,7 @@ class Statistics:
     def keypoint_classes(self) -> Bool[Tensor, " c"]:
         """Find the classes of which an object has an annotated keypoint."""
         classes = torch.zeros(self.dataset.categories.num_classes, dtype=torch.bool)
-        for target in annotations(self.dataset, skip_unreadable=self.skip_unreadable):
+        for _, target in targets(self.dataset, [] if self.skip_unreadable else None):
             if target.visibility is not None:
                 classes[target.labels[(target.visibility > 0).any(1) & ~target.ignored]] = True
         return classes
@@ -57,19 +55,11 @@ class Statistics:
         return median_frequency_weights(self.dataset, skip_unreadable=self.skip_unreadable)
 
 
-def annotations(dataset: Dataset, *, skip_unreadable: bool) -> Iterator[Target]:
-    """Read the target of every picture, of which the header alone is read."""
-    indices = range(len(dataset))
-    return _readable(lambda index: dataset.target(index, dataset.size(index)), indices, skip_unreadable)
-
-
 def object_sizes(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> Float[Tensor, "n 2"]:
     """Measure the `(width, height)` of objects, but crowds and difficult ones, in pixels of the resized pictures."""
     sizes = [torch.zeros(0, 2)]
-    for target in annotations(dataset, skip_unreadable=skip_unreadable):
-        before, after = target.image_size, preprocess.resized(target.image_size)
-        boxes = target.boxes[~target.ignored]
-        sizes.append((boxes[:, 2:] - boxes[:, :2]) * torch.tensor([after[1] / before[1], after[0] / before[0]]))
+    for _, target in targets(dataset, [] if skip_unreadable else None):
+        sizes.append(preprocess.resized_sides(target.boxes[~target.ignored], target.image_size))
     return torch.cat(sizes)
 
 
@@ -104,13 +94,5 @@ def median_frequency_weights(dataset: Dataset, *, skip_unreadable: bool) -> Floa
 
 def _samples(dataset: Dataset, count: int, skip_unreadable: bool) -> Iterator[Sample]:
     """Read up to `count` samples at equal distances."""
-    return _readable(dataset.__getitem__, spread(len(dataset), count), skip_unreadable)
-
-
-def _readable(read: Callable[[int], Item], indices: Iterable[int], skip_unreadable: bool) -> Iterator[Item]:
-    for index in indices:
-        try:
-            yield read(index)
-        except InputError as error:
-            if not skip_unreadable:
-                raise skippable(error) from None
+    indices = spread(len(dataset), count)
+    return (sample for _, sample in each_readable(dataset.__getitem__, indices, [] if skip_unreadable else None))

@@ -1,7 +1,33 @@
 """What belongs together is dealt to parts so that each class comes close to the parts' shares."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float64, Int64
+
+from delineate.data.grouping import groups_of
+from delineate.values import InputError, counted
+
+
+def dealt(
+    amounts: Int64[np.ndarray, "n c"], numbers: Int64[np.ndarray, " n"], shares: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    """Deal the groups of pictures with these numbers to the parts; gives the pictures of each.
+
+    Raises `InputError` where a part would be empty.
+    """
+    groups = groups_of(numbers)
+    sums = np.stack([np.append(amounts[group].sum(0), len(group)) for group in groups]).astype(np.float64)
+    places = stratified(sums, np.array(list(shares.values())), seed)[numbers]
+    parts = {name: np.flatnonzero(places == place).tolist() for place, name in enumerate(shares)}
+    for name, rows in parts.items():
+        if not rows:
+            raise InputError(
+                f"{name}: no picture would be left for it: of {counted(len(numbers), 'picture')} in "
+                f"{counted(len(groups), 'group')}, the largest group has {max(map(len, groups))}; give it a larger "
+                f"share than {shares[name]:g}, or group otherwise (--group, --duplicates apart)"
+            )
+    return parts
 
 
 def stratified(

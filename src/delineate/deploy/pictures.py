@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from delineate.data.images import SUFFIXES, from_pil, pictures_in, read_image, read_stream
+from delineate.data.folders import pictures_in
+from delineate.data.images import SUFFIXES, Stream, from_pil, read_image, read_stream
 from delineate.data.pairing import unread
 from delineate.values import InputError
 
-Picture = str | Path | bytes | bytearray | IO[bytes] | NDArray[Any] | Image.Image | Tensor
+Picture = str | Path | bytes | bytearray | Stream | NDArray[Any] | Image.Image | Tensor
 """A file, a folder, or a picture in memory: the bytes of a file, a file opened as `open(path, "rb")` does, an array
 `(H, W, 3)` RGB or `(H, W)` gray, a PIL picture, a tensor `(3, H, W)` RGB."""
 Pictures = Picture | Iterable[Picture]

@@ -5,7 +5,8 @@ the next picture is begun. Files in the field's formats are made of these lines 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,16 @@ class Results:
         self._file_names: set[str] = set()
         self._is_begun = not again and self.file.exists() and _has_whole_lines(self.file)
         if self._is_begun:
-            _check_same(folder, next(_objects(self.file)), made_by)
+            with closing(_objects(self.file)) as objects:
+                _check_same(folder, next(objects), made_by)
             for line in self:
                 self._remember(line)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Read picture by picture: `path`, `name`, `file_name`, and the fields of `prediction_record`."""
         if self._is_begun:
-            yield from islice(_objects(self.file), 1, None)
+            with closing(_objects(self.file)) as objects:
+                yield from islice(objects, 1, None)
 
     def add(self, path: Path, name: Path, below: Path, record: Mapping[str, Any]) -> None:
         """Append the record of a picture, which is called by its path `below` the folder given where no other is."""
@@ -69,7 +72,7 @@ def _has_whole_lines(file: Path) -> bool:
     return end > 0
 
 
-def _objects(file: Path) -> Iterator[dict[str, Any]]:
+def _objects(file: Path) -> Generator[dict[str, Any], None, None]:
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:

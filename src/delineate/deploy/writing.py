@@ -16,9 +16,9 @@ import torch
 from faster_coco_eval.core import mask as coco_masks
 
 from delineate.data.files import write_text
-from delineate.data.formats.coco_writing import category_rows, object_rows
-from delineate.data.formats.voc_writing import xml
-from delineate.data.formats.yolo_writing import box_lines, polygon_lines
+from delineate.data.formats.coco.writing import category_rows, object_rows
+from delineate.data.formats.voc.writing import xml
+from delineate.data.formats.yolo.writing import box_lines, polygon_lines
 from delineate.io.files import written_beside
 from delineate.ops.masks import decode_rle
 from delineate.values import Categories, InputError, Target, Task

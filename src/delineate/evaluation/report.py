@@ -134,9 +134,7 @@ def _detection_parts(measured: Measured) -> dict[str, Any]:
     detections, targets, names = objects.detections, objects.targets, measured.dataset.categories.class_names
     breakdown = error_breakdown(detections, targets, len(names))
     rankings = rank_detections(detections, targets, len(names), kind="boxes")
-    curves = {
-        name: interpolated_curve(its) for name, its in zip(names, rankings, strict=True) if its.num_objects
-    }
+    curves = {name: interpolated_curve(its) for name, its in zip(names, rankings, strict=True) if its.num_objects}
     per_class = {
         name: {**row, **({} if name not in curves else _operating(curves[name].best))}
         for name, row in measured.evaluation.per_class.items()

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from delineate.values import InputError
 
-
 HELD_OUT = "held_out.txt"
 
 

@@ -19,10 +19,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from delineate.data.census import check_census, take_census
+from delineate.data.census import check_census
+from delineate.data.counting import take_census
 from delineate.data.dataset import Dataset, Part
+from delineate.data.folders import home_of
 from delineate.data.formats import find_split
-from delineate.data.lists import PictureList, home_of
+from delineate.data.lists import PictureList
 from delineate.data.proposals import with_proposals
 from delineate.data.splits import readable, spread
 from delineate.evaluation import Evaluation, Source, evaluate_run

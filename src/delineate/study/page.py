@@ -20,10 +20,11 @@ from delineate.system.catalog import find_entry
 from delineate.values import Detections, InputError
 from delineate.viz import draw_target, fitted
 from delineate.viz.curves import inline_svg, save_figure, style
-from delineate.viz.report import data_uri, page_environment
+from delineate.viz.report import Exhibit, page_environment
+from delineate.viz.scaling import READABLE
 from delineate.viz.trade_off import Point, trade_off_figure
 
-NUM_PICTURES, WIDEST = 4, 420
+NUM_PICTURES, WIDEST = 4, 640
 FAMILIES = {
     "segmentation": "segmentation",
     "regression": "regression",
@@ -31,8 +32,9 @@ FAMILIES = {
     "one_stage": "one-stage",
     "queries": "queries",
 }
+TIME = "seconds a picture"
 COSTS = {
-    "seconds a picture": lambda result: result.latency["total"].median,
+    TIME: lambda result: result.latency["total"].median,
     "GFLOPs a picture": lambda result: max(result.flops, 1.0) / 1e9,
     "million parameters": lambda result: result.parameters / 1e6,
     "MiB of memory that predicting takes": lambda result: max(result.memory, 2**20) / 2**20,
@@ -78,7 +80,7 @@ def write_study(path: Path, findings: Findings, dataset: Dataset | None = None) 
 def write_plot(path: Path, results: Sequence[Result]) -> None:
     """Write the scatter of accuracy against time as .png or .svg."""
     with style():
-        save_figure(trade_off(results, "seconds a picture"), path)
+        save_figure(trade_off(results, TIME), path)
 
 
 def trade_off(results: Sequence[Result], cost: str) -> Figure:
@@ -93,8 +95,10 @@ def trade_off(results: Sequence[Result], cost: str) -> Figure:
             cost=paid,
             value=result.accuracy,
             spread=result.spread.get(result.metric, 0.0),
+            costs=(total.low, total.high) if cost == TIME else None,
         )
         for name, result, paid in zip(names, results, costs, strict=True)
+        for total in (result.latency["total"],)
     ]
     return trade_off_figure(points, pareto_front(costs, values), cost=cost, value=results[0].metric, families=FAMILIES)
 
@@ -156,29 +160,28 @@ def _by_class(result: Result) -> dict[str, float]:
     return {name: metrics[first] for name, metrics in result.per_class.items() if first in metrics}
 
 
-def _side_by_side(results: Sequence[Result], dataset: Dataset) -> list[dict[str, Any]]:
+def _side_by_side(results: Sequence[Result], dataset: Dataset) -> list[Exhibit]:
     """Draw the same pictures as each system sees them, truth first."""
     samples = [dataset[index] for index in spread(len(dataset), NUM_PICTURES)]
-    shown: list[dict[str, Any]] = [
-        {"file": Path(sample.file).name, "views": [("truth", _drawn(sample.image, sample.target, dataset))]}
-        for sample in samples
-    ]
+    views = [[("truth", _drawn(sample.image, sample.target, dataset))] for sample in samples]
     for result in results:
         run = Path(result.folders[0]) if result.folders else None
         if run is None or not run.is_dir():
             continue
         predictor = Predictor.load(run)
-        for sample, view in zip(samples, shown, strict=True):
+        for sample, own in zip(samples, views, strict=True):
             (prediction,) = predictor([sample.image])
+            caption = result.name
             if isinstance(prediction, Detections) and predictor.system.task.finds_many:
                 prediction = prediction.above(LIKELY)
-            view["views"].append((result.name, _drawn(sample.image, prediction, dataset)))
-    return shown
+                caption += "" if len(prediction) else f": nothing above {LIKELY:g}"
+            own.append((caption, _drawn(sample.image, prediction, dataset)))
+    return [Exhibit(Path(sample.file).name, own) for sample, own in zip(samples, views, strict=True)]
 
 
-def _drawn(image: Tensor, annotations: Any, dataset: Dataset) -> str:
-    image, annotations = fitted(image, annotations, largest=WIDEST)
-    return data_uri(draw_target(image, annotations, dataset.categories))
+def _drawn(image: Tensor, annotations: Any, dataset: Dataset) -> Tensor:
+    image, annotations = fitted(image, annotations, smallest=READABLE, largest=WIDEST)
+    return draw_target(image, annotations, dataset.categories)
 
 
 def read_findings(folders: Sequence[Path]) -> Findings:

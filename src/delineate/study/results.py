@@ -12,9 +12,12 @@ from typing import Any
 from delineate.io.files import written_beside
 from delineate.study.measuring import Latency
 from delineate.system.catalog import CATALOG
+from delineate.values import listed
 
 RATES = (1, 2, 5, 10, 30, 100)
 """Pictures a second that somebody may need."""
+UNSTEADY = 1.5
+"""Where nine tenths of the times differ from one tenth by more than this factor, they say little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,10 @@ def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 
 
 def recommendations(results: Sequence[Result]) -> list[str]:
-    """Say in plain sentences what follows from the figures: for accuracy alone, and for each rate that changes it."""
+    """Say in plain sentences what follows from the figures: for accuracy alone, and for each rate that changes it.
+
+    A rate is reached where nine of ten pictures keep to it: other work beside the measurement decides nothing.
+    """
     if not results:
         return ["Nothing came to its end, so there is nothing to recommend."]
     best = max(results, key=lambda result: result.accuracy)
@@ -101,15 +107,27 @@ def recommendations(results: Sequence[Result]) -> list[str]:
             )
     answer = best
     for rate in RATES:
-        fast = [result for result in results if result.throughput >= rate]
+        fast = [result for result in results if 1 / result.latency["total"].high >= rate]
         if not fast:
-            lines.append(f"None of them reaches {rate} pictures/s on this machine.")
+            lines.append(f"None of them surely reaches {rate} pictures/s on this machine.")
             break
         winner = max(fast, key=lambda result: result.accuracy)
         if winner is not answer:
             lines.append(f"For at least {rate} pictures/s on this machine: {_described(winner)}.")
             answer = winner
-    return lines
+    return lines + _unsteady(results)
+
+
+def _unsteady(results: Sequence[Result]) -> list[str]:
+    """Say which times vary so much that something else may have run beside the measurement."""
+    factors = {its.name: its.latency["total"].high / max(its.latency["total"].low, 1e-9) for its in results}
+    unsteady = [name for name, factor in factors.items() if factor > UNSTEADY]
+    if not unsteady:
+        return []
+    return [
+        f"The times of {listed(unsteady)} vary by up to {max(factors.values()):.2g} times (10-90 %): pictures differ, "
+        "or other work ran beside the measurement; measure on an idle machine before you choose by speed."
+    ]
 
 
 def not_tried(results: Sequence[Result]) -> str:
@@ -122,7 +140,12 @@ def not_tried(results: Sequence[Result]) -> str:
 
 
 def _described(result: Result) -> str:
-    return f"{result.name} ({result.metric} {result.accuracy:.3f}, {result.throughput:.3g} pictures/s)"
+    total = result.latency["total"]
+    slow, fast = 1 / total.high, 1 / total.low
+    return (
+        f"{result.name} ({result.metric} {result.accuracy:.3f}, {result.throughput:.3g} pictures/s, "
+        f"most between {slow:.3g} and {fast:.3g})"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

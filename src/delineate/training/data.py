@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from delineate.data.census import take_census
+from delineate.data.counting import take_census
 from delineate.data.dataset import Dataset, Part, View
+from delineate.data.folders import home_of
 from delineate.data.formats import find_split, splits
 from delineate.data.formats.layouts import check_split
-from delineate.data.lists import PictureList, home_of
+from delineate.data.lists import PictureList
 from delineate.data.splits import Watch, check_names, check_readable, read_split, readable
 from delineate.io.runs import HELD_OUT
 from delineate.system.catalog import needs

@@ -1,6 +1,7 @@
 """Before the first step stock is taken of what can be learned, and of what can be measured."""
 
-from delineate.data.census import Census, check_census, take_census
+from delineate.data.census import Census, check_census
+from delineate.data.counting import take_census
 from delineate.data.dataset import Dataset
 from delineate.data.formats import find_split
 from delineate.data.preprocess import Preprocess

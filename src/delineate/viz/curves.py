@@ -1,5 +1,6 @@
 """Losses and metrics are drawn by epoch."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -95,7 +96,7 @@ def inline_svg(figure: Figure) -> str:
     """
     file = BytesIO()
     figure.savefig(file, format="svg", transparent=True, metadata=_metadata(figure))
-    svg = file.getvalue().decode()
+    svg = re.sub("<metadata>.*?</metadata>", "", file.getvalue().decode(), flags=re.DOTALL)
     return svg[svg.index("<svg") :].replace("<svg ", '<svg role="img" ', 1).replace(INK, "currentColor")
 
 

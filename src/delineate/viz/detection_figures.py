@@ -51,7 +51,7 @@ def precision_recall_figure(
 def error_figure(gains: Mapping[str, Number], counts: Mapping[str, int] | None = None) -> Figure:
     """Draw a bar for each sort of error, as long as what mending all of that sort would gain, the costliest first.
 
-    `counts` gives their number, written behind the gain.
+    `counts` gives their number, written in brackets behind the gain.
 
     Raises `InputError` where there is nothing to draw.
     """
@@ -65,7 +65,7 @@ def error_figure(gains: Mapping[str, Number], counts: Mapping[str, int] | None =
     longest = max(max(gain for _, gain in ordered), 1e-9)
     axes.set_xlim(0, longest * 1.3)
     for place, (name, gain) in enumerate(ordered):
-        count = "" if counts is None else f"   {counts[name]:,}"
+        count = "" if counts is None else f" ({counts[name]:,})"
         axes.text(gain + longest * 0.02, place, f"{gain:.3f}{count}", va="center_baseline", fontsize=9)
     dress(axes, "what errors cost")
     axes.spines["bottom"].set_visible(False)

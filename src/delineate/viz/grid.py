@@ -55,9 +55,7 @@ def comparison_grid(
     return to_tensor(canvas)
 
 
-def legend(
-    categories: Categories, width: int = 640, *, ignored: bool = False
-) -> UInt8[Tensor, "3 height {width}"]:
+def legend(categories: Categories, width: int = 640, *, ignored: bool = False) -> UInt8[Tensor, "3 height {width}"]:
     """Draw the colours of the classes with their names, in columns on white, and that of ignored pixels."""
     return to_tensor(_draw_legend(categories, width, ignored))
 

@@ -7,7 +7,6 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from PIL import ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.masks import decode_rle
 from delineate.values import IGNORE, Categories, Content, Detections, InputError, LabelMap, Target
@@ -17,6 +16,8 @@ from delineate.viz.palette import palette
 from delineate.viz.text import line_width
 
 NOTHING, HATCHED = -1, -2
+LUMA = (0.299, 0.587, 0.114)
+"""How light red, green and blue are, which sum to white."""
 
 
 def draw_label_map(
@@ -122,9 +123,10 @@ def _paint(
     weight[regions == HATCHED] = max(alpha, 0.6)
     weight[_borders(regions, width) & (regions >= 0)] = 1.0
     weight[regions == NOTHING] = 0.0
-    lightness = transforms.rgb_to_grayscale(image, num_output_channels=3)
-    below = image.where(regions == NOTHING, lightness)
-    return below.float().lerp(tint, weight).round().to(torch.uint8)
+    picture = image.float()
+    lightness = (picture * torch.tensor(LUMA)[:, None, None]).sum(0, keepdim=True)
+    below = picture.where(regions == NOTHING, lightness)
+    return below.lerp(tint, weight).round().to(torch.uint8)
 
 
 def _borders(regions: Int64[Tensor, "h w"], size: int) -> Tensor:

@@ -21,13 +21,17 @@ APART, LONGEST_LINE = 7.0, 28
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A system stands at what it costs and what it reaches; `spread` is the standard deviation of the latter."""
+    """A system stands at what it costs and what it reaches; `spread` is the standard deviation of the latter.
+
+    Where costs vary, most lie between the two `costs`.
+    """
 
     name: str
     family: str
     cost: float
     value: float
     spread: float = 0.0
+    costs: tuple[float, float] | None = None
 
 
 def trade_off_figure(
@@ -54,7 +58,9 @@ def trade_off_figure(
         axes.errorbar(
             [point.cost for point in own],
             [point.value for point in own],
+            xerr=_reach(own),
             yerr=[point.spread for point in own] if any(point.spread for point in own) else None,
+            elinewidth=1,
             fmt="o",
             markersize=7,
             color=colors[family],
@@ -70,6 +76,14 @@ def trade_off_figure(
         figure.legend(loc="outside lower center", ncols=min(len(names), 5), frameon=False, fontsize=9)
     _name_points(figure, axes, points, front)  # last: now it is known how far apart points are
     return figure
+
+
+def _reach(points: Sequence[Point]) -> list[list[float]] | None:
+    """Measure how far costs reach below and above the points, where they vary."""
+    if any(point.costs is None for point in points):
+        return None
+    ends = [(point.cost, *(point.costs or ())) for point in points]
+    return [[max(cost - low, 0) for cost, low, _ in ends], [max(high - cost, 0) for cost, _, high in ends]]
 
 
 def _spread_limits(axes: Axes, points: Sequence[Point]) -> None:
@@ -91,6 +105,7 @@ def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: Seq
     places = axes.transData.transform([(point.cost, point.value) for point in points])
     line = Path(places[list(front)])
     taken = [Bbox.from_extents(x - APART, y - APART, x + APART, y + APART) for x, y in places]
+    taken += _bars(axes, points)
     for index in sorted(range(len(points)), key=lambda i: points[i].value, reverse=True):
         name = axes.annotate(
             textwrap.fill(points[index].name, LONGEST_LINE),
@@ -112,6 +127,13 @@ def _name_points(figure: Figure, axes: Axes, points: Sequence[Point], front: Seq
         assert name.arrow_patch is not None
         name.arrow_patch.set_visible(not box.y0 <= y <= box.y1)
         taken.append(box)
+
+
+def _bars(axes: Axes, points: Sequence[Point]) -> list[Bbox]:
+    """Find the places, in pixels, of the bars that show how costs vary."""
+    ends = [[(cost, point.value) for cost in point.costs] for point in points if point.costs is not None]
+    lines = [axes.transData.transform(line) for line in ends]
+    return [Bbox.from_extents(start[0], start[1] - 1, end[0], end[1] + 1) for start, end in lines]
 
 
 def _free_place(

@@ -63,10 +63,10 @@ def test_what_is_needed_is_given_as_ever_and_nothing_else(
     expected = [sample.target for sample in read_dataset(tmp_path, "train")]
     if not needs & {"masks", "label_map"}:
         for decode in (
-            "coco_segmentations.decode_rle",
-            "yolo.decode_rle",
-            "voc.read_label_map",
-            "coco.paint_label_map",
+            "coco.segmentations.decode_rle",
+            "yolo.reading.decode_rle",
+            "voc.reading.read_label_map",
+            "coco.reading.paint_label_map",
         ):
             monkeypatch.delattr(f"delineate.data.formats.{decode}")
     dataset = read_dataset(tmp_path, "train", needs=needs)

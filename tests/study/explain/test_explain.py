@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,10 +7,13 @@ from tests.models.systems import TINY, pictures, system_of
 
 from delineate.models.contract import Inputs
 from delineate.models.queries.transformer import Attention
-from delineate.study.explain import explain, write_explanation
+from delineate.study.explain import explain, paper_line, write_explanation
 from delineate.study.explain.queries import attention_weights
-from delineate.study.explain.stages import Seen
+from delineate.study.explain.regression import over_training
+from delineate.study.explain.stages import Seen, Stage, boxes_score
 from delineate.system.catalog import CATALOG
+from delineate.viz import write_picture
+from delineate.viz.verdicts import RIGHT
 
 LAST = {
     "segment": "The best class of each pixel",
@@ -35,6 +39,50 @@ def test_every_system_shows_its_stages(name: str, tmp_path: Path) -> None:
     html = (tmp_path / "page.html").read_text()
     assert "&lt;b&gt;" in html
     assert html.count("<img") == sum(len(stage.pictures) for stage in stages)
+
+
+def test_maps_have_their_own_strides_shapes_and_extent() -> None:
+    """A picture of 96 rows is padded to 128 for stride 64, whose map has 2 rows, not 1.5."""
+    system, image = system_of("faster_rcnn"), torch.full((3, 96, 96), 100, dtype=torch.uint8)
+    features = explain(system, image)[2]
+    strides = system.model.pyramid.strides
+    assert [caption.split(",")[0] for caption, _ in features.pictures] == [f"stride {stride}" for stride in strides]
+    assert features.pictures[-1][0].endswith(" x 2 x 2, for the RPN alone")
+    assert features.scale == "the largest value of each map"
+    seen = Seen(system=system, image=image, inputs=Inputs(torch.zeros(1, 3, 96, 96)))
+    heat = seen.heat(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), stride=64).float().mean(0)
+    assert (heat[0] > heat[0, 0]).float().mean() == pytest.approx(32 / 96, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "No box scores 0.50 or more"), (1, "1 box scores"), (1200, "1,200 boxes score")]
+)
+def test_any_number_of_boxes_is_a_sentence(count: int, words: str) -> None:
+    assert boxes_score(count, 0.5).startswith(words)
+
+
+def test_a_page_names_paper_and_code_and_what_colours_mean(tmp_path: Path) -> None:
+    assert paper_line("unet").endswith("Code: delineate.models.segmentation.unet.unet")
+    stages = [
+        Stage(title="maps", line="a map.", pictures=[("a", torch.zeros(3, 4, 4, dtype=torch.uint8))], scale="5 bits")
+    ]
+    write_explanation(tmp_path / "page.html", stages, title="unet", paper=paper_line("unet"))
+    html = (tmp_path / "page.html").read_text()
+    assert "Ronneberger" in html
+    assert "</i> 5 bits" in html
+    assert "#0d083c" in html, "the darkest shade"
+
+
+def test_a_regression_has_its_truth_beside(tmp_path: Path) -> None:
+    write_picture(tmp_path / "1.jpg", torch.full((3, 64, 64), 100, dtype=torch.uint8))
+    first = {"picture": "1.jpg", "box": [0, 0, 1, 1], "joints": [[0.25, 0.25], [0.75, 0.75]]}
+    first["truth"] = {"box": [0, 0, 1, 1], "joints": [[0.5, 0.25], None]}
+    rows = [{"epoch": epoch, "pictures": [first]} for epoch in (1, 2)]
+    (tmp_path / "regression.json").write_text(json.dumps(rows))
+    ((_, predicted), (caption, truth)) = over_training(tmp_path)[0].pictures
+    assert caption == "truth of picture 1"
+    assert truth[:, 16, 32].tolist() == list(RIGHT)
+    assert truth[:, 48, 48].tolist() == predicted[:, 60, 5].tolist(), "a joint that is not annotated"
 
 
 def test_an_explanation_changes_nothing() -> None:

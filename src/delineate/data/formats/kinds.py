@@ -35,14 +35,18 @@ JSON_KINDS: tuple[tuple[str, frozenset[str]], ...] = (
 """The first of these whose keys are all there is the file's: of several tools, COCO has the most common keys."""
 
 
-def json_kind(path: Path) -> str:
-    """Name the tool that wrote a JSON file, `coco`, `labelme` and `via` for those that are read; "" if unknown."""
+def kind_of(path: Path) -> str:
+    """Name the tool that wrote a file, in small letters where it is read (`coco`, `voc`, ...); "" if unknown."""
+    kinds = {".json": _of_json, ".xml": _of_xml, ".csv": _of_csv}
+    return kinds[path.suffix.lower()](path)
+
+
+def _of_json(path: Path) -> str:
     keys = set(re.findall(r'"([^"\\{}\[\]]{1,40})"\s*:', _ends(path)))
     return next((kind for kind, needed in JSON_KINDS if needed <= keys), "")
 
 
-def xml_kind(path: Path) -> str:
-    """Tell what an XML file is: `voc` (one picture's objects), `cvat`, `CVAT for video`; "" if unknown."""
+def _of_xml(path: Path) -> str:
     text = re.sub(r"<\?.*?\?>|<!--.*?-->", "", _ends(path), flags=re.DOTALL)
     root = re.search(r"<(?:\w+:)?(\w+)", text)
     match root.group(1).lower() if root else "":
@@ -55,8 +59,7 @@ def xml_kind(path: Path) -> str:
     return ""
 
 
-def csv_kind(path: Path) -> str:
-    """Name the tool that wrote a table, by its first line; "" if unknown."""
+def _of_csv(path: Path) -> str:
     head = _ends(path).split("\n", 1)[0].lower()
     if "region_shape_attributes" in head:
         return "VIA"

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from delineate.data.dataset import EVERYTHING, Dataset, View
-from delineate.data.formats import coco, cvat, labelme, mask_folder, via, voc, yolo
-from delineate.data.formats.places import meant
+from delineate.data.formats import coco, mask_folder, voc, yolo
+from delineate.data.formats.drawn import cvat, labelme, via
+from delineate.data.formats.split_names import meant
 from delineate.data.formats.unknown import contents, likely, what_is_there
 from delineate.data.lists import Chosen, dividing, with_lists
-from delineate.values import Content, InputError, Sample
+from delineate.values import Content, InputError
 
 
 @runtime_checkable
@@ -53,21 +54,6 @@ NUM_TRIED = 20
 """So many folders within are looked into for a data set."""
 
 
-class Called(View):
-    """A split that goes by another name than the one asked for has this for its first problem."""
-
-    def __init__(self, whole: Dataset, line: str) -> None:
-        super().__init__(whole)
-        self.line = line
-
-    @property
-    def problems(self) -> Sequence[str]:  # type: ignore[override]  # see `View`
-        return [self.line, *self.whole.problems]
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.whole[index]
-
-
 def read_dataset(
     root: str | Path,
     split: str,
@@ -88,9 +74,11 @@ def read_dataset(
         dataset: Dataset = Chosen(reader.read(root, str(lists[name].divides), needs), name, lists)
     else:
         dataset = reader.read(root, name, needs)
-    return (
-        dataset if name == split else Called(dataset, f"{root}: there is no split {split!r}; {name!r} is read for it")
-    )
+    if name == split:
+        return dataset
+    view = View(dataset)
+    view.notes = [f"{root}: there is no split {split!r}; {name!r} is read for it"]
+    return view
 
 
 def splits(root: str | Path, format: str | None = None) -> list[str]:  # noqa: A002

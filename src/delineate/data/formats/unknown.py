@@ -1,11 +1,12 @@
 """A folder that no format recognises is named by the tool that wrote it, with the export of it that is read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from delineate.data.formats.kinds import csv_kind, json_kind, xml_kind
-from delineate.data.images import SUFFIXES, visible_files
+from delineate.data.folders import visible_files
+from delineate.data.formats.kinds import kind_of
+from delineate.data.images import SUFFIXES
 from delineate.data.pairing import UNREAD
 from delineate.values import counted, listed
 
@@ -98,9 +99,8 @@ def _of(files: Sequence[Path], suffix: str) -> Iterator[Path]:
 
 def _tools(files: Sequence[Path]) -> Iterator[str]:
     """Name the tools whose files these are."""
-    kinds: tuple[tuple[str, Callable[[Path], str]], ...] = (".json", json_kind), (".xml", xml_kind), (".csv", csv_kind)
-    for suffix, kind in kinds:
-        yield from (name for name in map(kind, _of(files, suffix)) if name in TOOLS)
+    for suffix in (".json", ".xml", ".csv"):
+        yield from (name for name in map(kind_of, _of(files, suffix)) if name in TOOLS)
     yield from (SUFFIXES_OF_TOOLS[file.suffix.lower()] for file in files if file.suffix.lower() in SUFFIXES_OF_TOOLS)
     folders = {file.parent.name.casefold() for file in files}
     if folders & {"label_2", "image_2"}:
@@ -117,7 +117,7 @@ def _packed(files: Sequence[Path]) -> str:
 def _incomplete(root: Path, files: Sequence[Path]) -> Iterator[str]:
     """Name the format of which a part is there, and the part that is missing."""
     folders = {file.parent.name.casefold() for file in files}
-    of_voc = [file for file in _of(files, ".xml") if xml_kind(file) == "voc"]
+    of_voc = [file for file in _of(files, ".xml") if kind_of(file) == "voc"]
     pictures = any(file.suffix.lower() in SUFFIXES for file in files)
     if of_voc and not pictures:
         yield "this looks like VOC, but its pictures are missing; put them into JPEGImages/ beside Annotations/"
@@ -126,7 +126,7 @@ def _incomplete(root: Path, files: Sequence[Path]) -> Iterator[str]:
     elif "jpegimages" in folders:
         yield "this looks like VOC, but Annotations/ (XML files) and SegmentationClass/ (PNGs) are missing"
     for file in _of(files, ".json"):
-        if json_kind(file) == "coco" and file != root:
+        if kind_of(file) == "coco" and file != root:
             yield f"this looks like COCO; give the file {file}, or put it into {root / 'annotations'}"
     if any(map(_is_yolo, _of(files, ".txt"))):
         yield "this looks like YOLO, but data.yaml is missing, a file with the lines train:, val: and names:"

@@ -41,7 +41,7 @@ class FixedUpsampler(Upsampler):
             "bilinear": upsampling.bilinear,
             "bed_of_nails": upsampling.bed_of_nails,
         }[kind]
-        self.factor = factor
+        self.kind, self.factor = kind, factor
         self.channels = _project(in_channels, out_channels)
 
     def forward(

@@ -18,10 +18,12 @@ from delineate.study.explain.one_stage import explain_one_stage
 from delineate.study.explain.queries import explain_queries
 from delineate.study.explain.regression import explain_regression
 from delineate.study.explain.segmentation import explain_segmentation
-from delineate.study.explain.stages import Seen, Stage
+from delineate.study.explain.stages import SHADES, Seen, Stage
 from delineate.study.explain.two_stage import explain_two_stage
+from delineate.system.catalog import find_entry
 from delineate.system.system import System, evaluating
-from delineate.viz.report import data_uri, page_environment
+from delineate.viz.palette import hex_color
+from delineate.viz.report import page_environment
 
 
 @torch.inference_mode()
@@ -60,12 +62,16 @@ def _family(seen: Seen, score: float, regression: Path | None) -> list[Stage]:
             raise AssertionError(f"{type(model).__name__} is of no family")
 
 
-def write_explanation(path: Path, stages: Sequence[Stage], *, title: str, facts: str = "") -> None:
+def paper_line(name: str) -> str:
+    """Say by which paper a system of the catalog is, and where its code is."""
+    entry = find_entry(name)
+    return f"{entry.paper}. Code: {entry.preset.__module__}.{entry.preset.__name__}"
+
+
+def write_explanation(path: Path, stages: Sequence[Stage], *, title: str, facts: str = "", paper: str = "") -> None:
     """Write the stages as one HTML file that needs no script, no network and no other file."""
-    shown = [
-        {**vars(stage), "pictures": [(caption, data_uri(picture)) for caption, picture in stage.pictures]}
-        for stage in stages
-    ]
-    page = page_environment().get_template("study/explain/page.html.j2").render(title=title, facts=facts, stages=shown)
+    shades = [hex_color(shade) for shade in SHADES.int().tolist()]
+    template = page_environment().get_template("study/explain/page.html.j2")
+    page = template.render(title=title, facts=facts, paper=paper, stages=stages, shades=shades)
     with written_beside(path) as beside:
         beside.write_text(page, encoding="utf-8")

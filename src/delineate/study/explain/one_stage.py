@@ -7,7 +7,7 @@ from delineate.models.one_stage import SSD, YOLOv1, YOLOv2
 from delineate.models.one_stage.ssd import SSDRaw
 from delineate.models.one_stage.yolov1 import YOLOv1Raw
 from delineate.models.one_stage.yolov2 import STRIDE, YOLOv2Raw, decode
-from delineate.study.explain.stages import Seen, Stage, around_nms
+from delineate.study.explain.stages import Seen, Stage, around_nms, boxes_score
 from delineate.viz import draw_proposals
 
 MANY = 100_000
@@ -26,7 +26,8 @@ def explain_one_stage(seen: Seen, model: SSD | YOLOv1 | YOLOv2, score: float) ->
             fired = [_yolov1(seen, model.num_cells, raw)]
         case YOLOv2():
             fired = _yolov2(seen, model.anchors, raw, score)
-    line = f"{len(before)} boxes score {score:.2f} or more, several of them for one object."
+    several = ", often several for one object" if len(before) > 1 else ""
+    line = f"{boxes_score(len(before), score)}{several}."
     return fired + around_nms(seen, before, after, title="Before NMS", line=line)
 
 
@@ -37,6 +38,7 @@ def _yolov1(seen: Seen, num_cells: int, raw: YOLOv1Raw) -> Stage:
         title="Cells that fired",
         line=f"Each of {num_cells} x {num_cells} cells says how sure it is that the centre of an object lies in it.",
         pictures=[("confidence", seen.heat(confidence, high=1.0))],
+        scale="1",
     )
 
 
@@ -55,10 +57,11 @@ def _yolov2(seen: Seen, anchors: Tensor, raw: YOLOv2Raw, score: float) -> list[S
             line=f"Each of {rows} x {columns} cells says for each of its {len(sizes)} anchors whether there is an "
             "object of about that shape (pixels of the resized picture).",
             pictures=[(f"anchor {size}", seen.heat(sure, high=1.0)) for size, sure in zip(sizes, maps, strict=True)],
+            scale="1",
         ),
         Stage(
             title="Their anchors",
-            line=f"The {int(fired.sum())} anchors that are sure by {score:.2f} or more, before they are moved.",
+            line=f"Those that are sure by {score:.2f} or more, {int(fired.sum()):,}, before they are moved.",
             pictures=[("anchors", draw_proposals(seen.image, seen.boxes(boxes)))],
         ),
     ]
@@ -81,10 +84,11 @@ def _ssd(seen: Seen, model: SSD, raw: SSDRaw, score: float) -> list[Stage]:
             line="At every place of every level, how likely one of its default boxes holds an object: small objects "
             "are found on the fine levels, large ones on the coarse.",
             pictures=maps,
+            scale="1",
         ),
         Stage(
             title="Default boxes that fired",
-            line=f"The {int(fired.sum())} default boxes with a class of {score:.2f} or more, before they are moved.",
+            line=f"Those with a class of {score:.2f} or more, {int(fired.sum()):,}, before they are moved.",
             pictures=[("default boxes", draw_proposals(seen.image, seen.boxes(raw.boxes[fired])))],
         ),
     ]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from delineate.models.queries import DETR
 from delineate.models.queries.transformer import Attention
-from delineate.study.explain.stages import Seen, Stage, watched
+from delineate.study.explain.stages import LARGEST_OF_EACH, Seen, Stage, boxes_score, watched
 
 NUM_QUERIES = 6
 
@@ -35,11 +35,12 @@ def explain_queries(seen: Seen, model: DETR, score: float) -> list[Stage]:
             line=f"Of {len(best)} queries the likeliest {len(winners)}: where each one looks in the last decoder "
             f"layer, the mean over {attention.num_heads} heads. Light is where it looks.",
             pictures=maps,
+            scale=LARGEST_OF_EACH,
         ),
         Stage(
             title="What they say",
-            line=f"Each query answers for one object or for none: {len(likely)} score {score:.2f} or more, and no NMS "
-            "is needed.",
+            line="Each query answers for one object or for none, and no NMS is needed. "
+            f"{boxes_score(len(likely), score)}.",
             pictures=[("detections", seen.drawn(likely))],
         ),
     ]

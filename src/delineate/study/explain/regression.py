@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import ImageDraw
@@ -13,8 +14,10 @@ from delineate.models.regression import Localizer, PoseRegressor
 from delineate.models.regression.heads import CELLS
 from delineate.models.regression.localizer import LocalizerRaw
 from delineate.models.regression.pose import PoseRaw
-from delineate.study.explain.stages import Seen, Stage, shades, strength
+from delineate.study.explain.stages import LARGEST_OF_EACH, Seen, Stage, shades, shape, strength
+from delineate.values import counted
 from delineate.viz.grid import to_pil, to_tensor
+from delineate.viz.verdicts import RIGHT
 
 MOST_EPOCHS = 24
 
@@ -37,7 +40,8 @@ def over_training(folder: Path) -> list[Stage]:
     rows = [rows[round(place * (len(rows) - 1) / max(1, count - 1))] for place in range(count)]
     pictures = []
     for number, first in enumerate(rows[0]["pictures"]):
-        canvas = to_pil(_gray(folder / first["picture"]))
+        gray = _gray(folder / first["picture"])
+        canvas = to_pil(gray)
         draw = ImageDraw.Draw(canvas)
         size = torch.tensor([canvas.width, canvas.height])
         width = max(2, canvas.width // 120)
@@ -52,8 +56,25 @@ def over_training(folder: Path) -> list[Stage]:
                 for start, end in zip(before.tolist(), now.tolist(), strict=True):
                     draw.line((*start, *end), fill=colour, width=width)
         pictures.append((f"validation picture {number + 1}", to_tensor(canvas)))
-    line = f"What was predicted after {len(rows)} epochs of training, the first dark, the last light."
+        if first.get("truth"):
+            pictures.append((f"truth of picture {number + 1}", _truth(gray, first["truth"])))
+    line = f"What was predicted after {counted(len(rows), 'epoch')} of training, the first dark, the last light."
     return [Stage(title="The regression over training", line=line, pictures=pictures)]
+
+
+def _truth(gray: Tensor, truth: dict[str, Any]) -> Tensor:
+    """Draw the joints that are annotated, or the box."""
+    canvas = to_pil(gray)
+    draw, width = ImageDraw.Draw(canvas), max(2, canvas.width // 120)
+    size = torch.tensor([canvas.width, canvas.height])
+    if "joints" not in truth:
+        x1, y1, x2, y2 = (torch.tensor(truth["box"]) * size.repeat(2)).tolist()
+        draw.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=RIGHT, width=width)
+    for place in truth.get("joints", []):
+        if place is not None:
+            x, y = (torch.tensor(place) * size).tolist()
+            draw.circle((x, y), 2 * width, fill=RIGHT)
+    return to_tensor(canvas)
 
 
 def _gray(file: Path) -> Tensor:
@@ -67,8 +88,10 @@ def _flattened(seen: Seen, model: Localizer | PoseRegressor) -> Stage:
     cells = F.adaptive_avg_pool2d(model.flatten.project(levels[-1]), CELLS)
     return Stage(
         title="What the heads see",
-        line=f"{CELLS} x {CELLS} places of the last map, flattened: light is where it answers strongly.",
-        pictures=[("7 x 7", seen.heat(strength(cells)))],
+        line=f"The last map, {shape(cells)} (channels x rows x columns), is flattened; light is where it answers "
+        "strongly.",
+        pictures=[("last map", seen.heat(strength(cells)))],
+        scale=LARGEST_OF_EACH,
     )
 
 

@@ -1,11 +1,12 @@
 """Segmentation is explained by scores by class, how unsure each pixel is, and the path through the upsamplers."""
 
-import torch
-from torch import Tensor
+from math import log2
+
+from torch import nn
 
 from delineate.models.segmentation import Segmenter
-from delineate.models.segmentation.upsamplers import Upsampler
-from delineate.study.explain.stages import Seen, Stage, strength, watched
+from delineate.models.segmentation.upsamplers import FixedUpsampler, MaxUnpool, Transposed, Upsampler
+from delineate.study.explain.stages import LARGEST_OF_EACH, Seen, Stage, shape, strength, watched
 
 MOST_CLASSES, SMALLEST_SHARE = 8, 0.01
 
@@ -25,11 +26,12 @@ def explain_segmentation(seen: Seen, model: Segmenter) -> list[Stage]:
         stages.append(
             Stage(
                 title="The way back to full size",
-                line=f"What each {type(calls[0][0]).__name__} makes of the map before it; light is where it answers "
-                "strongly.",
+                line=f"What {_named(calls[0][0])} makes of the map before it, step by step; light is where it answers "
+                "strongly. Shapes are channels x rows x columns.",
                 pictures=[
-                    (f"{_size(inputs[0])} to {_size(made)}", seen.heat(strength(made))) for _, inputs, made in calls
+                    (f"{shape(inputs[0])} to {shape(made)}", seen.heat(strength(made))) for _, inputs, made in calls
                 ],
+                scale=LARGEST_OF_EACH,
             )
         )
     return [
@@ -40,12 +42,14 @@ def explain_segmentation(seen: Seen, model: Segmenter) -> list[Stage]:
             pictures=[
                 (f"{names[row]}, {float(shares[row]):.0%}", seen.heat(probability[row], high=1.0)) for row in shown
             ],
+            scale="1",
         ),
         Stage(
             title="How unsure it is",
             line=f"The entropy of each pixel, {float(entropy.mean()):.2f} bits in the mean; it is highest along "
             "borders and where two classes look alike.",
-            pictures=[("entropy", seen.heat(entropy, high=float(torch.tensor(float(len(names))).log2())))],
+            pictures=[("entropy", seen.heat(entropy, high=log2(max(len(names), 2))))],
+            scale=f"{log2(max(len(names), 2)):.1f} bits, all classes being as likely",
         ),
         Stage(
             title="The best class of each pixel",
@@ -55,5 +59,13 @@ def explain_segmentation(seen: Seen, model: Segmenter) -> list[Stage]:
     ]
 
 
-def _size(level: Tensor) -> str:
-    return f"{level.shape[-2]} x {level.shape[-1]}"
+def _named(upsampler: nn.Module) -> str:
+    match upsampler:
+        case Transposed():
+            return "a transposed convolution"
+        case MaxUnpool():
+            return "max unpooling"
+        case FixedUpsampler():
+            return f"{upsampler.kind.replace('_', ' ')} upsampling"
+        case _:
+            return "an upsampler"

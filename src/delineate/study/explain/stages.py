@@ -23,11 +23,15 @@ SHADES = torch.tensor([[13, 8, 60], [110, 20, 130], [220, 70, 90], [250, 170, 60
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage:
-    """A stage says in a line what happens, and shows it in pictures with captions."""
+    """A stage says in a line what happens, and shows it in pictures with captions.
+
+    Where these are maps, their colours go from 0 to what `scale` says.
+    """
 
     title: str
     line: str
     pictures: Sequence[tuple[str, UInt8[Tensor, "3 _h _w"]]]
+    scale: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,14 +83,18 @@ class Seen:
         image, prediction = fitted(self.image, prediction, smallest=READABLE, largest=LARGEST)
         return draw_target(image, prediction, self.system.categories)
 
-    def heat(self, values: Float[Tensor, "h w"], *, high: float | None = None) -> Tensor:
+    def heat(self, values: Float[Tensor, "h w"], *, high: float | None = None, stride: int | None = None) -> Tensor:
         """Draw the picture in gray under the values of a map, each of which is a square of one colour.
 
-        Colours go from 0 to `high`, the largest value if not given.
+        Colours go from 0 to `high`, the largest value if not given. A map of a `stride` may reach beyond the picture,
+        where that was padded; others have the picture's extent.
         """
         values = values.detach().float().cpu()
         high = float(values.max()) if high is None else high
         share = (values / max(high, 1e-9)).clamp(0, 1)
+        if stride is not None:
+            share = share.repeat_interleave(stride, 0).repeat_interleave(stride, 1)
+            share = share[: self.input_size[0], : self.input_size[1]]
         image = self.canvas
         share = F.interpolate(share[None, None], size=(image.shape[-2], image.shape[-1]), mode="nearest")[0, 0]
         colour = shades(share).permute(2, 0, 1)
@@ -100,7 +108,7 @@ def around_nms(seen: Seen, before: Detections, after: Detections, *, title: str,
     assert thresholds is not None
     left = (
         f"Of boxes that overlap by more than {thresholds.nms_iou:.2f}, the best of its class stays: "
-        f"{len(after)} are left."
+        f"{len(after):,} {'is' if len(after) == 1 else 'are'} left."
     )
     return [
         Stage(title=title, line=line, pictures=[("before NMS", seen.drawn(_boxes_of(before)))]),
@@ -133,6 +141,21 @@ def watched(modules: Sequence[nn.Module]) -> Iterator[list[tuple[nn.Module, tupl
     finally:
         for hook in hooks:
             hook.remove()
+
+
+LARGEST_OF_EACH = "the largest value of each map"
+
+
+def shape(values: Tensor) -> str:
+    """Write the shape of a map `(1, C, H, W)`."""
+    return " x ".join(map(str, values.shape[1:]))
+
+
+def boxes_score(count: int, score: float) -> str:
+    """Say how many boxes score so much, as a sentence without its point."""
+    if count == 0:
+        return f"No box scores {score:.2f} or more"
+    return f"1 box scores {score:.2f} or more" if count == 1 else f"{count:,} boxes score {score:.2f} or more"
 
 
 def strength(values: Float[Tensor, "1 c h w"]) -> Float[Tensor, "h w"]:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from delineate.models.two_stage import TwoStageDetector
 from delineate.models.two_stage.rois import RoIWarp, numbered
-from delineate.study.explain.stages import Seen, Stage, around_nms, strength
+from delineate.study.explain.stages import LARGEST_OF_EACH, Seen, Stage, around_nms, boxes_score, shape, strength
 from delineate.viz import draw_proposals
 
 NUM_CROPS, NUM_POSES = 24, 4
@@ -35,8 +35,8 @@ def explain_two_stage(seen: Seen, model: TwoStageDetector, score: float) -> list
             before,
             likely,
             title="What the boxes hold, before NMS",
-            line=f"The head scores every proposal for every class and corrects its box: {len(before)} of the best "
-            f"hundred score {score:.2f} or more, many of them for the same object.",
+            line="The head scores every proposal for every class and corrects its box. Of the best hundred: "
+            f"{boxes_score(len(before), score).lower()}{', often several for one object' * (len(before) > 1)}.",
         ),
     ]
     if likely.rles is not None:
@@ -65,13 +65,18 @@ def _looked_at(seen: Seen, model: TwoStageDetector, levels: Sequence[Tensor], bo
             f"every one of them by itself; these are the likeliest {len(crops)}.",
             pictures=[("", crop) for crop in pixels],
         )
-    kind = type(model.roi_features).__name__
-    maps = [(f"stride {round(seen.input_size[0] / level.shape[-2])}", seen.heat(strength(level))) for level in levels]
+    assert model.pyramid is not None
+    kind, size, used = type(model.roi_features).__name__, model.roi_features.size, model.roi_features.strides
+    maps = []
+    for level, stride in zip(levels, model.pyramid.strides, strict=True):
+        alone = "" if stride in used else ", for the RPN alone"
+        maps.append((f"stride {stride}, {shape(level)}{alone}", seen.heat(strength(level), stride=stride)))
     return Stage(
         title="Features, once a picture",
-        line=f"{kind} takes each box's part of these maps ({model.roi_features.size} x {model.roi_features.size} of "
-        "it); light is where a map answers strongly.",
+        line=f"{kind} takes each box's part of these maps, {size} x {size} of it; light is where a map answers "
+        "strongly. Shapes are channels x rows x columns.",
         pictures=maps,
+        scale=LARGEST_OF_EACH,
     )
 
 
@@ -91,4 +96,5 @@ def _poses(seen: Seen, heatmaps: Tensor, boxes: Tensor, count: int) -> Stage:
         title="Heatmaps",
         line="For each keypoint of each box the keypoint head says how likely it is at every place; all in one.",
         pictures=pictures,
+        scale="the highest place of each heatmap",
     )

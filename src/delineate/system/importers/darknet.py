@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
 from delineate.data.files import read_text
-from delineate.data.formats.voc_classes import VOC_NAMES
+from delineate.data.formats.voc.classes import VOC_NAMES
 from delineate.data.preprocess import Preprocess
 from delineate.models.one_stage import YOLOv1, YOLOv2
 from delineate.models.one_stage.yolov1 import LocallyConnected

@@ -1,0 +1,47 @@
+"""Data sets lie in folders: what is in them is found, whatever its capitals, and without what is hidden."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from delineate.data.images import SUFFIXES
+
+
+def home_of(root: Path) -> Path:
+    """Find the folder of a data set, which may be given by a file in it."""
+    return root if root.is_dir() else root.parent
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Find the picture files in a folder and its sub-folders by their suffix, sorted; hidden files are none."""
+    return [path for path in visible_files(folder) if path.suffix.lower() in SUFFIXES and path.is_file()]
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Find what is in a folder and its sub-folders, links to nowhere too, sorted; nothing that is or lies hidden."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, inner, names in os.walk(folder, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith((".", "__MACOSX"))]
+        real = os.path.realpath(place)
+        if real in seen:  # a link to a folder that was looked through, or is being
+            inner.clear()
+        else:
+            seen.add(real)
+            found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def inside(folder: Path, names: Sequence[str]) -> Path:
+    """Find the folder in `folder` that has one of these names, the first that is there, in any capitals.
+
+    Gives the path of the first name where there is none.
+    """
+    there = {name.lower(): name for name in reversed(folders_in(folder))}
+    return next((folder / there[name.lower()] for name in names if name.lower() in there), folder / names[0])
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Name the folders in `folder` that are not hidden, sorted; none where it is no folder."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in paths if path.is_dir() and not path.name.startswith((".", "__MACOSX")))

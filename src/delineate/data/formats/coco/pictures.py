@@ -1,0 +1,89 @@
+"""The pictures that a COCO file names are found beside it, and both sides are compared."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from delineate.data.formats.coco.files import Sources
+from delineate.data.formats.coco.rows import Row
+from delineate.data.formats.split_names import USUAL_NAMES
+from delineate.data.images import SUFFIXES
+from delineate.values import InputError, counted, listed
+
+NUM_TRIED = 100
+"""So many pictures are looked for in each folder, to choose one."""
+
+
+def pictures(
+    root: Path, split: str, images: Sequence[Row], source: Path, found: Sources
+) -> tuple[list[Path], list[str]]:
+    """Find the files of the pictures in `source`; the lines say which others lie beside them.
+
+    They are in the folder that has most of the first ones. Raises `InputError` naming the first that is nowhere.
+    """
+    names = [image["file_name"] for image in images]
+    if not names:
+        return [], []
+    folder, inner, problems = _home(root, split, names, source)
+    files = [folder / name for name in inner]
+    beside = {parent: _names_beside(parent) for parent in {file.parent for file in files}}
+    for row, file in enumerate(files):
+        if file.name not in beside[file.parent]:
+            files[row] = next((path for path in _usual(root, split, source, names[row]) if path.is_file()), file)
+    missing = [row for row, file in enumerate(files) if file.name not in beside.get(file.parent, {file.name})]
+    if missing:
+        raise InputError(
+            f"{source}: image {images[missing[0]]['id']}: {files[missing[0]]} is not there ({len(missing)} of "
+            f"{counted(len(files), 'picture')} missing); put them there, or remove their entries from the file"
+        )
+    others = [path for other, kinds in found.items() if other != split for path in kinds.values()]
+    return files, [*problems, *_unnamed(files, beside, source, others)]
+
+
+def _home(root: Path, split: str, names: Sequence[str], source: Path) -> tuple[Path, Sequence[str], list[str]]:
+    """Find the folder of the pictures, and their names in it; a line says where these are not those of the file."""
+    usual = list(dict.fromkeys(_usual(root, split, source)))
+    homes = {root if root.is_dir() else source.parent, source.parent}
+    others = sorted(path for home in homes for path in home.iterdir() if path.is_dir() and path not in usual)
+    bare = [name.rpartition("/")[2] for name in names]
+    for folders in usual, others:
+        for inner in (names, bare) if len(set(bare)) == len(bare) else (names,):
+            counts = [sum((folder / name).is_file() for name in inner[:NUM_TRIED]) for folder in folders]
+            if any(counts):
+                folder = folders[counts.index(max(counts))]
+                said = f"{source}: pictures are found in {folder}, without the folders in their names ({names[0]})"
+                return folder, inner, [said] * (inner is bare and bare != list(names))
+    raise InputError(
+        f"{source}: its pictures ({names[0]}, ...) are in none of {listed(usual, 4)}; put them in the first of these"
+    )
+
+
+def _usual(root: Path, split: str, source: Path, name: str = ".") -> Iterator[Path]:
+    """List where pictures usually are, or where one is."""
+    calls = [split, *(call for call, usual in USUAL_NAMES.items() if usual == split and call != split)]
+    inner = [path for call in calls for path in (call, f"images/{call}", f"{call}/images", f"{call}/data")]
+    for home in (root, source.parent) if root.is_dir() else (source.parent, source.parent.parent):
+        yield from (home / path / name for path in (*inner, "images", "data", "."))
+
+
+def _names_beside(folder: Path) -> set[str]:
+    return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+
+
+def _unnamed(files: Sequence[Path], beside: Mapping[Path, set[str]], source: Path, others: Sequence[Path]) -> list[str]:
+    """Say which pictures lie in the same folders and are named in no file."""
+    left = set.union(*beside.values()) - {file.name for file in files}
+    left = {name for name in left if Path(name).suffix.lower() in SUFFIXES}
+    for other in others if left else ():
+        left -= _names_in(other)
+    if not left:
+        return []
+    return [f"{source}: left out {counted(len(left), 'picture')} beside those that it names ({listed(sorted(left))})"]
+
+
+def _names_in(path: Path) -> set[str]:
+    """Find the pictures that a file names, without reading the rest of it."""
+    texts = re.findall(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', path.read_bytes())
+    return {json.loads(text).replace("\\", "/").rpartition("/")[2] for text in texts}

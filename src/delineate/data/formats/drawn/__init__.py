@@ -1,0 +1,1 @@
+"""Tools for labelling draw shapes on pictures: each has a module here that reads them."""

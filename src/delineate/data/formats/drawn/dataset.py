@@ -1,0 +1,144 @@
+"""The drawings of a tool are a data set, once their pictures are found: COCO's reader does the rest."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from faster_coco_eval.core import mask as coco_masks
+
+from delineate.data.folders import home_of
+from delineate.data.formats.coco import Coco
+from delineate.data.formats.coco.objects import read_objects
+from delineate.data.formats.coco.rows import Document, Row
+from delineate.data.formats.drawn.files import Pictures
+from delineate.data.formats.drawn.shapes import Drawing, Shape
+from delineate.data.formats.polygons import area
+from delineate.data.formats.split_names import split_of
+from delineate.data.images import image_size
+from delineate.data.pairing import unread
+from delineate.values import Content, InputError, counted, listed
+
+
+def dataset(
+    root: Path,
+    split: str,
+    needs: frozenset[Content],
+    drawings: Iterable[Drawing],
+    class_names: Sequence[str] = (),
+    kind: type[Coco] = Coco,
+) -> Coco:
+    """Make the drawings of one split a data set; the classes are those named, or all that occur in any split, sorted.
+
+    Raises `InputError` where no picture is found.
+    """
+    drawings = list(drawings)
+    names = _class_names(drawings, class_names, root)
+    chosen = [drawing for drawing in drawings if drawing.split == split]
+    folder = home_of(root)
+    pictures = Pictures(folder)
+    by_file, problems = _found(chosen, pictures, root)
+    unused = [file for file in pictures.files if file not in by_file and split_of(file.relative_to(folder)) == split]
+    if unused:
+        problems.append(f"{root}: left out {counted(len(unused), 'picture')} without annotation: {_names(unused)}")
+    sizes = [_size(file, several) for file, several in by_file.items()]
+    objects = read_objects(_document(by_file, sizes, names), sizes, root)
+    problems += [*_remarks(chosen, root), *unread(folder), *objects.problems]
+    return kind(needs=needs, files=list(by_file), sizes=sizes, source=root, problems=problems, objects=objects)
+
+
+def _class_names(drawings: Sequence[Drawing], given: Sequence[str], root: Path) -> Sequence[str]:
+    of_names = {shape.name: shape.where for drawing in drawings for shape in drawing.shapes}
+    for name in of_names.keys() - set(given or of_names):
+        raise InputError(f"{root}: {of_names[name]} is a {name!r}, which is not in the list of classes; add it there")
+    return given or sorted(of_names)
+
+
+def _document(
+    by_file: Mapping[Path, Sequence[Drawing]], sizes: Sequence[tuple[int, int]], names: Sequence[str]
+) -> Document:
+    """Write the drawings as a COCO file has them."""
+    labels = {name: label for label, name in enumerate(names)}
+    annotations = [
+        {"image_id": number, "category_id": labels[parts[0].name], **_row(parts, size)}
+        for number, (several, size) in enumerate(zip(by_file.values(), sizes, strict=True))
+        for parts in _objects(shape for drawing in several for shape in drawing.shapes)
+    ]
+    return {
+        "images": [{"id": number, "file_name": file.name} for number, file in enumerate(by_file)],
+        "annotations": annotations,
+        "categories": [{"id": label, "name": name} for name, label in labels.items()],
+    }
+
+
+def _size(file: Path, drawings: Sequence[Drawing]) -> tuple[int, int]:
+    """Take the `(height, width)` that a drawing has; else the picture's own, or 0 where it is broken."""
+    for drawing in drawings:
+        if drawing.image_size:
+            return drawing.image_size
+    with suppress(InputError):  # raised again where the picture is read
+        return image_size(file)
+    return 0, 0
+
+
+def _found(drawings: Sequence[Drawing], pictures: Pictures, root: Path) -> tuple[dict[Path, list[Drawing]], list[str]]:
+    """Sort drawings by the picture's file, and say in a line which have none, and which share one."""
+    by_file: dict[Path, list[Drawing]] = defaultdict(list)
+    missing, embedded = [], []
+    for drawing in drawings:
+        file = next(filter(None, (pictures.find(name, drawing.source) for name in drawing.names)), None)
+        name = PurePosixPath(drawing.names[0].replace("\\", "/"))
+        if file is None and drawing.embedded:
+            file = drawing.source.with_suffix(name.suffix or ".png")
+            embedded.append(name.name)
+        if file is None:
+            missing.append(name.name)
+        else:
+            by_file[file].append(drawing)
+    if missing and not by_file:
+        raise InputError(f"{root}: its pictures ({listed(missing)}) are nowhere in this folder; put them there")
+    doubled = [file for file, several in by_file.items() if len(several) > 1]
+    lines = (
+        (missing, f"left out the annotations of pictures that are not there ({len(missing)}): {listed(missing)}"),
+        (embedded, f"pictures that are no files are read from their JSON ({len(embedded)}): {listed(embedded)}"),
+        (doubled, f"pictures that are annotated more than once are merged ({len(doubled)}): {_names(doubled)}"),
+    )
+    return by_file, [f"{root}: {line}" for names, line in lines if names]
+
+
+def _names(files: Sequence[Path]) -> str:
+    return listed(file.name for file in files)
+
+
+def _remarks(drawings: Sequence[Drawing], root: Path) -> list[str]:
+    """Say in a line what is left out or changed, with a count."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for drawing in drawings:
+        for what, where in drawing.remarks.items():
+            places[what] += where
+    return [f"{root}: {what} ({len(where)}): {listed(where)}" for what, where in places.items()]
+
+
+def _objects(shapes: Iterable[Shape]) -> list[list[Shape]]:
+    """Put the parts of one object together."""
+    parts: dict[Hashable, list[Shape]] = defaultdict(list)
+    for place, shape in enumerate(shapes):
+        parts[place if shape.group is None else (shape.name, shape.group)].append(shape)
+    return list(parts.values())
+
+
+def _row(parts: Sequence[Shape], image_size: tuple[int, int]) -> Row:
+    """Write one object as COCO's id, box, and segmentation with its area, of which boxes have none."""
+    row: Row = {"id": parts[0].where}
+    polygons = [list(part.corners) for part in parts if part.mask is None]
+    masks = [part.mask for part in parts if part.mask is not None]
+    if masks:
+        filled = coco_masks.frPyObjects(polygons, *image_size) if polygons else []
+        rle = coco_masks.merge([*masks, *filled])
+        segmentation = {"size": list(image_size), "counts": rle["counts"].decode()}
+        return row | {"bbox": coco_masks.toBbox(rle).tolist(), "segmentation": segmentation}
+    xs, ys = ([value for polygon in polygons for value in polygon[axis::2]] for axis in (0, 1))
+    row["bbox"] = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+    if not all(part.is_box for part in parts):
+        row |= {"segmentation": polygons, "area": sum(map(area, polygons))}
+    return row

@@ -1,0 +1,73 @@
+"""What a YOLO set's pictures and label files say of each other, and what is not read of their lines."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from glob import escape
+from pathlib import Path
+
+from delineate.data.formats.yolo.labels import OUTSIDE, Line, is_label_file, once
+from delineate.data.images import SUFFIXES
+from delineate.data.pairing import unpaired, unread
+from delineate.values import counted, listed
+
+CACHES = (".cache", ".npy")
+
+
+def of_sides(files: Sequence[Path], label_files: Sequence[Path], root: Path) -> Iterator[str]:
+    """Compare pictures with label files, and say what either lacks; labels that are elsewhere are sought in `root`."""
+    present = {folder: _names_in(folder) for folder in {path.parent for path in label_files}}
+    pairs = list(zip(files, label_files, strict=True))
+    missing = {str(path): file for file, path in pairs if path.name not in present[path.parent]}
+    for line in unpaired(missing, {}, "label file", "taken as empty"):
+        yield line + (f"; {_looked_for(Path(next(iter(missing))), root)}" if 2 * len(missing) > len(files) else "")
+    twice = len(label_files) - len(set(label_files))
+    if twice:
+        yield f"{counted(twice, 'picture')} of the same name as another, with the same label file"
+    homes = {file.parent for file in files}
+    for home in sorted(home for home in homes if not any(above in homes for above in home.parents)):
+        yield from unread(home)
+    for folder, pictures in sorted({(path.parent, file.parent) for file, path in pairs}):
+        stems = {Path(name).stem for name in _names_in(pictures) if Path(name).suffix.lower() in SUFFIXES}
+        texts = [folder / name for name in sorted(present[folder]) if name.endswith(".txt") and name[:-4] not in stems]
+        yield from unpaired({}, {str(path): path for path in texts if is_label_file(path)}, "label file")
+        others = [name for name in sorted(present[folder]) if not name.endswith((".txt", *CACHES))]
+        if others and folder != pictures:
+            yield f"{folder}: {counted(len(others), 'file')} beside label files and no .txt, not read: {listed(others)}"
+
+
+def of_lines(label_files: Iterable[tuple[Path, Sequence[Line]]], has_masks: bool) -> Iterator[str]:
+    """Say, one line a kind, which objects are not read as they are written."""
+    places: dict[str, list[str]] = {}
+    for path, lines in label_files:
+        kept = {line.number for line in once(lines)}
+        for line in lines:
+            for kind in _kinds(line, has_masks) if line.number in kept else ("doubled in their file, read once",):
+                places.setdefault(kind, []).append(f"{path.name} line {line.number}")
+    for kind, found in places.items():
+        yield f"{counted(len(found), 'object')} {kind}: {listed(found)}"
+
+
+def _kinds(line: Line, has_masks: bool) -> Iterator[str]:
+    x1, y1, x2, y2 = line.box
+    if not (min(x2, 1) > max(x1, 0) and min(y2, 1) > max(y1, 0)):
+        yield "without area, left out"
+    elif min(x1, y1) < -OUTSIDE or max(x2, y2) > 1 + OUTSIDE:
+        yield "reaching beyond their picture, cut (a box is its centre and its size, not two corners)"
+    if line.has_score:
+        yield "with a sixth number, taken for a score and not read"
+    if has_masks and not line.is_polygon:
+        yield "as boxes among polygons, their masks being the whole boxes"
+    if line.is_polygon and not has_masks:
+        yield "as polygons among boxes, of which the boxes are read"
+
+
+def _looked_for(label_file: Path, root: Path) -> str:
+    """Say where a label file was looked for, and where else there is one of its name."""
+    elsewhere = next(root.rglob(escape(label_file.name)), None)
+    return f"{label_file} was looked for" + (f", and there is {elsewhere}" if elsewhere else "")
+
+
+def _names_in(folder: Path) -> set[str]:
+    """List the names in a folder that are not hidden; one that is not there has none."""
+    if not folder.is_dir():
+        return set()
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
