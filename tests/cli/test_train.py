@@ -107,7 +107,7 @@ def test_a_run_that_is_named_is_never_begun_anew(delineate: Callable, trained: P
         (["mask_rcnn", "DATA", "--roi", "warp"], "choose --roi pool or align"),
         (["unet", "DATA", "--upsampler", "cubic"], "Invalid value for '--upsampler': 'cubic' is not one of 'nearest'"),
         (["unet", "DATA", "--batch-size", "0"], "batch_size: "),
-        (["unet", "DATA", "--train-split", "training"], "no split 'training'; there are: train, val"),
+        (["unet", "DATA", "--train-split", "elsewhere"], "no split 'elsewhere'; there are: train, val"),
         (["unet", "DATA", "--backbone", "resnet19"], "'resnet19' is no timm model; near: resnet18"),
         (["unet", "DATA", "--upsampler", "max_unpool"], "plain"),
         (["--resume", "DATA"], "settings.json"),

@@ -75,8 +75,15 @@ def test_an_annotation_that_is_not_there_is_said(tmp_path: Path) -> None:
     root = write_yolo(tmp_path, {"train": [""]})
     (root / "labels" / "train").rename(root / "labels" / "training")
     dataset = read_dataset(root, "train")
-    with pytest.raises(InputError, match=r"labels/train/0.txt, which is not there$"):
+    with pytest.raises(InputError, match=r"labels/train/0.txt, which is not there; .*, and there is .*training/0.txt$"):
         check_census(take_census(dataset), dataset, "here", "learn")
+
+
+def test_where_nothing_is_left_it_is_said_what_was_left_out(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path, {"train": [boxes(3, side=0)]})
+    dataset = read_dataset(root, "train")
+    with pytest.raises(InputError, match=r"there is no object .* 3 objects without area, left out"):
+        check_census(take_census(dataset), dataset, "data", "learn")
 
 
 def test_small_objects_are_no_reason_not_to_measure(tmp_path: Path) -> None:

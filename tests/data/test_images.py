@@ -263,20 +263,6 @@ def test_pictures_are_found_by_every_suffix_that_is_read(tmp_path: Path, suffix:
     assert read_image(path).shape == (3, 4, 8)
 
 
-def test_hidden_files_and_folders_are_passed_over_and_links_followed(tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    root = tmp_path / "pictures"
-    for name in ("a", ".b", "__MACOSX/c", ".d/e", "f/g"):
-        path = root / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        saved(path, Image.new("RGB", (1, 1)))
-    saved(tmp_path / "elsewhere" / "h.png", Image.new("RGB", (1, 1)))
-    (root / "link").symlink_to(tmp_path / "elsewhere")
-    (root / "f" / "circle").symlink_to(root)
-    (root / "lost.png").symlink_to(root / "nowhere")
-    assert [str(path.relative_to(root)) for path in pictures_in(root)] == ["a.png", "f/g.png", "link/h.png"]
-
-
 def test_label_map_of_colours_or_jpeg_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"c\.png: a label map is .* this is a PNG of mode RGB"):
         read_label_map(saved(tmp_path / "c.png", Image.new("RGB", (2, 2))))

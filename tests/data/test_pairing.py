@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from delineate.data.folders import inside
 from delineate.data.images import ORIENTATION
 from delineate.data.pairing import check_size, unpaired, unread, unsplit
 from delineate.values import InputError
@@ -41,11 +40,9 @@ def test_pictures_outside_of_the_splits_are_said(tmp_path: Path) -> None:
     assert line.endswith("2 pictures in none of the splits' folders (train), left out: a.jpg, c.jpg")
 
 
-def test_a_folder_is_found_in_any_capitals(tmp_path: Path) -> None:
-    (tmp_path / "Images").mkdir()
-    assert inside(tmp_path, ["JPEGImages", "images"]) == tmp_path / "Images"
-    assert inside(tmp_path, ["labels", "masks"]) == tmp_path / "labels"
-    assert inside(tmp_path / "none", ["labels"]) == tmp_path / "none" / "labels"
+def test_another_size_is_refused_with_both() -> None:
+    with pytest.raises(InputError, match=r"a\.xml is 80 x 60 .*a\.jpg is 8 x 6; take the pictures that were annotated"):
+        check_size((60, 80), Path("a.jpg"), (6, 8), "a.xml")
 
 
 @pytest.mark.parametrize("said", [(6, 8), (0, 8), (0, 0)])
@@ -62,8 +59,3 @@ def test_turned_sizes_are_exifs_where_the_picture_has_such_a_mark(tmp_path: Path
     Image.new("RGB", (8, 6)).save(tmp_path / "a.jpg", exif=exif)
     with pytest.raises(InputError, match=rf"a\.xml is 8 x 6 pixels wide and high, and .*a\.jpg is 6 x 8; .*{mend}"):
         check_size((6, 8), tmp_path / "a.jpg", (8, 6), "a.xml")
-
-
-def test_another_size_is_refused_with_both() -> None:
-    with pytest.raises(InputError, match=r"a\.xml is 80 x 60 .*a\.jpg is 8 x 6; take the pictures that were annotated"):
-        check_size((60, 80), Path("a.jpg"), (6, 8), "a.xml")

@@ -5,7 +5,7 @@ import pytest
 from delineate.data import FORMATS, Dataset
 from delineate.data.bodies import Bodies
 from delineate.data.dataset import Part
-from delineate.data.splits import check_names, read_split, readable, spread
+from delineate.data.splits import check_names, read_split, readable, shared, spread
 from delineate.system.tasks import DETECT, INSTANCE, KEYPOINTS, POSE, SEGMENT, TASKS
 from delineate.values import Categories, InputError, Sample, Target, Task
 
@@ -113,3 +113,16 @@ def test_a_part_is_what_the_whole_is() -> None:
     assert [sample.file for sample in part] == [whole[2].file, whole[0].file]
     assert part.target(1, (48, 64)) is whole[0].target
     assert (part.categories, part.contents, part.needs) == (whole.categories, whole.contents, whole.needs)
+
+
+def test_pictures_on_both_sides_are_the_same_file_or_copies_of_the_same_name(tmp_path: Path) -> None:
+    def write(folder: str, name: str, content: str) -> Path:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(content)
+        return tmp_path / folder / name
+
+    train = [write("train", "1.png", "one"), write("train", "2.png", "two"), write("train", "3.png", "one")]
+    copy, other, gone = write("val", "1.png", "one"), write("val", "2.png", "owt"), tmp_path / "val" / "3.png"
+    (tmp_path / "link").symlink_to(tmp_path / "train")
+    linked = tmp_path / "link" / "3.png"
+    assert shared([copy, other, gone, linked, train[1]], train) == [copy, linked, train[1]]

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.data.samples import everything
 
 from delineate.data.dataset import Dataset
 from delineate.system.catalog import CATALOG, options
 from delineate.training import TrainingSettings, budget
 from delineate.training.budget import seldom, within_budget
 from delineate.training.earlier import as_asked
-from tests.data.samples import everything
 
 
 def asked(**values: Any) -> tuple[TrainingSettings, set[str]]:

@@ -71,6 +71,14 @@ def test_what_is_broken_in_val_is_found_before_training(tmp_path: Path) -> None:
         training_data(training(root, tmp_path), DETECT)
 
 
+def test_pictures_that_are_trained_on_and_measured_on_are_said(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2)] * 3, "val": [boxes(2)]})
+    for picture in (root / "images" / "val").iterdir():
+        shutil.copy(picture, root / "images" / "train" / picture.name)
+    _, _, notes = training_data(training(root, tmp_path), DETECT)
+    assert any("1 picture of 'val' in 'train', too" in note for note in notes)
+
+
 def test_the_fullest_picture_says_how_many_detections_come_out(tmp_path: Path) -> None:
     root = write_yolo(tmp_path / "data", {"train": [boxes(3)] * 2, "val": [boxes(230)]})
     system, _, _, notes = build_training(training(root, tmp_path))

@@ -10,7 +10,7 @@ from delineate.cli.options import AsJson, Data, Format
 from delineate.cli.output import print_json, print_line, print_table, progress, stderr, table
 
 if TYPE_CHECKING:
-    from delineate.data.splitting import Division
+    from delineate.data.dividing.division import Division
 
 
 def _share(name: str) -> Any:

@@ -7,6 +7,8 @@ from typing import Literal
 from delineate.data.dataset import Dataset
 from delineate.values import IGNORE, InputError, counted, listed
 
+NUM_REASONS = 3
+"""So many lines of what a reader left out are shown where nothing is left."""
 MUCH = 0.1
 """A share of ignored pixels that is worth a question where a class never occurs."""
 
@@ -118,7 +120,10 @@ class Census:
 
 
 def check_census(census: Census, dataset: Dataset, source: str, purpose: Literal["learn", "measure"]) -> None:
-    """Raise `InputError` that says where annotations were looked for, if nothing can be learned, or measured."""
+    """Raise `InputError` if nothing can be learned, or measured.
+
+    It says where annotations were looked for, and what the reader left out.
+    """
     reason = census.lacks(purpose)
     if not reason:
         return
@@ -127,7 +132,8 @@ def check_census(census: Census, dataset: Dataset, source: str, purpose: Literal
     file = dataset.annotation_file(0)
     missing = "" if file.exists() else ", which is not there"
     verb = "learn from" if purpose == "learn" else "measure on"
+    left_out = "".join(f"; {problem}" for problem in dataset.problems[:NUM_REASONS])
     raise InputError(
         f"{source}: nothing to {verb}: {reason}; the annotation of the first, {dataset.files[0]}, was looked for in "
-        f"{file}{missing}"
+        f"{file}{missing}{left_out}"
     )

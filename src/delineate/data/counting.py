@@ -1,8 +1,11 @@
 """What is in a data set is counted from its annotations, without decoding pictures."""
 
 from collections import Counter
+from typing import Literal
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 
 from delineate.data.census import Census
 from delineate.data.dataset import Dataset, targets
@@ -83,3 +86,24 @@ def _of_label_maps(dataset: Dataset, skip_unreadable: bool) -> Census:
         num_ignored=num_ignored,
         unreadable=unreadable,
     )
+
+
+def amounts_by_class(
+    dataset: Dataset,
+) -> tuple[Literal["objects", "pixels"], tuple[str, ...], Int64[np.ndarray, "n c"], list[str]]:
+    """Count each picture's objects that count by class, or its pixels where there are label maps alone.
+
+    With them come what is counted, the names, and a line for each picture of which nothing can be read.
+    """
+    objects = "boxes" in dataset.contents
+    needed = dataset.needing(frozenset({"boxes"} if objects else {"label_map"}))
+    names = dataset.categories.class_names if objects else dataset.categories.label_map_names
+    amounts, unknown = np.zeros((len(dataset), len(names)), dtype=np.int64), list[str]()
+    for index, target in targets(needed, unknown):
+        if objects:
+            labels = target.labels[~target.ignored]
+        else:
+            assert target.label_map is not None
+            labels = target.label_map[target.label_map != IGNORE]
+        amounts[index] = np.bincount(labels.numpy(), minlength=len(names))
+    return ("objects" if objects else "pixels"), names, amounts, unknown

@@ -19,10 +19,10 @@ from delineate.io.files import written_beside
 from delineate.values import InputError, Target
 
 
-def check_new(folder: Path) -> None:
-    """Raise `InputError` when there is something already where a data set is to be written."""
+def check_new(folder: Path, mend: str = "name a new folder") -> None:
+    """Raise `InputError` with the `mend` when there is something already where a folder is to be written."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: there is something already; name a new folder")
+        raise InputError(f"{folder}: there is something already; {mend}")
 
 
 def read_text(path: Path) -> str:

@@ -1,6 +1,8 @@
 """Systems take the splits of a data set: what they learn from is there, and names mean what they learned."""
 
-from collections.abc import Callable, Iterable, Iterator
+import filecmp
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,22 @@ def _decoded(dataset: Dataset, watch: Watch) -> Iterator[tuple[int, InputError |
         yield from zip(watch(range(len(dataset))), pool.map(problem, range(len(dataset))), strict=True)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def shared(files: Iterable[Path], others: Iterable[Path]) -> list[Path]:
+    """Find the pictures that are among others, too: as the same file, or as one of its name with its bytes."""
+    named: dict[str, list[Path]] = defaultdict(list)
+    for other in dict.fromkeys(others):
+        named[other.name].append(other)
+    return [file for file in dict.fromkeys(files) if _has_copy(file, named[file.name])]
+
+
+def _has_copy(file: Path, others: Sequence[Path]) -> bool:
+    """Tell whether a file is among others; one that is not there may be kept in an annotation file."""
+    if file in others:
+        return True
+    there = [other for other in others if other.is_file() and file.is_file()]
+    return any(file.samefile(other) or filecmp.cmp(file, other, shallow=False) for other in there)
 
 
 def check_names(expected: Categories, actual: Categories, task: Task, source: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from delineate.data.dataset import Dataset, skippable
+from delineate.data.dataset import Dataset, each_readable
 from delineate.data.splits import spread
 from delineate.io.machine import find_device
 from delineate.io.runs import find_checkpoint
@@ -94,11 +94,7 @@ def propose(find: Propose, pictures: Iterable[Annotated]) -> Iterator[Proposed]:
 
 def annotated(dataset: Dataset, num_images: int | None = None) -> Iterator[Annotated]:
     """Read the pictures of a data set, all or so many at equal distances, with their boxes."""
-    for index in spread(len(dataset), num_images or len(dataset)):
-        try:
-            sample = dataset[index]
-        except InputError as error:
-            raise skippable(error) from None
+    for _, sample in each_readable(dataset.__getitem__, spread(len(dataset), num_images or len(dataset)), None):
         yield sample.file, sample.image, _boxes_alone(sample.target)
 
 

@@ -12,11 +12,11 @@ from delineate.data.folders import home_of
 from delineate.data.formats import find_split, splits
 from delineate.data.formats.layouts import check_split
 from delineate.data.lists import PictureList
-from delineate.data.splits import Watch, check_names, check_readable, read_split, readable
+from delineate.data.splits import Watch, check_names, check_readable, read_split, readable, shared
 from delineate.io.runs import HELD_OUT
 from delineate.system.catalog import needs
 from delineate.training.settings import TrainingSettings
-from delineate.values import InputError, Task
+from delineate.values import InputError, Task, counted, listed
 
 HELD_OUT_SHARE = 0.15
 
@@ -52,13 +52,25 @@ def training_data(settings: TrainingSettings, task: Task, watch: Watch = iter) -
             skip_unreadable=settings.skip_unreadable,
         )
         check_names(train.categories, val.categories, task, f"split '{settings.val_split}' of {settings.data}")
-        notes += val.problems
+        notes += [*val.problems, *_on_both_sides(train, val, settings)]
     else:
         train, val = _hold_out(train, settings, notes)
     if settings.skip_unreadable:
         return train, readable(val, notes, watch), notes
     check_readable(val, watch)
     return train, val, notes
+
+
+def _on_both_sides(train: Dataset, val: Dataset, settings: TrainingSettings) -> list[str]:
+    """Say which pictures are trained on and measured on."""
+    both = shared(val.files, train.files)
+    if not both:
+        return []
+    return [
+        f"{settings.data}: {counted(len(both), 'picture')} of '{settings.val_split}' in '{settings.train_split}', too "
+        f"({listed(file.name for file in both)}), so that what is measured is better than on new pictures; remove them "
+        "from one side, or divide the pictures with `delineate split`"
+    ]
 
 
 def _of_one_object(dataset: Dataset, task: Task) -> list[str]:

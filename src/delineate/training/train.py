@@ -95,7 +95,7 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
                 remember_held_out(run.folder, settings, val_set)
         pictures = f"{len(train_set)} pictures and {len(val_set or ())} to validate on"
         notes = [*unused_tasks(settings), *notes, *illegible(system.categories.class_names)]
-        for note in (*notes, f"{run.folder}: {settings.model} on {device}, {pictures}"):
+        for note in dict.fromkeys((*notes, f"{run.folder}: {settings.model} on {device}, {pictures}")):
             display.line(note)
         if val_set is None:  # as the notes say; the saved settings stay, for data that were mended
             settings = settings.model_copy(update={"val_every": 0})

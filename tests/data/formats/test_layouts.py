@@ -293,3 +293,13 @@ def test_two_formats_in_one_folder(coco_folder: Path) -> None:
     with pytest.raises(InputError, match="looks like coco and voc; say which"):
         splits(coco_folder)
     assert splits(coco_folder, "coco") == ["train", "val"]
+
+
+def test_a_data_set_that_is_not_divided_is_read_to_train_on(tmp_path: Path) -> None:
+    FORMATS["voc"].write(everything(), tmp_path, "train")
+    shutil.rmtree(tmp_path / "ImageSets")
+    assert splits(tmp_path) == ["all"]
+    dataset = read_dataset(tmp_path, "train")
+    assert len(dataset) == 3 and any("'all' is read for it" in line for line in dataset.problems)
+    with pytest.raises(InputError, match="no split 'val'; there are: all"):
+        read_dataset(tmp_path, "val")

@@ -41,6 +41,11 @@ def kind_of(path: Path) -> str:
     return kinds[path.suffix.lower()](path)
 
 
+def is_cut(path: Path) -> bool:
+    """Tell whether a JSON or XML file lacks its last bracket: nobody can read it, nor say whose it is."""
+    return not _ends(path).rstrip().endswith(("}", "]", ">"))
+
+
 def _of_json(path: Path) -> str:
     keys = set(re.findall(r'"([^"\\{}\[\]]{1,40})"\s*:', _ends(path)))
     return next((kind for kind, needed in JSON_KINDS if needed <= keys), "")

@@ -10,6 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from delineate.data.images import read_label_map
+from delineate.data.pairing import check_size
 from delineate.values import IGNORE, Categories, InputError, listed
 from delineate.values.categories import BACKGROUND
 
@@ -39,13 +40,14 @@ class LabelValues:
     rule: str
     problems: Sequence[str] = ()
 
-    def read(self, file: Path) -> Int64[Tensor, "h w"]:
-        """Read the label map in a file; raises `InputError` naming the file and the first value that means nothing."""
+    def read(self, file: Path, picture: Path, image_size: tuple[int, int]) -> Int64[Tensor, "h w"]:
+        """Read the label map in a file; raises `InputError` naming the first value that means nothing, or its size."""
         stored = read_label_map(file)
         label_map = torch.from_numpy(self.table.numpy().take(stored.numpy(), mode="clip"))
         if label_map.min() == UNKNOWN:
             y, x = (label_map == UNKNOWN).nonzero()[0].tolist()
             raise InputError(f"{file}: value {int(stored[y, x])} at row {y}, column {x} is no class: {self.rule}")
+        check_size(tuple(label_map.shape), picture, image_size, str(file))
         return label_map
 
     def checked(self, files: Sequence[Path], source: Path) -> "LabelValues":

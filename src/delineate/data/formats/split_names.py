@@ -18,8 +18,13 @@ def usual_name(split: str) -> str:
 
 
 def meant(split: str, names: Iterable[str]) -> str | None:
-    """Find which of the names a split goes by: its own, or the only one that means the same; else `None`."""
+    """Find which of the names a split goes by: its own, or the only one that means the same; else `None`.
+
+    Where a data set is not divided, all of it is there to train on.
+    """
     names = list(names)
+    if names == [WITHOUT_SPLITS] and usual_name(split) == "train":
+        return WITHOUT_SPLITS
     alike = [name for name in names if usual_name(name) == usual_name(split)]
     return split if split in names else alike[0] if len(alike) == 1 else None
 

@@ -265,3 +265,18 @@ def test_positions_of_keypoints_that_are_not_annotated_are_written_as_zeros(tmp_
     coco.write(dataset, tmp_path / "b", "val")
     written = json.loads((tmp_path / "b" / "annotations" / "instances_val.json").read_text())
     assert written["annotations"][0]["keypoints"] == [0, 0, 0, 3, 4, 2]
+
+
+def test_categories_without_a_name_are_called_by_their_ids_and_said(tmp_path: Path) -> None:
+    categories = [{"id": 3, "name": None}, {"id": 4, "name": " dog "}]
+    dataset = coco.read(folder(tmp_path, object_(), categories=categories, images=images()), "val")
+    assert dataset.categories.class_names == ("3", "dog")
+    assert any("categories without a name are called by their ids (3)" in line for line in dataset.problems)
+
+
+@pytest.mark.parametrize(("x", "visibility", "said"), [(29, 2, False), (300, 2, True), (-9, 1, True), (-9, 0, False)])
+def test_keypoints_out_of_the_picture_are_said(tmp_path: Path, x: float, visibility: int, said: bool) -> None:
+    categories = [{"id": 3, "name": "cat", "keypoints": ["tail"]}]
+    rows = [object_(keypoints=[x, 5, visibility], num_keypoints=1)]
+    dataset = coco.read(folder(tmp_path, *rows, categories=categories, images=images()), "val")
+    assert any("with keypoints out of the picture" in line for line in dataset.problems) == said

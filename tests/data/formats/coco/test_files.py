@@ -176,3 +176,11 @@ def test_the_head_of_a_large_file_tells_what_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "data.json").stat().st_size > 200_000
     assert coco.recognises(tmp_path / "data.json")
     assert layouts.FORMATS["coco"] is coco
+
+
+def test_a_split_that_lost_its_annotation_file_is_said(tmp_path: Path) -> None:
+    root = files(tmp_path, **{"annotations/train.json": {"a.jpg": "images/train/a.jpg"}})
+    (root / "images" / "val").mkdir()
+    Image.new("RGB", SIZE[::-1]).save(root / "images" / "val" / "b.jpg")
+    (said,) = read_dataset(root, "train").problems
+    assert said == f"{root / 'images' / 'val'}: left out 1 picture without an annotation file"

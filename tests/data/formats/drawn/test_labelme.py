@@ -171,6 +171,16 @@ def test_wrong_shapes_are_named(tmp_path: Path, wrong: dict[str, Any], message: 
         read_dataset(root, "all")
 
 
+@pytest.mark.parametrize("size", [0, 40])
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path, size: int) -> None:
+    annotate(tmp_path / "1.json", BOX)
+    annotate(tmp_path / "2.json", BOX)
+    text = (tmp_path / "2.json").read_text()
+    (tmp_path / "2.json").write_text(text[:size])
+    with pytest.raises(InputError, match=r"2\.json: this is no JSON"):
+        read_dataset(tmp_path, "all")
+
+
 def test_no_picture_at_all(tmp_path: Path) -> None:
     annotate(tmp_path / "a.json", BOX, with_picture=False)
     with pytest.raises(InputError, match=r"its pictures \(a.png\) are nowhere in this folder"):
@@ -182,3 +192,12 @@ def test_the_format_is_known_by_its_words(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"images": [], "annotations": []}')
     assert labelme.recognises(tmp_path)
     assert not labelme.recognises(tmp_path / "b.json")
+
+
+def test_each_picture_has_its_own_annotation_file_and_errors_name_it(tmp_path: Path) -> None:
+    annotate(tmp_path / "1.json", BOX)
+    annotate(tmp_path / "2.json", BOX, imageHeight=400, imageWidth=600)
+    dataset = read_dataset(tmp_path, "all")
+    assert dataset.annotation_file(0) == tmp_path / "1.json"
+    with pytest.raises(InputError, match=r"2\.json: image 2\.png is 600 x 400 pixels"):
+        dataset[1]

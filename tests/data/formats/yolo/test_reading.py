@@ -254,6 +254,7 @@ def test_names_as_a_mapping(tmp_path: Path) -> None:
         ({"kpt_shape": [2, 3], "skeleton": [["a", "b"]]}, "skeleton: 'a' is no number"),
         ({"kpt_shape": [2, 3], "skeleton": [[0, 1, 2]]}, "skeleton: .* is no list of pairs"),
         ({"nc": "many"}, "nc: 'many' is no number"),
+        ({"names": ["cat ", "cat"]}, "names: cat appears twice"),
         ({"train": {"images": 1}}, "train: .* are no folders or lists"),
         ({"train": "pictures"}, "'pictures' is not there; looked for"),
     ],
@@ -287,6 +288,7 @@ def test_names_are_read_as_they_are_written(tmp_path: Path) -> None:
         ({"names": "cat, dog"}, ("cat", "dog"), "names: the text is read as 2 names: cat, dog"),
         ({"names": None, "nc": 2}, ("class_0", "class_1"), "names: there are none; the classes are called class_0 to"),
         ({"nc": 3}, ("cat", "dog"), "nc is 3, but there are 2 names, which count"),
+        ({"names": ["cat ", None]}, ("cat", "null"), "names: entry 1 is null, which is taken for a name"),
     ],
 )
 def test_odd_names_are_read_and_said(
@@ -505,3 +507,15 @@ def test_a_class_called_background_is_no_error(tmp_path: Path) -> None:
     dataset = yolo.read(root, "train")
     assert dataset.contents == {"boxes", "masks"}
     assert "no label maps are painted" in dataset.problems[0]
+
+
+def test_pictures_that_exif_turns_are_said_as_their_labels_may_be_of_the_stored_ones(tmp_path: Path) -> None:
+    root = folder(tmp_path, a="0 0.5 0.5 0.2 0.2", b="")
+    describe(root, train="images/train")
+    (picture,) = (root / "images" / "train").glob("a.*")
+    image = Image.open(picture)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(picture, exif=exif)
+    (said,) = yolo.read(root, "train").problems
+    assert said.startswith(f"of 2 pictures looked at, EXIF turns 1 ({picture.name})")

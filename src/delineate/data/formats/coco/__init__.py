@@ -1,4 +1,7 @@
-"""COCO (Lin et al. 2014, Microsoft COCO): JSON files that name pictures, and the objects in them."""
+"""COCO (Lin et al. 2014, Microsoft COCO) has JSON files that name pictures, and the objects in them.
+
+Files are in `annotations/`, in a folder for each split (as Roboflow writes them), beside the pictures, or given alone.
+"""
 
 from delineate.data.formats.coco.reading import Coco, read, recognises, splits
 from delineate.data.formats.coco.writing import write

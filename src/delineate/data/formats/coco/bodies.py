@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
-from delineate.data.formats.coco.rows import Row, places
+from delineate.data.formats.coco.rows import Row, places, said_of
 from delineate.data.numbers import identifier, table, whole
 from delineate.values import InputError
 
@@ -68,6 +69,21 @@ def read_keypoints(rows: Sequence[Row], names: Sequence[str], source: Path) -> F
     keypoints = torch.zeros(len(rows), len(names), 3)
     keypoints[given] = torch.from_numpy(found).float()
     return keypoints
+
+
+def outside(
+    keypoints: Float[Tensor, "n k 3"] | None, rows: Sequence[Row], sizes: NDArray[np.float64], source: Path
+) -> list[str]:
+    """Say which annotations have keypoints more than a pixel out of their pictures of `(height, width)`, 0 if unknown.
+
+    They are learned where they are.
+    """
+    if keypoints is None:
+        return []
+    limits = torch.from_numpy(np.where(sizes > 0, sizes, np.inf)[:, None, ::-1] + 1)
+    positions, annotated = keypoints[..., :2], keypoints[..., 2] > 0
+    found = (((positions < -1) | (positions > limits)).any(-1) & annotated).any(-1).numpy()
+    return said_of(rows, found, source, "{} with keypoints out of the picture; are they pixels of this picture?")
 
 
 def _names(values: Any, where: str) -> tuple[str, ...]:

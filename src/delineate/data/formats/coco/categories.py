@@ -6,7 +6,7 @@ from pathlib import Path
 from delineate.data.formats.coco.bodies import read_body
 from delineate.data.formats.coco.rows import Row
 from delineate.data.formats.label_values import is_background
-from delineate.values import IGNORE, Categories, InputError
+from delineate.values import IGNORE, Categories, InputError, listed
 from delineate.values.categories import BACKGROUND
 
 
@@ -44,6 +44,9 @@ def read_categories(
     """
     names = tuple(_name(category, source) for category in categories)
     body, problems = read_body(categories, rows, source)
+    nameless = [category["id"] for category in categories if category.get("name") in (None, "")]
+    if nameless:
+        problems.append(f"{source}: categories without a name are called by their ids ({listed(nameless)})")
     # 255 is a label map's ignore, so that more classes than that have none.
     label_map_names = (*names, BACKGROUND) if has_masks and len(names) < IGNORE else ()
     if label_map_names and BACKGROUND in names:
@@ -71,4 +74,4 @@ def _name(category: Row, source: Path) -> str:
     name = category.get("name")
     if isinstance(name, list | dict | bool):
         raise InputError(f"{source}: category {category['id']}: name: {name!r:.80} is no name")
-    return str(category["id"] if name in (None, "") else name)
+    return str(category["id"] if name in (None, "") else name).strip()

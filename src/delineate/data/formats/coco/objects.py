@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from delineate.data.formats.coco.bodies import read_keypoints
+from delineate.data.formats.coco.bodies import outside, read_keypoints
 from delineate.data.formats.coco.boxes import read_boxes, worth_keeping
 from delineate.data.formats.coco.categories import in_use, read_categories
 from delineate.data.formats.coco.rows import Document, Row, places, said_of
@@ -62,7 +62,8 @@ def read_objects(document: Document, sizes: Sequence[tuple[int, int]], source: P
     shapes = read_segmentations(
         [row.get("segmentation") for row in annotations], places(annotations, "segmentation", source)
     )
-    boxes, said = read_boxes(annotations, shapes, np.array(sizes, dtype=np.float64).reshape(-1, 2)[picture], source)
+    limits = np.array(sizes, dtype=np.float64).reshape(-1, 2)[picture]
+    boxes, said = read_boxes(annotations, shapes, limits, source)
     kept, left_out = worth_keeping(annotations, picture, label, boxes, source)
     order = kept[np.argsort(picture[kept], kind="stable")]
     rows = [annotations[position] for position in order]
@@ -77,7 +78,7 @@ def read_objects(document: Document, sizes: Sequence[tuple[int, int]], source: P
     return Objects(
         categories=categories,
         contents=_contents(categories, keypoints, has_masks=has_masks),
-        problems=[*problems, *guessed],
+        problems=[*problems, *guessed, *outside(keypoints, rows, limits[order], source)],
         starts=np.searchsorted(picture[order], np.arange(len(sizes) + 1)).tolist(),
         ids=[row["id"] for row in rows],
         segmentations=segmentations,

@@ -4,16 +4,25 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from delineate.data.folders import folders_in, home_of, pictures_in
 from delineate.data.formats.coco.files import Sources
 from delineate.data.formats.coco.rows import Row
-from delineate.data.formats.split_names import USUAL_NAMES
-from delineate.data.images import SUFFIXES
+from delineate.data.formats.split_names import USUAL_NAMES, usual_name
+from delineate.data.images import SUFFIXES, image_size
 from delineate.values import InputError, counted, listed
 
 NUM_TRIED = 100
 """So many pictures are looked for in each folder, to choose one."""
+
+
+def own_size(file: Path) -> tuple[int, int]:
+    """Read the `(height, width)` of a picture, or 0 where it is broken, which whoever reads the picture is told."""
+    with suppress(InputError):
+        return image_size(file)
+    return 0, 0
 
 
 def pictures(
@@ -39,13 +48,13 @@ def pictures(
             f"{counted(len(files), 'picture')} missing); put them there, or remove their entries from the file"
         )
     others = [path for other, kinds in found.items() if other != split for path in kinds.values()]
-    return files, [*problems, *_unnamed(files, beside, source, others)]
+    return files, [*problems, *_unnamed(files, beside, source, others), *_without_file(files[0].parent, found)]
 
 
 def _home(root: Path, split: str, names: Sequence[str], source: Path) -> tuple[Path, Sequence[str], list[str]]:
     """Find the folder of the pictures, and their names in it; a line says where these are not those of the file."""
     usual = list(dict.fromkeys(_usual(root, split, source)))
-    homes = {root if root.is_dir() else source.parent, source.parent}
+    homes = {home_of(root), source.parent}
     others = sorted(path for home in homes for path in home.iterdir() if path.is_dir() and path not in usual)
     bare = [name.rpartition("/")[2] for name in names]
     for folders in usual, others:
@@ -81,6 +90,17 @@ def _unnamed(files: Sequence[Path], beside: Mapping[Path, set[str]], source: Pat
     if not left:
         return []
     return [f"{source}: left out {counted(len(left), 'picture')} beside those that it names ({listed(sorted(left))})"]
+
+
+def _without_file(folder: Path, found: Sources) -> Iterator[str]:
+    """Say which pictures lie in the folders of other splits that have no annotation file."""
+    annotated = {usual_name(split) for split in found}
+    if usual_name(folder.name) not in annotated:
+        return
+    for name in folders_in(folder.parent):
+        split = usual_name(name)
+        if split in USUAL_NAMES and split not in annotated and (left := pictures_in(folder.parent / name)):
+            yield f"{folder.parent / name}: left out {counted(len(left), 'picture')} without an annotation file"
 
 
 def _names_in(path: Path) -> set[str]:

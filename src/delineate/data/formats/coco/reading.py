@@ -1,10 +1,6 @@
-"""COCO JSON: annotation files beside pictures, or one JSON file (Lin et al. 2014, Microsoft COCO).
-
-Files are in `annotations/`, in a folder for each split (as Roboflow writes them), or beside the pictures.
-"""
+"""A split in COCO's JSON files is a data set whose masks and label maps are decoded when asked for."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +8,7 @@ from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.formats.coco.document import add_keypoints, load, merge_pictures, uncollected
 from delineate.data.formats.coco.files import KINDS, sources
 from delineate.data.formats.coco.objects import Objects, read_objects
-from delineate.data.formats.coco.pictures import pictures
+from delineate.data.formats.coco.pictures import own_size, pictures
 from delineate.data.formats.coco.rows import Row
 from delineate.data.images import MAX_PIXELS, image_size
 from delineate.data.numbers import whole
@@ -53,6 +49,7 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Data
 @dataclass(kw_only=True, eq=False)
 class Coco(Dataset):
     """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`, 0 where nobody knows.
+    Where there are many annotation files, `sources` has that of each picture.
 
     Masks are decoded when asked for. Label maps are painted from them, smaller objects over larger ones: crowds are
     ignored, and what no object covers is background. Targets without masks have the areas that the file gives.
@@ -64,6 +61,7 @@ class Coco(Dataset):
     source: Path
     problems: Sequence[str]
     objects: Objects
+    sources: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
         self.categories = self.objects.categories
@@ -73,10 +71,11 @@ class Coco(Dataset):
         return self.sizes[index] if 0 not in self.sizes[index] else image_size(self.files[index])
 
     def annotation_file(self, index: int) -> Path:
-        return self.source
+        return self.sources[index] if self.sources else self.source
 
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
-        check_size(self.sizes[index], self.files[index], image_size, f"{self.source}: image {self.files[index].name}")
+        where = f"{self.annotation_file(index)}: image {self.files[index].name}"
+        check_size(self.sizes[index], self.files[index], image_size, where)
         objects, gives = self.objects, self.gives
         rows = slice(objects.starts[index], objects.starts[index + 1])
         labels, crowd = objects.labels[rows].clone(), objects.crowd[rows].clone()
@@ -110,8 +109,4 @@ def _size(image: Row, file: Path, source: Path) -> tuple[int, int]:
     )
     if min(height, width) < 0 or max(height, width) > MAX_PIXELS:
         raise InputError(f"{source}: image {image['id']}: height {height:.6g} and width {width:.6g} are no size")
-    if 0 in (height, width):
-        with suppress(InputError):  # raised again where the picture is read
-            return image_size(file)
-        return 0, 0
-    return height, width
+    return own_size(file) if 0 in (height, width) else (height, width)

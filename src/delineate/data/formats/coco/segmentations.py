@@ -77,12 +77,11 @@ def _are_sound(shapes: Sequence[Any]) -> bool:
 
 
 def _polygons(shape: list[Any], where: str) -> list[list[float]]:
-    if not all(isinstance(polygon, list) for polygon in shape):
+    are_lists = all(isinstance(polygon, list) for polygon in shape)
+    polygons = [numbers(polygon, where) for polygon in shape] if are_lists else []
+    if not are_lists or any(len(polygon) % 2 for polygon in polygons):
         raise InputError(f"{where}: it is neither polygons [[x, y, ...], ...] nor a run-length encoding")
-    polygons = [numbers(polygon, where) for polygon in shape]
     for polygon in polygons:
-        if len(polygon) % 2:
-            raise InputError(f"{where}: it is neither polygons [[x, y, ...], ...] nor a run-length encoding")
         if polygon and max(map(abs, polygon)) > FURTHEST:
             raise InputError(f"{where}: a corner is {max(map(abs, polygon)):.3g} pixels away; correct it")
     return polygons

@@ -1,4 +1,4 @@
-"""Writing a data set as COCO JSON: rows of pictures, annotations and categories."""
+"""A data set is written as COCO JSON: rows of pictures, annotations and categories."""
 
 import json
 from dataclasses import replace

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from faster_coco_eval.core import mask as coco_masks
@@ -10,12 +9,12 @@ from faster_coco_eval.core import mask as coco_masks
 from delineate.data.folders import home_of
 from delineate.data.formats.coco import Coco
 from delineate.data.formats.coco.objects import read_objects
+from delineate.data.formats.coco.pictures import own_size
 from delineate.data.formats.coco.rows import Document, Row
 from delineate.data.formats.drawn.files import Pictures
 from delineate.data.formats.drawn.shapes import Drawing, Shape
 from delineate.data.formats.polygons import area
 from delineate.data.formats.split_names import split_of
-from delineate.data.images import image_size
 from delineate.data.pairing import unread
 from delineate.values import Content, InputError, counted, listed
 
@@ -41,10 +40,19 @@ def dataset(
     unused = [file for file in pictures.files if file not in by_file and split_of(file.relative_to(folder)) == split]
     if unused:
         problems.append(f"{root}: left out {counted(len(unused), 'picture')} without annotation: {_names(unused)}")
-    sizes = [_size(file, several) for file, several in by_file.items()]
+    given = (next((one.image_size for one in several if one.image_size), None) for several in by_file.values())
+    sizes = [size or own_size(file) for file, size in zip(by_file, given, strict=True)]
     objects = read_objects(_document(by_file, sizes, names), sizes, root)
     problems += [*_remarks(chosen, root), *unread(folder), *objects.problems]
-    return kind(needs=needs, files=list(by_file), sizes=sizes, source=root, problems=problems, objects=objects)
+    return kind(
+        needs=needs,
+        files=list(by_file),
+        sizes=sizes,
+        source=root,
+        problems=problems,
+        objects=objects,
+        sources=[several[0].source for several in by_file.values()],
+    )
 
 
 def _class_names(drawings: Sequence[Drawing], given: Sequence[str], root: Path) -> Sequence[str]:
@@ -69,16 +77,6 @@ def _document(
         "annotations": annotations,
         "categories": [{"id": label, "name": name} for name, label in labels.items()],
     }
-
-
-def _size(file: Path, drawings: Sequence[Drawing]) -> tuple[int, int]:
-    """Take the `(height, width)` that a drawing has; else the picture's own, or 0 where it is broken."""
-    for drawing in drawings:
-        if drawing.image_size:
-            return drawing.image_size
-    with suppress(InputError):  # raised again where the picture is read
-        return image_size(file)
-    return 0, 0
 
 
 def _found(drawings: Sequence[Drawing], pictures: Pictures, root: Path) -> tuple[dict[Path, list[Drawing]], list[str]]:

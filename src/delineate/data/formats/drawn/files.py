@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from delineate.data.folders import pictures_in
-from delineate.data.formats.kinds import kind_of
+from delineate.data.formats.kinds import is_cut, kind_of
 from delineate.values import InputError
 
 DEPTH = 3
@@ -21,8 +21,11 @@ def has_annotations(root: Path, tool: str, suffix: str) -> bool:
 
 
 def annotation_files(root: Path, tool: str, suffix: str) -> list[Path]:
-    """Find the files of this suffix that the tool wrote, in `root` down to some depth, or `root` where it is one."""
-    return [path for path in _files(root, suffix) if kind_of(path) == tool]
+    """Find the files of this suffix that the tool wrote, in `root` down to some depth, or `root` where it is one.
+
+    A file that was cut off is among them, so that reading it says so.
+    """
+    return [path for path in _files(root, suffix) if kind_of(path) == tool or is_cut(path)]
 
 
 def _files(root: Path, suffix: str) -> list[Path]:

@@ -1,6 +1,6 @@
 """The files of a mask folder: which pictures and label maps each split has, and which belong together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from delineate.data.folders import folders_in, inside, pictures_in, visible_files
@@ -10,8 +10,6 @@ from delineate.data.pairing import keyed, unread, unsplit
 from delineate.values import InputError
 
 PLACES = (("images", "labels"), ("images", "masks"), ("images", "annotations"), ("leftImg8bit", "gtFine"))
-
-THE_KEY = "label map's name"
 
 Place = tuple[Path, Path]
 """A folder of pictures, and the folder of their label maps."""
@@ -57,23 +55,23 @@ def left_out(root: Path, split: str) -> list[str]:
 
 def pictures_by_key(folder: Path) -> dict[str, Path]:
     """Find the pictures; raises `InputError` naming two that have the same label map."""
-    return keyed(pictures_in(folder), lambda path: _key(path, folder, "_leftImg8bit"), THE_KEY)
+    return _keyed(pictures_in(folder), folder, "_leftImg8bit")
 
 
 def label_maps_by_key(labels: Path, suffix: str) -> dict[str, Path]:
     """Find the label maps; raises `InputError` naming one of a kind that changes values, where there is no other."""
     found = [path for path in pictures_in(labels) if path.stem.endswith(suffix)]
-    files = keyed(
-        (path for path in found if path.suffix.lower() in EXACT_SUFFIXES),
-        lambda path: _key(path, labels, suffix),
-        THE_KEY,
-    )
+    files = _keyed([path for path in found if path.suffix.lower() in EXACT_SUFFIXES], labels, suffix)
     for path in found:
         if _key(path, labels, suffix) not in files:
             raise InputError(
                 f"{path}: a label map is a PNG; {path.suffix} changes values, so save the original label maps as PNG"
             )
     return files
+
+
+def _keyed(paths: Sequence[Path], folder: Path, suffix: str) -> dict[str, Path]:
+    return keyed(paths, lambda path: _key(path, folder, suffix), "label map's name")
 
 
 def _key(path: Path, folder: Path, suffix: str) -> str:

@@ -1,9 +1,4 @@
-"""Label maps as pictures: `images/{split}/**`, `labels/{split}/**` (the picture's stem) and `classes.txt`.
-
-Folders without splits are one split, `all`. `masks/` or `annotations/` may stand for `labels/`, in any capitals, and a
-split may have a folder of its own that holds both. ADE20K (`annotations/`, `objectInfo150.txt`) and Cityscapes
-(`leftImg8bit/`, `gtFine/`) are read as they come, with their own names and values where there is no `classes.txt`.
-"""
+"""A split of a mask folder is a data set whose label maps are decoded when asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +10,7 @@ from delineate.data.formats.label_values import LabelValues
 from delineate.data.formats.mask_folder.files import find_parts, label_maps_by_key, left_out, pictures_by_key
 from delineate.data.formats.mask_folder.values import IDS, TRAIN_IDS, values_of
 from delineate.data.images import EXACT_SUFFIXES
-from delineate.data.pairing import check_size, unpaired
+from delineate.data.pairing import unpaired
 from delineate.values import Categories, Content, InputError, Target, listed
 
 
@@ -75,6 +70,5 @@ class MaskFolder(Dataset):
     def target(self, index: int, image_size: tuple[int, int]) -> Target:
         if not self.gives:
             return Target(image_size=image_size)
-        label_map = self.values.read(self.label_files[index])
-        check_size(tuple(label_map.shape), self.files[index], image_size, str(self.label_files[index]))
+        label_map = self.values.read(self.label_files[index], self.files[index], image_size)
         return Target(image_size=image_size, label_map=label_map)

@@ -1,4 +1,4 @@
-"""Writing a data set as pictures and label maps."""
+"""A data set is written as pictures and label maps."""
 
 from pathlib import Path
 

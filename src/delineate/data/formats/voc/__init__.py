@@ -1,4 +1,4 @@
-"""Pascal VOC (Everingham et al. 2010, The Pascal Visual Object Classes): XML boxes, lists of pictures, palette PNGs."""
+"""Pascal VOC (Everingham et al. 2010) has XML files of boxes, lists of pictures, and palette PNGs."""
 
 from delineate.data.formats.voc.reading import Voc, read, recognises, splits
 from delineate.data.formats.voc.writing import write

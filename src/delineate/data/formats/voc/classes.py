@@ -7,7 +7,7 @@ from pathlib import Path
 
 from delineate.data.files import read_lines
 from delineate.data.formats.label_values import CLASS_LISTS, IGNORED_NAME, LabelValues, is_background, label_values
-from delineate.data.formats.voc.layout import Part
+from delineate.data.formats.voc.layout import Folders
 from delineate.data.formats.voc.xml import read_xml
 from delineate.values import IGNORE, InputError
 from delineate.values.categories import BACKGROUND
@@ -20,7 +20,7 @@ CVAT_LIST = "labelmap.txt"
 
 
 def classes(
-    root: Path, parts: Mapping[str, Part], home: Path, has_label_maps: bool
+    root: Path, parts: Mapping[str, Folders], home: Path, has_label_maps: bool
 ) -> tuple[tuple[str, ...], LabelValues | None]:
     """Name the classes, and the values of label maps where their order is known: 0 is background, the first class 1."""
     named = class_list((home, root))

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from delineate.data.files import read_lines
 from delineate.data.folders import visible_files
-from delineate.data.formats.voc.layout import Part, lists
+from delineate.data.formats.voc.layout import Folders, lists
 from delineate.data.images import SUFFIXES
 from delineate.data.pairing import UNREAD, keyed, unpaired
 from delineate.values import Content, InputError, counted, listed
@@ -15,7 +15,7 @@ Files = Mapping[str, Path]
 """Files by their keys, which a picture shares with its annotations."""
 
 
-def both_sides(part: Part) -> tuple[Files, Files]:
+def both_sides(part: Folders) -> tuple[Files, Files]:
     """Give the pictures and the XML files by their stems, or by their paths where pictures share a stem.
 
     Raises `InputError` naming two pictures that have the same XML file.
@@ -30,7 +30,7 @@ def both_sides(part: Part) -> tuple[Files, Files]:
     return by_key, {key(path, part.annotations): path for path in xmls}
 
 
-def chosen(part: Part, pictures: Files, annotated: Files, kind: str) -> tuple[list[str], list[str]]:
+def chosen(part: Folders, pictures: Files, annotated: Files, kind: str) -> tuple[list[str], list[str]]:
     """Give the keys of the split's pictures, in order, and lines that say what is left out.
 
     These are the entries of its list, or without one those that are `annotated`, by files of this `kind`. Raises
@@ -78,7 +78,7 @@ def _key(entry: str, pictures: Files) -> str | None:
 
 
 def contents_of(
-    part: Part, keys: Sequence[str], sides: Mapping[Content, Files], needs: frozenset[Content]
+    part: Folders, keys: Sequence[str], sides: Mapping[Content, Files], needs: frozenset[Content]
 ) -> tuple[frozenset[Content], list[str]]:
     """Find what every picture has, and say in a line what only some have; raises `InputError` for a needed XML file."""
     whole: set[Content] = set()

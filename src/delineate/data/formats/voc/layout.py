@@ -22,7 +22,7 @@ SEGMENTATION = "segmentation_"
 
 
 @dataclass(frozen=True)
-class Part:
+class Folders:
     """A split has a folder of pictures, one of XML files, and maybe a list of those pictures that are its own.
 
     `home` holds them, and the folders of label maps.
@@ -57,7 +57,7 @@ class Part:
         return {}
 
 
-def find_parts(root: Path) -> dict[str, Part]:
+def find_parts(root: Path) -> dict[str, Folders]:
     """Find the splits; raises `InputError` where there is no VOC data set, or several."""
     whole = _wholes(root)
     if len(whole) > 1:
@@ -101,19 +101,19 @@ def _is_of_a_class(path: Path) -> bool:
     return bool(lines) and all(line.endswith((" 1", " 0", " -1")) for line in lines)
 
 
-def _wholes(root: Path) -> list[Part]:
+def _wholes(root: Path) -> list[Folders]:
     """Find the VOC data sets at `root` or within it, as in `VOCdevkit/VOC2007`."""
     homes = [root, *sorted(root.glob("VOC*")), *sorted(root.glob("VOCdevkit/VOC*"))]
     return [part for home in homes if home.is_dir() and (part := _part(home))]
 
 
-def _split_folders(root: Path) -> dict[str, Part]:
+def _split_folders(root: Path) -> dict[str, Folders]:
     """Find the folders that are a split each, as Roboflow exports them."""
     folders = [root / name for name in folders_in(root)]
     return {folder.name: part for folder in folders if not lists(folder) and (part := _part(folder))}
 
 
-def _inner_splits(part: Part) -> dict[str, Part]:
+def _inner_splits(part: Folders) -> dict[str, Folders]:
     """Find the splits that are folders both of pictures and of XML files."""
     pictures, annotations = (folders_in(place) for place in (part.pictures, part.annotations))
     if part.pictures == part.home:
@@ -126,19 +126,19 @@ def _inner_splits(part: Part) -> dict[str, Part]:
     }
 
 
-def _part(home: Path) -> Part | None:
+def _part(home: Path) -> Folders | None:
     """Find the folders of pictures and of XML files in `home`, if it has them."""
     pictures, annotations = inside(home, PICTURES), inside(home, ANNOTATIONS)
     if pictures.name.lower() == "jpegimages" and pictures.is_dir():
         own = inside(home, ["Annotations"])
         if inside(home, LABEL_MAPS).is_dir() or (own.is_dir() and not next(own.glob("*.json"), None)):
-            return Part(home, pictures, own)
+            return Folders(home, pictures, own)
     if pictures.is_dir() and annotations.is_dir() and _has_voc(annotations):
-        return Part(home, pictures, annotations)
+        return Folders(home, pictures, annotations)
     if _has_pairs(home):
-        return Part(home, home, home)
+        return Folders(home, home, home)
     inner = (pictures, *(pictures / name for name in folders_in(pictures)))
-    return Part(home, pictures, pictures) if any(_has_pairs(place) for place in inner) else None
+    return Folders(home, pictures, pictures) if any(_has_pairs(place) for place in inner) else None
 
 
 def _has_voc(folder: Path) -> bool:

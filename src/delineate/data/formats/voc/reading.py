@@ -1,4 +1,4 @@
-"""Pascal VOC: XML boxes, lists of pictures, palette PNGs (Everingham et al. 2010, The Pascal Visual Object Classes)."""
+"""A split of Pascal VOC is a data set whose annotations are read, picture by picture, when asked for."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from delineate.data.formats.label_values import LabelValues
 from delineate.data.formats.split_names import WITHOUT_SPLITS
 from delineate.data.formats.voc.classes import classes
 from delineate.data.formats.voc.files import Files, both_sides, chosen, contents_of
-from delineate.data.formats.voc.layout import Part, find_parts, recognised
+from delineate.data.formats.voc.layout import Folders, find_parts, recognised
 from delineate.data.formats.voc.objects import Tally, boxes_in, first_of_equals, with_area
 from delineate.data.formats.voc.xml import Object, read_xml
 from delineate.data.images import read_label_map
@@ -88,7 +88,7 @@ class Voc(Dataset):
     class_names: Sequence[str]
     values: LabelValues | None
     sides: Mapping[Content, Sequence[Path | None]]
-    part: Part
+    part: Folders
     left_out: Sequence[str]
 
     def __post_init__(self) -> None:
@@ -119,8 +119,8 @@ class Voc(Dataset):
         masks = label_map = None
         if "masks" in self.gives:
             masks = self._masks(index, len(objects), image_size)[kept]
-        if "label_map" in self.gives:
-            label_map = self._label_map(index, image_size)
+        if self.values is not None and "label_map" in self.gives:
+            label_map = self.values.read(self._file("label_map", index), self.files[index], image_size)
         return Target(
             image_size=image_size,
             boxes=boxes[kept],
@@ -151,13 +151,6 @@ class Voc(Dataset):
                 )
         return torch.tensor([names.index(thing.name) for thing in objects], dtype=torch.int64)
 
-    def _label_map(self, index: int, image_size: tuple[int, int]) -> Int64[Tensor, "h w"]:
-        assert self.values is not None
-        file = self._file("label_map", index)
-        label_map = self.values.read(file)
-        check_size(tuple(label_map.shape), self.files[index], image_size, str(file))
-        return label_map
-
     def _masks(self, index: int, count: int, image_size: tuple[int, int]) -> Bool[Tensor, "n h w"]:
         """Read the masks: the pixels of object `i` of the XML file have value `i`, counted from 1."""
         file = self._file("masks", index)
@@ -175,7 +168,7 @@ class Voc(Dataset):
         return self.part.annotations / f"{self.files[index].stem}.xml" if file is None else file
 
 
-def _unlisted(part: Part, split: str, splits: Collection[str]) -> list[str]:
+def _unlisted(part: Folders, split: str, splits: Collection[str]) -> list[str]:
     """Say which pictures are in no folder of a split, where splits are folders."""
     if part.entries or split == WITHOUT_SPLITS:
         return []

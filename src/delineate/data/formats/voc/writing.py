@@ -1,4 +1,4 @@
-"""Writing a data set as Pascal VOC: XML files, lists of pictures, palette PNGs."""
+"""A data set is written as Pascal VOC: XML files, lists of pictures, palette PNGs."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -114,9 +114,11 @@ def _names(said: Mapping[str, Any], source: Path, bases: Sequence[Path], notes: 
     for label, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"{where}: entry {label} is {name!r}, no name; write one, in quotes")
+        if name in NOTHING:
+            notes.append(f"{where}: entry {label} is {name}, which is taken for a name; is it one?")
     if count is not None and whole(count, f"{source}: nc") != len(names):
         notes.append(f"{source}: nc is {count}, but there are {len(names)} names, which count")
-    return list(names)
+    return [name.strip() for name in names]
 
 
 def _entries(

@@ -1,15 +1,18 @@
-"""What a YOLO set's pictures and label files say of each other, and what is not read of their lines."""
+"""The pictures and label files of a YOLO set are compared, and what of their lines is not read is said."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from glob import escape
 from pathlib import Path
 
 from delineate.data.formats.yolo.labels import OUTSIDE, Line, is_label_file, once
-from delineate.data.images import SUFFIXES
-from delineate.data.pairing import unpaired, unread
-from delineate.values import counted, listed
+from delineate.data.images import SUFFIXES, is_turned
+from delineate.data.pairing import UNTURN, unpaired, unread
+from delineate.values import InputError, counted, listed
 
 CACHES = (".cache", ".npy")
+NUM_LOOKED_AT = 100
+"""Pictures, at equal distances, that are asked whether EXIF turns them."""
 
 
 def of_sides(files: Sequence[Path], label_files: Sequence[Path], root: Path) -> Iterator[str]:
@@ -44,6 +47,20 @@ def of_lines(label_files: Iterable[tuple[Path, Sequence[Line]]], has_masks: bool
                 places.setdefault(kind, []).append(f"{path.name} line {line.number}")
     for kind, found in places.items():
         yield f"{counted(len(found), 'object')} {kind}: {listed(found)}"
+
+
+def of_turned(files: Sequence[Path]) -> Iterator[str]:
+    """Say which of some pictures are turned by EXIF, as labels, which have no size, may be of the stored picture."""
+    looked_at = files[:: -(-len(files) // NUM_LOOKED_AT) or 1]
+    turned = []
+    for file in looked_at:
+        with suppress(InputError):  # raised again where the picture is read
+            turned += [file.name] * is_turned(file)
+    if turned:
+        yield (
+            f"of {counted(len(looked_at), 'picture')} looked at, EXIF turns {len(turned)} ({listed(turned)}): their "
+            f"labels are taken for those of the turned picture; if they are of the stored one, {UNTURN}"
+        )
 
 
 def _kinds(line: Line, has_masks: bool) -> Iterator[str]:

@@ -1,7 +1,4 @@
-"""YOLO: `data.yaml`, pictures, and beside them a text file a picture with one line an object (Ultralytics' formats).
-
-Darknet's and labelImg's layouts, which have no YAML file, are read as the same thing.
-"""
+"""A split of YOLO is a data set whose label files are read when asked for."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -20,7 +17,7 @@ from delineate.data.formats.yolo.description import describe, describing
 from delineate.data.formats.yolo.files import find_pictures, label_files_of
 from delineate.data.formats.yolo.keypoints import KptShape
 from delineate.data.formats.yolo.labels import Line, most_are_polygons, once, read_objects
-from delineate.data.formats.yolo.problems import of_lines, of_sides
+from delineate.data.formats.yolo.problems import of_lines, of_sides, of_turned
 from delineate.ops.masks import RLE, decode_rle, paint_label_map
 from delineate.values import Categories, Content, InputError, Target
 from delineate.values.categories import BACKGROUND
@@ -93,6 +90,7 @@ class Yolo(Dataset):
             *self.notes,
             *of_sides(self.files, self.label_files, self.source.parent),
             *of_lines(self._readable(), "masks" in self.contents),
+            *of_turned(self.files),
         ]
 
     def annotation_file(self, index: int) -> Path:

@@ -1,4 +1,4 @@
-"""Writing a data set as YOLO: pictures, label files and `data.yaml`."""
+"""A data set is written as YOLO: pictures, label files and `data.yaml`."""
 
 from collections import Counter
 from collections.abc import Sequence

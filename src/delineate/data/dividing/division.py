@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from jaxtyping import Int64
-
-from delineate.data.dataset import Dataset, targets
-from delineate.data.duplicates import near_duplicates
+from delineate.data.counting import amounts_by_class
+from delineate.data.dividing.duplicates import near_duplicates
+from delineate.data.dividing.grouping import grouped, groups_of, joined
+from delineate.data.dividing.stratification import dealt
+from delineate.data.files import check_new
 from delineate.data.folders import home_of
 from delineate.data.formats.layouts import check_split, read_dataset, splits
 from delineate.data.formats.split_names import meant
-from delineate.data.grouping import grouped, groups_of, joined
 from delineate.data.lists import DIVIDES, END, PictureList, lists_folder
 from delineate.data.splits import Watch
-from delineate.data.stratification import dealt
 from delineate.io.files import folder_beside
-from delineate.values import IGNORE, InputError, counted, listed
+from delineate.values import InputError, counted, listed
 
 DEFAULT_SHARE = 0.15
 
@@ -84,15 +82,14 @@ def divide(
     """
     root = Path(root)
     folder = lists_folder(root)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: there is something already; delete it to divide the pictures anew")
+    check_new(folder, "delete it to divide the pictures anew")
     names = splits(root, format)
     split = _one_part(root, names, split)
     shares = _shares([name for name in names if name != split], split, val, test)
     dataset = read_dataset(root, split, format)
     groups = grouped(dataset.files, group)
     alike, unreadable = near_duplicates(dataset.files, watch) if duplicates == "together" else (None, [])
-    unit, classes, amounts, unknown = _amounts(dataset)
+    unit, classes, amounts, unknown = amounts_by_class(dataset)
     numbers = joined(len(dataset), [*groups, *(alike or ())])
     parts = dealt(amounts, numbers, shares, seed)
     counts = {name: dict(zip(classes, map(int, amounts[rows].sum(0)), strict=True)) for name, rows in parts.items()}
@@ -139,27 +136,6 @@ def _shares(others: Sequence[str], split: str, val: float | None, test: float | 
             mend = f"divide that one (--split {there})" if name == "train" else f"leave --{name} out"
             raise InputError(f"{name}: the data have a part '{there}' beside '{split}', which stays; {mend}")
     return shares
-
-
-def _amounts(
-    dataset: Dataset,
-) -> tuple[Literal["objects", "pixels"], tuple[str, ...], Int64[np.ndarray, "n c"], list[str]]:
-    """Count each picture's objects that count by class, or its pixels where there are label maps alone.
-
-    With them come what is counted, the names, and a line for each picture of which nothing can be read.
-    """
-    objects = "boxes" in dataset.contents
-    counted = dataset.needing(frozenset({"boxes"} if objects else {"label_map"}))
-    names = dataset.categories.class_names if objects else dataset.categories.label_map_names
-    amounts, unknown = np.zeros((len(dataset), len(names)), dtype=np.int64), list[str]()
-    for index, target in targets(counted, unknown):
-        if objects:
-            labels = target.labels[~target.ignored]
-        else:
-            assert target.label_map is not None
-            labels = target.label_map[target.label_map != IGNORE]
-        amounts[index] = np.bincount(labels.numpy(), minlength=len(names))
-    return ("objects" if objects else "pixels"), names, amounts, unknown
 
 
 def _unreadable(lines: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt64
 
-from delineate.data.grouping import groups_of, joined
+from delineate.data.dividing.grouping import groups_of, joined
 from delineate.data.images import read_thumbnail
 from delineate.data.splits import Watch
 from delineate.io.machine import num_cores

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from delineate.data import convert, divide, read_dataset, synthesise
-from delineate.data.duplicates import alike, near_duplicates
+from delineate.data.dividing.duplicates import alike, near_duplicates
+from delineate.data.dividing.stratification import stratified
 from delineate.data.formats import splits
-from delineate.data.stratification import stratified
 from delineate.values import InputError
 
 NUM_PICTURES = 40
@@ -200,7 +200,7 @@ def test_lists_of_a_part_that_is_gone_are_an_error_and_other_files_are_not(data:
         ({"val": 0.6, "test": 0.5}, "leave none to train on"),
         ({"val": 0.0, "test": 0.0}, "there is nothing to divide off"),
         ({"val": -0.1}, "-0.1 is no share"),
-        ({"split": "train"}, "no split 'train'; there are: all"),
+        ({"split": "val"}, "no split 'val'; there are: all"),
         ({"group": "folder", "test": 0.3}, r"no picture would be left for it: of 40 pictures in 2 groups"),
         ({"group": "("}, "is no regular expression"),
         ({"group": "^x"}, r"not found in the names of 40 pictures: p0_00\.png, "),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from delineate.data.grouping import groups_of
+from delineate.data.dividing.grouping import groups_of
 from delineate.values import InputError, counted
 
 
