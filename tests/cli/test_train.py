@@ -122,7 +122,7 @@ def test_mistakes(delineate: Callable, data: Path, tmp_path: Path, arguments: li
 
 
 def test_an_empty_folder(delineate: Callable, tmp_path: Path) -> None:
-    assert "the folder is empty; looked for coco: " in delineate("train", "unet", tmp_path).mistake
+    assert "the folder is empty; looked for coco (" in delineate("train", "unet", tmp_path).mistake
 
 
 def test_a_wrong_label(delineate: Callable, mask_folder: Path, tmp_path: Path) -> None:

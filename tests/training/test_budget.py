@@ -31,7 +31,8 @@ def test_few_minutes_take_the_lighter_form_and_say_so() -> None:
     assert settings.arguments["backbone"] == light["backbone"] != "mobilenetv3_large_100"
     assert (settings.augment, settings.scale, settings.batch_size) == ("scale", (1.0, 1.0), light["batch_size"])
     (line,) = lines
-    assert line.startswith("4 minutes would show each picture about 4 times") and "backbone resnet10t" in line
+    assert line.startswith("4 minutes would show each picture about 4 times")
+    assert "backbone resnet10t" in line
 
 
 @pytest.mark.usefixtures("slow")
@@ -66,4 +67,5 @@ def test_lighter_forms_are_settings_and_options_of_their_systems(name: str) -> N
 def test_pictures_seen_seldom_are_said_with_what_helps() -> None:
     assert seldom(1000, 100) == []
     (line,) = seldom(350, 100)
-    assert line.startswith("each picture was seen 3.5 times") and "--minutes" in line
+    assert line.startswith("each picture was seen 3.5 times")
+    assert "--minutes" in line

@@ -300,6 +300,7 @@ def test_a_data_set_that_is_not_divided_is_read_to_train_on(tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "ImageSets")
     assert splits(tmp_path) == ["all"]
     dataset = read_dataset(tmp_path, "train")
-    assert len(dataset) == 3 and any("'all' is read for it" in line for line in dataset.problems)
+    assert len(dataset) == 3
+    assert any("'all' is read for it" in line for line in dataset.problems)
     with pytest.raises(InputError, match="no split 'val'; there are: all"):
         read_dataset(tmp_path, "val")
