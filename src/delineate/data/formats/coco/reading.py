@@ -49,10 +49,10 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Data
 @dataclass(kw_only=True, eq=False)
 class Coco(Dataset):
     """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`, 0 where nobody knows.
-    Where there are many annotation files, `sources` has that of each picture.
 
-    Masks are decoded when asked for. Label maps are painted from them, smaller objects over larger ones: crowds are
-    ignored, and what no object covers is background. Targets without masks have the areas that the file gives.
+    Where there are many annotation files, `sources` has that of each picture. Masks are decoded when asked for. Label
+    maps are painted from them, smaller objects over larger ones: crowds are ignored, and what no object covers is
+    background. Targets without masks have the areas that the file gives.
     """
 
     needs: frozenset[Content]
