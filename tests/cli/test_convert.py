@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,3 +40,12 @@ def test_convert_says_what_is_lost(delineate: Callable, data: Path, tmp_path: Pa
 )
 def test_mistakes(delineate: Callable, data: Path, arguments: list[str], message: str) -> None:
     assert message in delineate("convert", *[data if part == "DATA" else part for part in arguments]).mistake
+
+
+def test_what_cannot_be_read_stops_convert_or_is_skipped(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    picture = next((tmp_path / "data").rglob("*.png"))
+    picture.write_bytes(b"no picture")
+    arguments = ["convert", tmp_path / "data", tmp_path / "new", "--to", "coco"]
+    assert "--skip-unreadable passes over" in delineate(*arguments).mistake
+    assert "left out 1 picture that cannot be read" in " ".join(delineate(*arguments, "--skip-unreadable").out.split())

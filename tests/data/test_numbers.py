@@ -27,6 +27,8 @@ def test_what_is_no_finite_number_is_refused_with_its_place(value: Any) -> None:
         column([2, value, "x"], row)
     with pytest.raises(InputError, match=r"^row 1: .* is (no number|not finite)$"):
         table([[2, 3], [4, value], ["x", None]], row, 2)
+    with pytest.raises(InputError, match=r"^row 1: .* is (no number|not finite)$"):
+        table([[2, 3], [4, value]], row, 2)
 
 
 @pytest.mark.parametrize(("value", "read"), [("3", 3), (3.0, 3), ("3.0", 3), (-2, -2)])

@@ -92,7 +92,7 @@ def decided(system: System) -> tuple[System, Inputs | None]:
     return replace(low, thresholds=thresholds.changed(score=threshold)), (gray if best[1] < best[0] else picture)
 
 
-LAST_LAYERS = ("box_head.classify", "proposer.objectness")
+LAST_LAYERS = ("box_head.classify", "proposer.objectness", "classify.")
 
 
 def assert_equal(values: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

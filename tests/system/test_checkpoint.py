@@ -7,6 +7,7 @@ import safetensors.torch
 import torch
 
 from delineate.data.preprocess import Preprocess
+from delineate.nn.backbones import read_weights
 from delineate.system.catalog import build
 from delineate.system.checkpoint import VERSION, read_facts
 from delineate.system.system import System
@@ -86,3 +87,23 @@ def test_facts_are_beside_the_weights_and_in_them(saved: Path) -> None:
     assert beside == read_facts(saved).model_dump(mode="json")
     assert beside["version"] == VERSION
     assert set(beside["versions"]) == {"delineate", "torch", "torchvision", "timm"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n<!DOCTYPE html>\n<html>", "an HTML page: the download went wrong"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a git-lfs pointer: run `git lfs pull`"),
+        (b"", "an empty file: the download went wrong"),
+        (b"PK\x03\x04", "weights of another library: `delineate import`"),
+    ],
+)
+def test_what_a_file_is_instead_of_weights_is_said(tmp_path: Path, content: bytes, message: str) -> None:
+    for name in ("best.safetensors", "weights.pth"):
+        file = tmp_path / name
+        file.write_bytes(content)
+        with pytest.raises(InputError, match=f"{name}: {message}"):
+            System.load(file)
+        if "another library" not in message:
+            with pytest.raises(InputError, match=f"{name}: {message}"):
+                read_weights(file)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from delineate.cli.options import AsJson
+from delineate.cli.options import AsJson, SkipUnreadable
 from delineate.cli.output import print_json, print_line, say
 from delineate.values import formats
 
@@ -20,6 +20,7 @@ def convert(
     source_format: Annotated[
         str | None, typer.Option("--from", help=f"Format of SRC: {formats.READ}. Recognised by itself if not given.")
     ] = None,
+    skip_unreadable: SkipUnreadable = False,
     as_json: AsJson = False,
 ) -> None:
     """Convert a data set to another format, and list what that format cannot hold."""
@@ -27,7 +28,7 @@ def convert(
     from delineate.data.counting import take_census
     from delineate.data.formats import read_dataset, splits
 
-    losses = convert_dataset(source, destination, to, source_format)
+    losses = convert_dataset(source, destination, to, source_format, skip_unreadable=skip_unreadable)
     for split in splits(source, source_format):
         say(take_census(read_dataset(source, split, source_format), skip_unreadable=True).line(split))
     if as_json:

@@ -13,7 +13,7 @@ from jaxtyping import Int64
 from PIL import Image
 from torch import Tensor
 
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import Dataset, skippable
 from delineate.data.images import image_size
 from delineate.io.files import written_beside
 from delineate.values import InputError, Target
@@ -70,7 +70,11 @@ def store_pictures(dataset: Dataset, folder: Path, prefix: str = "") -> Iterator
             path = folder / f"{stem}{file.suffix}"
             with written_beside(path) as beside:
                 shutil.copyfile(file, beside)
-            yield path, dataset.target(index, image_size(file))
+            try:
+                target = dataset.target(index, image_size(file))
+            except InputError as error:
+                raise skippable(error) from None
+            yield path, target
         else:
             sample = dataset[index]
             path = folder / f"{stem}.png"

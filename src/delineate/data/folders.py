@@ -41,6 +41,11 @@ def inside(folder: Path, names: Sequence[str]) -> Path:
     return next((folder / there[name.lower()] for name in names if name.lower() in there), folder / names[0])
 
 
+def names_in(folder: Path) -> set[str]:
+    """Name what is in `folder` and not hidden; nothing where it is no folder."""
+    return {entry.name for entry in os.scandir(folder) if entry.name[0] != "."} if folder.is_dir() else set()
+
+
 def folders_in(folder: Path) -> list[str]:
     """Name the folders in `folder` that are not hidden, sorted; none where it is no folder."""
     paths = folder.iterdir() if folder.is_dir() else ()

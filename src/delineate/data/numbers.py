@@ -7,6 +7,7 @@ function of the row, as what is right is read at once, and one by one only to na
 import math
 import re
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -99,9 +100,10 @@ def table(rows: Sequence[Any], where: Callable[[int], str], count: int) -> NDArr
 
 
 def _at_once(values: Sequence[Any]) -> NDArray[np.float64] | None:
-    """Read what is right; numpy also reads texts, and takes null for NaN."""
+    """Read what is right; numpy also reads texts, takes null for NaN, and true for 1."""
     try:
         read = np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         return None
-    return read if np.isfinite(read).all() else None
+    has_flags = bool in set(map(type, values if read.ndim == 1 else chain.from_iterable(values)))
+    return read if np.isfinite(read).all() and not has_flags else None

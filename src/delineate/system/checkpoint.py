@@ -14,10 +14,12 @@ from torch import Tensor
 
 from delineate.data.preprocess import Preprocess
 from delineate.io.files import written_beside
+from delineate.io.mistaken import is_pickled, what_it_is
 from delineate.values import Categories, InputError, Thresholds
 
 VERSION = 2
 """Counted up whenever the facts come to mean something else. Version 1 had neither a version nor thresholds."""
+FOREIGN = "weights of another library: `delineate import` (those of a backbone go to --backbone-weights)"
 PACKAGES = ("delineate", "torch", "torchvision", "timm")
 
 
@@ -77,13 +79,14 @@ def _opened(file: Path) -> Iterator[Any]:
         with safetensors.safe_open(file, framework="pt") as opened:
             yield opened
     except safetensors.SafetensorError as error:
-        raise InputError(f"{file}: not a whole safetensors file ({error})") from error
+        said = what_it_is(file) or (FOREIGN if is_pickled(file) else f"not a whole safetensors file ({error})")
+        raise InputError(f"{file}: {said}") from error
 
 
 def _facts(file: Path, opened: Any) -> Facts:
     header = opened.metadata() or {}
     if "delineate" not in header:
-        raise InputError(f"{file}: not a checkpoint of delineate (weights of a backbone go to --backbone-weights)")
+        raise InputError(f"{file}: not a checkpoint of delineate, but {FOREIGN}")
     try:
         return Facts(**{"version": 1, **json.loads(header["delineate"])})
     except (ValueError, TypeError) as error:

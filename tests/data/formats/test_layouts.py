@@ -304,3 +304,25 @@ def test_a_data_set_that_is_not_divided_is_read_to_train_on(tmp_path: Path) -> N
     assert any("'all' is read for it" in line for line in dataset.problems)
     with pytest.raises(InputError, match="no split 'val'; there are: all"):
         read_dataset(tmp_path, "val")
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_what_cannot_be_read_is_left_out_of_what_is_converted_when_asked(
+    coco_folder: Path, tmp_path: Path, is_cut: bool
+) -> None:
+    picture = sorted((coco_folder / "images" / "val").iterdir())[0]
+    picture.write_bytes(picture.read_bytes()[:60] if is_cut else b"no picture")
+    if not is_cut:
+        with pytest.raises(InputError, match=r"--skip-unreadable passes over"):
+            convert(coco_folder, tmp_path / "new", "yolo")
+    lines = convert(coco_folder, tmp_path / "new", "yolo", skip_unreadable=True)
+    assert lines[0].startswith(f"val: left out 1 picture that cannot be read: {picture}")
+    assert [len(read_dataset(tmp_path / "new", split)) for split in ("train", "val")] == [3, 2]
+    assert not list((tmp_path / "new").rglob(f"val/{picture.stem}.*"))
+
+
+def test_a_split_of_which_nothing_can_be_read_is_refused(coco_folder: Path, tmp_path: Path) -> None:
+    for picture in (coco_folder / "images" / "val").iterdir():
+        picture.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="no other picture of split 'val' can be read"):
+        convert(coco_folder, tmp_path / "new", "yolo", skip_unreadable=True)

@@ -39,6 +39,17 @@ def test_shapes_are_squares_and_pairs_of_each_ratio() -> None:
     torch.testing.assert_close((boxes[:, :2] + boxes[:, 2:]) / 2, torch.tensor([[100.0, 50.0]]).expand(6, 2))
 
 
+@pytest.mark.parametrize("backbone", ["resnet10t", "mobilenetv3_small_050", "tf_efficientnet_lite0"])
+def test_nothing_is_decided_before_the_first_step_whatever_the_backbone(backbone: str) -> None:
+    torch.manual_seed(0)
+    model = ssd(num_classes=2, backbone=backbone, image_size=96).train()
+    images, targets = pictures(4, (96, 96))
+    raw = model(Preprocess().normalise(images))
+    assert raw.logits.softmax(-1).sub(1 / 3).abs().max() < 0.15
+    cross_entropy = -raw.logits.detach().log_softmax(-1).mean()
+    assert float(cross_entropy) == pytest.approx(math.log(3), rel=0.01)
+
+
 def test_any_size_of_pictures_goes_through() -> None:
     model = small().eval()
     with torch.inference_mode():

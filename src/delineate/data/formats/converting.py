@@ -4,19 +4,28 @@ from collections.abc import Mapping
 from errno import ENOSPC
 from pathlib import Path
 
-from delineate.data.dataset import Dataset
+from delineate.data.dataset import Dataset, Part, each_readable
 from delineate.data.files import check_new
 from delineate.data.formats.layouts import WRITTEN, WrittenFormat, named, read_dataset, splits
 from delineate.io.files import folder_beside
-from delineate.values import InputError
+from delineate.values import InputError, counted, listed
 
 
-def convert(source: str | Path, destination: str | Path, to: str, format: str | None = None) -> list[str]:  # noqa: A002
+def convert(
+    source: str | Path,
+    destination: str | Path,
+    to: str,
+    format: str | None = None,  # noqa: A002
+    *,
+    skip_unreadable: bool = False,
+) -> list[str]:
     """Write every split in the format `to` into a new or empty folder, which is there when all of it is.
 
-    Gives the lines that say what the reader left out and what the new format could not hold. Raises `InputError` as
-    `read_dataset` does, when the destination has something in it or lies in the source, and when splits have other
-    classes than one another.
+    Gives the lines that say what the reader left out and what the new format could not hold. With `skip_unreadable`,
+    every picture is decoded, and those that cannot be read, or whose annotation cannot, are left out, too.
+
+    Raises `InputError` as `read_dataset` does, when the destination has something in it or lies in the source, and when
+    splits have other classes than one another.
     """
     source, destination = Path(source), Path(destination)
     target = _written(to)
@@ -25,7 +34,9 @@ def convert(source: str | Path, destination: str | Path, to: str, format: str | 
         raise InputError(f"{destination}: it lies in {source}, whose pictures it would add to; name a folder outside")
     datasets = {split: read_dataset(source, split, format) for split in splits(source, format)}
     _check_same_names(datasets, source)
-    lines = []
+    lines: list[str] = []
+    if skip_unreadable:
+        datasets = {split: _readable(dataset, split, lines) for split, dataset in datasets.items()}
     with folder_beside(destination) as beside:
         for split, dataset in datasets.items():
             try:
@@ -44,6 +55,17 @@ def _written(name: str) -> WrittenFormat:
     if name not in WRITTEN:
         raise InputError(f"format {name!r} is read, and not written; those that are written are {', '.join(WRITTEN)}")
     return WRITTEN[name]
+
+
+def _readable(dataset: Dataset, split: str, lines: list[str]) -> Dataset:
+    """Keep the pictures that can be read, and say in a line which cannot; raises `InputError` where none can."""
+    errors: list[str] = []
+    indices = [index for index, _ in each_readable(dataset.__getitem__, range(len(dataset)), errors)]
+    if errors and not indices:
+        raise InputError(f"{errors[0]}; and no other picture of split {split!r} can be read")
+    if errors:
+        lines.append(f"{split}: left out {counted(len(errors), 'picture')} that cannot be read: {listed(errors)}")
+    return Part(dataset, indices)
 
 
 def _check_same_names(datasets: Mapping[str, Dataset], source: Path) -> None:

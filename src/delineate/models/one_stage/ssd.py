@@ -10,7 +10,7 @@ N  default boxes of all levels: level by level, row by row, shape by shape
 
 Where it deviates: pictures without objects give their three hardest boxes to the loss, where the paper has none: empty
 pictures teach. `ssd` takes other backbones and image sizes, and has shapes of ratios 2 and 3 at every level. All class
-heads begin with zeros, where the paper's begin with Xavier's weights.
+heads begin undecided, with small weights, where the paper's begin with Xavier's.
 """
 
 import math
@@ -156,7 +156,7 @@ class SSD(Model[SSDRaw, Rows]):
         widths = list(zip(levels.channels, shapes, strict=True))
         self.classify = nn.ModuleList(nn.Conv2d(width, n * (num_classes + 1), 3, padding=1) for width, n in widths)
         self.regress = nn.ModuleList(nn.Conv2d(width, n * 4, 3, padding=1) for width, n in widths)
-        initialise(self.classify, nn.init.zeros_)  # undecided at first, whatever the backbone
+        initialise(self.classify, partial(nn.init.normal_, std=0.001))  # undecided at first, whatever the backbone
         initialise(self.regress, partial(nn.init.normal_, std=0.01))
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> SSDRaw:

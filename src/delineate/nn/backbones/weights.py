@@ -10,6 +10,7 @@ import timm
 import torch
 from torch import Tensor
 
+from delineate.io.mistaken import what_it_is
 from delineate.nn.backbones.contract import Backbone
 from delineate.values import InputError
 
@@ -54,7 +55,8 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             return dict(safetensors.torch.load_file(file))
         weights = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise InputError(f"{file}: not a file of weights that can be read without running code from it") from error
+        said = what_it_is(file) or "not a file of weights that can be read without running code from it"
+        raise InputError(f"{file}: {said}") from error
     if not isinstance(weights, dict):
         raise InputError(f"{file}: holds a {type(weights).__name__}, not a dictionary of weights")
     weights = weights.get("state_dict", weights)

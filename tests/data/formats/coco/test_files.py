@@ -184,3 +184,30 @@ def test_a_split_that_lost_its_annotation_file_is_said(tmp_path: Path) -> None:
     Image.new("RGB", SIZE[::-1]).save(root / "images" / "val" / "b.jpg")
     (said,) = read_dataset(root, "train").problems
     assert said == f"{root / 'images' / 'val'}: left out 1 picture without an annotation file"
+
+
+@pytest.mark.parametrize("names", [["a.JPG", "b.jpg"], ["a.JPG", "B.JPG"], ["x/a.JPG", "x/b.Jpg"]])
+def test_names_in_other_capitals_are_read_and_said(tmp_path: Path, names: list[str]) -> None:
+    root = files(tmp_path, **{"train.json": dict(zip(names, ("train/a.jpg", "train/b.jpg"), strict=True))})
+    write(root / "val.json", ["C.jpg"])
+    Image.new("RGB", SIZE[::-1]).save(root / "train/c.jpg")
+    dataset = coco.read(root, "train")
+    assert dataset.files == [root / "train/a.jpg", root / "train/b.jpg"]
+    (said,) = [line for line in dataset.problems if "without the folders" not in line]
+    assert "whose names differ in capitals (" in said
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a.png"], r"train/a\.png is not there \(1 of 1 picture missing\); there is a\.jpg: correct the names"),
+        (["b.jpg", "A.png"], r"train/A\.png is not there \(1 of 2 pictures missing\); there is a\.jpg: correct"),
+        (["C.jpeg"], r"C\.jpeg is not there \(1 of 1 picture missing\); there is c\.JPEG, c\.jpeg: correct"),
+        (["b.jpg", "b.JPG"], r"b\.JPG is not there \(1 of 2 pictures missing\); there is b\.jpg"),
+    ],
+)
+def test_a_missing_picture_is_refused_with_those_of_its_stem(tmp_path: Path, names: list[str], message: str) -> None:
+    files(tmp_path, **{"train.json": [f"train/{name}" for name in ("a.jpg", "b.jpg", "c.jpeg", "c.JPEG")]})
+    write(tmp_path / "train.json", names)
+    with pytest.raises(InputError, match=message):
+        coco.read(tmp_path, "train")

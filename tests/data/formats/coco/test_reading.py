@@ -193,6 +193,7 @@ MISTAKES = [
     ({"category_id": 4}, {}, _nothing, "annotation 1: category_id: 4 is no id"),
     ({"image_id": 1}, {}, _nothing, "annotation 1: image_id: 1 is no id"),
     ({"bbox": [1, 2, 3]}, {}, _nothing, r"annotation 1: bbox: \[1, 2, 3\] is not"),
+    ({"bbox": [True, 2, 3, 4]}, {}, _nothing, r"val\.json: annotation 1: bbox: True is no number"),
     (
         {"keypoints": [1, 2, 2]},
         {"categories": [{"id": 3, "name": "dog", **BODY}]},

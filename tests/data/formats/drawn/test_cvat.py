@@ -107,7 +107,10 @@ def test_there_and_back_through_coco(tmp_path: Path) -> None:
     [
         (BOX.replace("10.00", "ten"), "annotations.xml: a.png: shape 1: xtl: 'ten' is no number"),
         (BOX.replace('label="cell"', ""), "a.png: shape 1: it has no label"),
-        (BOX.replace("cell", "axon"), "a.png: shape 1 is a 'axon', which is not in the list of classes"),
+        (
+            BOX.replace("cell", "axon"),
+            "annotations.xml: a.png: shape 1 is a 'axon', which is not in the list of classes",
+        ),
         ('<polygon label="cell" points="1,2;3"/>', "a.png: shape 1: points: '1,2;3' is no polygon"),
         ('<mask label="cell" rle="1,2" left="0" top="0" width="3" height="2"/>', "rle: its runs do not fill 3 x 2"),
         ('<mask label="cell" rle="-1,7" left="0" top="0" width="3" height="2"/>', "rle: its runs do not fill 3 x 2"),

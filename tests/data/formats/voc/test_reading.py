@@ -402,3 +402,14 @@ def test_bccd() -> None:
         problems += dataset.problems
     assert total == 4888 - 2
     assert [problem[problem.index("left out") :] for problem in problems] == expected_problems
+
+
+def test_coordinates_that_are_parts_of_the_picture_are_named_with_the_mend(tmp_path: Path) -> None:
+    parts = OBJECT.format("cat", "", 0.1, 0.2, 0.6, 0.8) + OBJECT.format("cow", "", 0, 0.5, 1, 1)
+    root = folder(tmp_path, a=parts, b=CAT + OBJECT.format("cow", "", 1, 1, 1, 1))
+    dataset = voc.read(root, "all")
+    assert [len(sample.target) for sample in dataset] == [0, 1]
+    first, second = dataset.problems
+    assert "2 of 4 objects whose corners all lie in 0..1, left out" in first
+    assert "multiply x by the width and y by the height: object 1 (cat) of a.xml, object 2 (cow) of a.xml" in first
+    assert "1 of 4 objects without area in their picture, left out: object 2 (cow) of b.xml" in second

@@ -519,3 +519,29 @@ def test_pictures_that_exif_turns_are_said_as_their_labels_may_be_of_the_stored_
     image.save(picture, exif=exif)
     (said,) = yolo.read(root, "train").problems
     assert said.startswith(f"of 2 pictures looked at, EXIF turns 1 ({picture.name})")
+
+
+def test_label_files_in_capitals_or_after_the_whole_name_are_read_and_said(tmp_path: Path) -> None:
+    root = folder(tmp_path, a=BOX, b=BOX, c=BOX, d=BOX)
+    labels = root / "labels/train"
+    for old, new in {"a.txt": "a.TXT", "b.txt": "b.jpg.txt", "c.txt": "c.jpg.TXT"}.items():
+        (labels / old).rename(labels / new)
+    dataset = yolo.read(root, "train")
+    assert [len(sample.target) for sample in dataset] == [1, 1, 1, 1]
+    assert dataset.problems == [
+        f"{labels}: 3 label files not called .txt after the picture's stem, and read: a.TXT, b.jpg.txt, c.jpg.TXT"
+    ]
+
+
+@pytest.mark.parametrize("layout", ["images/{}", "{}/images", "{}"])
+def test_pictures_that_no_split_names_are_said(tmp_path: Path, layout: str) -> None:
+    for name in ("train", "val", "test"):
+        (tmp_path / layout.format(name)).mkdir(parents=True)
+        Image.new("RGB", (40, 20)).save(tmp_path / layout.format(name) / "a.jpg")
+    entries = {split: layout.format(split) for split in ("train", "val")}
+    describe(tmp_path, **entries)
+    left = tmp_path / layout.format("test")
+    said = f"{tmp_path / 'data.yaml'}: left out 1 picture in folders that no split names: {left}"
+    assert said in yolo.read(tmp_path, "train").problems
+    describe(tmp_path, **entries, test=layout.format("test"))
+    assert said not in yolo.read(tmp_path, "train").problems

@@ -3,8 +3,10 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 from delineate.data.folders import folders_in, home_of, pictures_in
@@ -38,17 +40,51 @@ def pictures(
     folder, inner, problems = _home(root, split, names, source)
     files = [folder / name for name in inner]
     beside = {parent: _names_beside(parent) for parent in {file.parent for file in files}}
-    for row, file in enumerate(files):
-        if file.name not in beside[file.parent]:
-            files[row] = next((path for path in _usual(root, split, source, names[row]) if path.is_file()), file)
-    missing = [row for row, file in enumerate(files) if file.name not in beside.get(file.parent, {file.name})]
-    if missing:
+    missing = [row for row, file in enumerate(files) if file.name not in beside[file.parent]]
+    near = dict(zip(missing, _alike([files[row] for row in missing]), strict=True))
+    problems += _in_other_capitals(files, near, source)
+    lost = [row for row in missing if files[row].name not in beside[files[row].parent]]
+    for row in lost:
+        files[row] = next((path for path in _usual(root, split, source, names[row]) if path.is_file()), files[row])
+    lost = [row for row in lost if files[row].name not in beside.get(files[row].parent, {files[row].name})]
+    if lost:
+        there = listed(near[lost[0]])
+        mend = f"there is {there}: correct the names in the file" if there else "put them there"
         raise InputError(
-            f"{source}: image {images[missing[0]]['id']}: {files[missing[0]]} is not there ({len(missing)} of "
-            f"{counted(len(files), 'picture')} missing); put them there, or remove their entries from the file"
+            f"{source}: image {images[lost[0]]['id']}: {files[lost[0]]} is not there ({len(lost)} of "
+            f"{counted(len(files), 'picture')} missing); {mend}, or remove their entries from the file"
         )
     others = [path for other, kinds in found.items() if other != split for path in kinds.values()]
     return files, [*problems, *_unnamed(files, beside, source, others), *_without_file(files[0].parent, found)]
+
+
+def _in_other_capitals(files: list[Path], near: Mapping[int, Sequence[str]], source: Path) -> list[str]:
+    """Put into `files` those of the `near` names of each row that differ in capitals alone, and say so in a line."""
+    taken, said = set(files), []
+    for row, names in near.items():
+        name = files[row].name
+        same = [files[row].with_name(other) for other in names if other.casefold() == name.casefold()]
+        if len(same) == 1 and same[0] not in taken:
+            files[row] = same[0]
+            taken.add(same[0])
+            said.append(f"{same[0].name} for {name}")
+    count = counted(len(said), "picture")
+    return [f"{source}: read {count} whose names differ in capitals ({listed(said)})"] if said else []
+
+
+def _are_there(paths: Sequence[Path]) -> list[bool]:
+    return [path.is_file() for path in paths]
+
+
+def _alike(paths: Sequence[Path]) -> list[list[str]]:
+    """Name for each path the pictures of its stem that are beside it, whatever their capitals and suffix."""
+    beside: dict[Path, dict[str, list[str]]] = {}
+    for folder in {path.parent for path in paths}:
+        stems = beside[folder] = defaultdict(list)
+        for name in sorted(_names_beside(folder)):
+            if Path(name).suffix.lower() in SUFFIXES:
+                stems[Path(name).stem.casefold()].append(name)
+    return [beside[path.parent].get(path.stem.casefold(), []) for path in paths]
 
 
 def _home(root: Path, split: str, names: Sequence[str], source: Path) -> tuple[Path, Sequence[str], list[str]]:
@@ -57,13 +93,14 @@ def _home(root: Path, split: str, names: Sequence[str], source: Path) -> tuple[P
     homes = {home_of(root), source.parent}
     others = sorted(path for home in homes for path in home.iterdir() if path.is_dir() and path not in usual)
     bare = [name.rpartition("/")[2] for name in names]
-    for folders in usual, others:
-        for inner in (names, bare) if len(set(bare)) == len(bare) else (names,):
-            counts = [sum((folder / name).is_file() for name in inner[:NUM_TRIED]) for folder in folders]
-            if any(counts):
-                folder = folders[counts.index(max(counts))]
-                said = f"{source}: pictures are found in {folder}, without the folders in their names ({names[0]})"
-                return folder, inner, [said] * (inner is bare and bare != list(names))
+    inners = (names, bare) if len(set(bare)) == len(bare) else (names,)
+    ways: Sequence[Callable[[Sequence[Path]], Sequence[object]]] = (_are_there, _alike)
+    for found, folders, inner in product(ways, (usual, others), inners):
+        counts = [sum(map(bool, found([folder / name for name in inner[:NUM_TRIED]]))) for folder in folders]
+        if any(counts):
+            folder = folders[counts.index(max(counts))]
+            said = f"{source}: pictures are found in {folder}, without the folders in their names ({names[0]})"
+            return folder, inner, [said] * (inner is bare and bare != list(names))
     raise InputError(
         f"{source}: its pictures ({names[0]}, ...) are in none of {listed(usual, 4)}; put them in the first of these"
     )
@@ -86,7 +123,8 @@ def _unnamed(files: Sequence[Path], beside: Mapping[Path, set[str]], source: Pat
     left = set.union(*beside.values()) - {file.name for file in files}
     left = {name for name in left if Path(name).suffix.lower() in SUFFIXES}
     for other in others if left else ():
-        left -= _names_in(other)
+        named = _names_in(other)
+        left = {name for name in left if name.casefold() not in named}
     if not left:
         return []
     return [f"{source}: left out {counted(len(left), 'picture')} beside those that it names ({listed(sorted(left))})"]
@@ -104,6 +142,6 @@ def _without_file(folder: Path, found: Sources) -> Iterator[str]:
 
 
 def _names_in(path: Path) -> set[str]:
-    """Find the pictures that a file names, without reading the rest of it."""
+    """Find the pictures that a file names, in small letters, without reading the rest of it."""
     texts = re.findall(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', path.read_bytes())
-    return {json.loads(text).replace("\\", "/").rpartition("/")[2] for text in texts}
+    return {json.loads(text).replace("\\", "/").rpartition("/")[2].casefold() for text in texts}

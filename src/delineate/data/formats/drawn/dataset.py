@@ -32,7 +32,7 @@ def dataset(
     Raises `InputError` where no picture is found.
     """
     drawings = list(drawings)
-    names = _class_names(drawings, class_names, root)
+    names = _class_names(drawings, class_names)
     chosen = [drawing for drawing in drawings if drawing.split == split]
     folder = home_of(root)
     pictures = Pictures(folder)
@@ -55,10 +55,12 @@ def dataset(
     )
 
 
-def _class_names(drawings: Sequence[Drawing], given: Sequence[str], root: Path) -> Sequence[str]:
-    of_names = {shape.name: shape.where for drawing in drawings for shape in drawing.shapes}
+def _class_names(drawings: Sequence[Drawing], given: Sequence[str]) -> Sequence[str]:
+    of_names = {shape.name: (drawing.source, shape.where) for drawing in drawings for shape in drawing.shapes}
     for name in of_names.keys() - set(given or of_names):
-        raise InputError(f"{root}: {of_names[name]} is a {name!r}, which is not in the list of classes; add it there")
+        source, where = of_names[name]
+        where = where.removeprefix(f"{source.name}: ")
+        raise InputError(f"{source}: {where} is a {name!r}, which is not in the list of classes; add it there")
     return given or sorted(of_names)
 
 

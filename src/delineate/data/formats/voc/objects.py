@@ -20,6 +20,10 @@ OUTSIDE = 0.25
 SWAPPED = "whose corners are exchanged, put right"
 AGAIN = "that are there a second time, kept once"
 FLAT = "without area in their picture, left out"
+RELATIVE = (
+    "whose corners all lie in 0..1, left out: these are parts of the picture, and VOC has pixels; multiply x by the "
+    "width and y by the height"
+)
 BEYOND = (
     "that lie outside of their picture for the most part, as if it had had another size when it was annotated: take "
     "the pictures that were annotated, or scale the boxes"
@@ -45,6 +49,11 @@ def first_of_equals(objects: Sequence[Object]) -> Bool[Tensor, " n"]:
     return torch.tensor([seen.index(one) == row for row, one in enumerate(seen)], dtype=torch.bool)
 
 
+def relative(corners: Float[Tensor, "n 4"]) -> Bool[Tensor, " n"]:
+    """Tell which boxes, not yet clipped, have corners in 0..1 that are no pixels; the first pixel's edge became -1."""
+    return (corners >= torch.tensor([-1, -1, 0, 0])).all(1) & (corners <= 1).all(1) & (corners % 1 != 0).any(1)
+
+
 @dataclass
 class Tally:
     """A tally collects what is said of a split's objects: each kind in one line, with a count and the first places."""
@@ -63,11 +72,13 @@ class Tally:
         self.num_objects += len(objects)
         boxes = boxes_in(objects, image_size)
         whole = torch.tensor([thing.box for thing in objects]).view(-1, 4)
-        outside = (boxes[:, 2:] - boxes[:, :2]).prod(1) < 0.5 * (whole[:, 2:] - whole[:, :2]).prod(1)
+        parts = relative(whole)
+        outside = ~parts & ((boxes[:, 2:] - boxes[:, :2]).prod(1) < 0.5 * (whole[:, 2:] - whole[:, :2]).prod(1))
         found = {
             SWAPPED: [thing.swapped for thing in objects],
             AGAIN: [is_merged and not first for first in first_of_equals(objects).tolist()],
-            FLAT: (~with_area(boxes)).tolist(),
+            RELATIVE: parts.tolist(),
+            FLAT: (~parts & ~with_area(boxes)).tolist(),
             BEYOND: outside.tolist(),
         }
         for kind, rows in found.items():

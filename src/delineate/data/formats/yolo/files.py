@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from delineate.data.files import read_lines
-from delineate.data.folders import pictures_in
+from delineate.data.folders import names_in, pictures_in
 from delineate.data.formats.split_names import USUAL_NAMES
 from delineate.data.images import SUFFIXES
 from delineate.values import InputError, counted, listed
@@ -68,9 +68,19 @@ def find_pictures(source: Path, bases: Sequence[Path], entries: Sequence[str]) -
 
 
 def label_files_of(pictures: Sequence[Path]) -> list[Path]:
-    """Say where the label file of each picture is looked for; it need not be there."""
+    """Say where the label file of each picture is looked for; it need not be there.
+
+    Where there is no `a.txt` of `a.jpg`, it may be called `a.TXT`, or `a.jpg.txt`.
+    """
     folders = {folder: _label_folder(folder) for folder in {picture.parent for picture in pictures}}
-    return [folders[picture.parent] / f"{picture.stem}.txt" for picture in pictures]
+    there = {folder: names_in(folder) for folder in folders.values()}
+    files = []
+    for picture in pictures:
+        folder, usual = folders[picture.parent], f"{picture.stem}.txt"
+        others = (f"{stem}{suffix}" for stem in (picture.stem, picture.name) for suffix in (".TXT", ".txt"))
+        names = there[folder]
+        files.append(folder / (usual if usual in names else next((name for name in others if name in names), usual)))
+    return files
 
 
 def _label_folder(folder: Path) -> Path:
@@ -84,7 +94,7 @@ def _label_folder(folder: Path) -> Path:
         return folder
     usual = Path(*parts[: places[-1]], "labels", *parts[places[-1] + 1 :])
     found = existing(usual)
-    return found or (folder if any(folder.glob("*.txt")) else usual)
+    return found or (folder if any(folder.glob("*.[tT][xX][tT]")) else usual)
 
 
 def _found(bases: Sequence[Path], names: Sequence[str]) -> list[Path]:

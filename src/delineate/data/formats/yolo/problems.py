@@ -5,6 +5,10 @@ from contextlib import suppress
 from glob import escape
 from pathlib import Path
 
+from delineate.data.folders import folders_in, names_in, pictures_in
+from delineate.data.formats.split_names import USUAL_NAMES, usual_name
+from delineate.data.formats.yolo.description import Description
+from delineate.data.formats.yolo.files import find
 from delineate.data.formats.yolo.labels import OUTSIDE, Line, is_label_file, once
 from delineate.data.images import SUFFIXES, is_turned
 from delineate.data.pairing import UNTURN, unpaired, unread
@@ -17,11 +21,17 @@ NUM_LOOKED_AT = 100
 
 def of_sides(files: Sequence[Path], label_files: Sequence[Path], root: Path) -> Iterator[str]:
     """Compare pictures with label files, and say what either lacks; labels that are elsewhere are sought in `root`."""
-    present = {folder: _names_in(folder) for folder in {path.parent for path in label_files}}
+    present = {folder: names_in(folder) for folder in {path.parent for path in label_files}}
     pairs = list(zip(files, label_files, strict=True))
     missing = {str(path): file for file, path in pairs if path.name not in present[path.parent]}
     for line in unpaired(missing, {}, "label file", "taken as empty"):
         yield line + (f"; {_looked_for(Path(next(iter(missing))), root)}" if 2 * len(missing) > len(files) else "")
+    renamed = [path for file, path in pairs if path.name != f"{file.stem}.txt"]
+    if renamed:
+        yield (
+            f"{renamed[0].parent}: {counted(len(renamed), 'label file')} not called .txt after the picture's stem, and "
+            f"read: {listed(path.name for path in renamed)}"
+        )
     twice = len(label_files) - len(set(label_files))
     if twice:
         yield f"{counted(twice, 'picture')} of the same name as another, with the same label file"
@@ -29,12 +39,45 @@ def of_sides(files: Sequence[Path], label_files: Sequence[Path], root: Path) -> 
     for home in sorted(home for home in homes if not any(above in homes for above in home.parents)):
         yield from unread(home)
     for folder, pictures in sorted({(path.parent, file.parent) for file, path in pairs}):
-        stems = {Path(name).stem for name in _names_in(pictures) if Path(name).suffix.lower() in SUFFIXES}
-        texts = [folder / name for name in sorted(present[folder]) if name.endswith(".txt") and name[:-4] not in stems]
+        stems = {Path(name).stem for name in names_in(pictures) if Path(name).suffix.lower() in SUFFIXES}
+        alone = sorted(present[folder] - {path.name for path in renamed})
+        texts = [folder / name for name in alone if name.endswith(".txt") and name[:-4] not in stems]
         yield from unpaired({}, {str(path): path for path in texts if is_label_file(path)}, "label file")
-        others = [name for name in sorted(present[folder]) if not name.endswith((".txt", *CACHES))]
+        others = [name for name in alone if not name.endswith((".txt", *CACHES))]
         if others and folder != pictures:
             yield f"{folder}: {counted(len(others), 'file')} beside label files and no .txt, not read: {listed(others)}"
+
+
+def of_folders(said: Description) -> Iterator[str]:
+    """Say which folders have pictures beside those of splits, and are named by no split.
+
+    Where a split is a list of pictures, it is not known which they are.
+    """
+    places = [
+        place for entries in said.entries.values() for entry in entries for place in find(said.bases, entry)[0][:1]
+    ]
+    if not all(place.is_dir() for place in places):
+        return
+    named = {place.resolve() for place in places}
+    found = {
+        str(other): pictures
+        for other in sorted({other for place in named for other in _siblings(place, said.bases)})
+        if not any(other.is_relative_to(place) or place.is_relative_to(other) for place in named)
+        and (pictures := pictures_in(other))
+    }
+    if found:
+        count = counted(sum(map(len, found.values())), "picture")
+        yield f"{said.source}: left out {count} in folders that no split names: {listed(found)}"
+
+
+def _siblings(place: Path, bases: Sequence[Path]) -> Iterator[Path]:
+    """Find what may be further splits: `images/test` beside `images/train`, `test/images` beside `train/images`."""
+    level, inner = (place.parent, place.name) if place.name.casefold() == "images" else (place, "")
+    if not any(level.parent.is_relative_to(base.resolve()) for base in bases):
+        return
+    for name in folders_in(level.parent):
+        if level.parent.name.casefold() == "images" or usual_name(name) in USUAL_NAMES:
+            yield level.parent / name / inner
 
 
 def of_lines(label_files: Iterable[tuple[Path, Sequence[Line]]], has_masks: bool) -> Iterator[str]:
@@ -81,10 +124,3 @@ def _looked_for(label_file: Path, root: Path) -> str:
     """Say where a label file was looked for, and where else there is one of its name."""
     elsewhere = next(root.rglob(escape(label_file.name)), None)
     return f"{label_file} was looked for" + (f", and there is {elsewhere}" if elsewhere else "")
-
-
-def _names_in(folder: Path) -> set[str]:
-    """List the names in a folder that are not hidden; one that is not there has none."""
-    if not folder.is_dir():
-        return set()
-    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}

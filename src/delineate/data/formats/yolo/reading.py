@@ -17,7 +17,7 @@ from delineate.data.formats.yolo.description import describe, describing
 from delineate.data.formats.yolo.files import find_pictures, label_files_of
 from delineate.data.formats.yolo.keypoints import KptShape
 from delineate.data.formats.yolo.labels import Line, most_are_polygons, once, read_objects
-from delineate.data.formats.yolo.problems import of_lines, of_sides, of_turned
+from delineate.data.formats.yolo.problems import of_folders, of_lines, of_sides, of_turned
 from delineate.ops.masks import RLE, decode_rle, paint_label_map
 from delineate.values import Categories, Content, InputError, Target
 from delineate.values.categories import BACKGROUND
@@ -44,7 +44,7 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Data
     said = describe(root)
     files, notes = find_pictures(said.source, said.bases, said.entries[split])
     label_files = label_files_of(files)
-    categories, notes = said.categories, [*said.notes, *notes]
+    categories, notes = said.categories, [*said.notes, *notes, *of_folders(said)]
     contents: set[Content] = {"boxes"}
     if said.kpt_shape is not None:
         contents.add("keypoints")
