@@ -43,7 +43,7 @@ def test_shapes_are_squares_and_pairs_of_each_ratio() -> None:
 def test_nothing_is_decided_before_the_first_step_whatever_the_backbone(backbone: str) -> None:
     torch.manual_seed(0)
     model = ssd(num_classes=2, backbone=backbone, image_size=96).train()
-    images, targets = pictures(4, (96, 96))
+    images, _targets = pictures(4, (96, 96))
     raw = model(Preprocess().normalise(images))
     assert raw.logits.softmax(-1).sub(1 / 3).abs().max() < 0.15
     cross_entropy = -raw.logits.detach().log_softmax(-1).mean()
