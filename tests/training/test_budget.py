@@ -1,5 +1,6 @@
 """Where minutes are few, a system trains in its lighter form; what is given stays."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from tests.data.samples import everything
 
 from delineate.data.dataset import Dataset
 from delineate.system.catalog import CATALOG, options
-from delineate.training import TrainingSettings, budget
+from delineate.training import TrainingSettings, budget, train
 from delineate.training.budget import seldom, within_budget
 from delineate.training.earlier import as_asked
 
@@ -31,7 +32,7 @@ def test_few_minutes_take_the_lighter_form_and_say_so() -> None:
     assert settings.arguments["backbone"] == light["backbone"] != "mobilenetv3_large_100"
     assert (settings.augment, settings.scale, settings.batch_size) == ("scale", (1.0, 1.0), light["batch_size"])
     (line,) = lines
-    assert line.startswith("4 minutes would show each picture about 4 times")
+    assert line.startswith("4 min would show each picture about 4 times")
     assert "backbone resnet10t" in line
 
 
@@ -69,3 +70,16 @@ def test_pictures_seen_seldom_are_said_with_what_helps() -> None:
     (line,) = seldom(350, 100)
     assert line.startswith("each picture was seen 3.5 times")
     assert "--minutes" in line
+
+
+def test_a_system_can_be_asked_for_as_it_is(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for = []
+    monkeypatch.setattr(
+        sys.modules["delineate.training.train"],
+        "within_budget",
+        lambda settings, given, data: (settings, asked_for.append(given) or []),
+    )
+    train(TrainingSettings(**small, minutes=0.001, val_every=0), lighter=False)
+    assert asked_for == []
+    train(TrainingSettings(**{**small, "out": small["out"].with_name("other")}, minutes=0.001, val_every=0))
+    assert len(asked_for) == 1

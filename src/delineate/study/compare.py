@@ -216,7 +216,7 @@ def _one(
     if held_out.is_file() and not begun:  # the same pictures for all
         run.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(held_out, run / HELD_OUT)
-    trained = resume(run) if begun else train(_settings(study, entry, seed, run, budget))
+    trained = resume(run) if begun else train(_settings(study, entry, seed, run, budget), lighter=False)
     evaluation = evaluate_run(run, skip_unreadable=study.skip_unreadable, device=study.device)
     costs = measure(run, [files[place] for place in spread(len(files), NUM_TIMED)], device=study.device)
     metrics = {name: value for name, value in evaluation.metrics.items() if "/" not in name}

@@ -29,7 +29,7 @@ def within_budget(settings: TrainingSettings, given: Set[str], train: Dataset) -
         return settings, []
     changes = ", ".join(f"{name} {_plain(value)}" for name, value in _differences(settings, light).items())
     return light, [
-        f"{settings.minutes:g} minutes would show each picture about {times:.2g} times, too seldom for "
+        f"{settings.minutes:g} min would show each picture about {times:.2g} times, too seldom for "
         f"{settings.model} as it is: it trains with {changes}, and shows each {_times(light, train):.2g} times; what "
         "is given stays"
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -31,26 +32,19 @@ def training_data(settings: TrainingSettings, task: Task, watch: Watch = iter) -
     Without the validation split, 15 % of the training split are held out, chosen by the seed. What is validated on is
     decoded once: what cannot be read is found before time is spent, and raises `InputError` or is left out.
     """
-    needed = needs(settings.model, settings.arguments)
     check_split(settings.data, settings.train_split, splits(settings.data, settings.format), "--train-split")
-    train = read_split(
+    read = partial(
+        read_split,
         settings.data,
-        settings.train_split,
-        task,
-        settings.format,
-        needs=needed,
+        task=task,
+        format=settings.format,
+        needs=needs(settings.model, settings.arguments),
         skip_unreadable=settings.skip_unreadable,
     )
+    train = read(settings.train_split)
     notes = [*train.problems, *_of_one_object(train, task)]
     if find_split(settings.data, settings.val_split, settings.format) is not None:
-        val = read_split(
-            settings.data,
-            settings.val_split,
-            task,
-            settings.format,
-            needs=needed,
-            skip_unreadable=settings.skip_unreadable,
-        )
+        val = read(settings.val_split)
         check_names(train.categories, val.categories, task, f"split '{settings.val_split}' of {settings.data}")
         notes += [*val.problems, *_on_both_sides(train, val, settings)]
     else:

@@ -44,14 +44,16 @@ class TrainingResult:
     rank: int = 0
 
 
-def train(settings: TrainingSettings) -> TrainingResult:
+def train(settings: TrainingSettings, *, lighter: bool = True) -> TrainingResult:
     """Train a system and keep everything in the run's folder.
+
+    Where its minutes are few, it may take the system's lighter form, and says so; not with `lighter=False`.
 
     Progress goes to standard error. Ctrl-C saves the state and the weights, says how to go on, and raises
     `KeyboardInterrupt`. Raises `InputError` for what is wrong in the settings or the data, before the folder is made,
     and when the loss is no number, with the names of the pictures.
     """
-    given = {*settings.model_fields_set, *settings.arguments}
+    given = {*settings.model_fields_set, *settings.arguments} if lighter else None
     settings, notes = as_asked(settings)
     return _run(settings, None, [*begins_again(settings), *notes], given)
 
@@ -69,7 +71,7 @@ def resume(folder: Path, **given: Any) -> TrainingResult:
     )
 
 
-def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Set[str] = frozenset()) -> TrainingResult:
+def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Set[str] | None = None) -> TrainingResult:
     settings = as_launched(settings)
     saved = run.load_state() if run else None
     state = State(**saved["state"]) if saved else State()
@@ -83,9 +85,9 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
         watch = partial(display.watch, "reading what to validate on")
         begun = Begun.of(run, saved) if run and saved else None
         data = training_data(settings, find_entry(settings.model).task, watch)
-        if run is None and fabric.world_size == 1:  # several would have to agree on how fast they are
-            settings, lighter = within_budget(settings, given, data[0])
-            said = [*said, *lighter]
+        if given is not None and fabric.world_size == 1:  # several would have to agree on how fast they are
+            settings, lines = within_budget(settings, given, data[0])
+            said = [*said, *lines]
         system, train_set, val_set, notes = build_training(settings, data, begun)
         loader = build_loader(settings, train_set, system.preprocess, fabric)
         notes = [*said, *notes, *state.begin(loader.num_batches, len(train_set))]
