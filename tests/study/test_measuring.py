@@ -8,8 +8,9 @@ from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights, SSD300
 from delineate.data.preprocess import Preprocess
 from delineate.models.contract import Model, Reader, Scores
 from delineate.models.queries.transformer import Attention
-from delineate.study.measuring import STEPS, count_flops, measure_here
+from delineate.study.measuring import STEPS, measure_here
 from delineate.system.catalog import build
+from delineate.system.flops import count_flops
 from delineate.system.system import System
 from delineate.values import Categories
 

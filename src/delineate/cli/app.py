@@ -15,6 +15,7 @@ from delineate.cli.compare import compare, report
 from delineate.cli.convert import convert, synth
 from delineate.cli.demo import demo
 from delineate.cli.explain import explain
+from delineate.cli.export import check, export
 from delineate.cli.importing import import_weights
 from delineate.cli.models import models
 from delineate.cli.output import error_line
@@ -38,6 +39,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "propose": propose,
         "import": import_weights,
     },
+    "Out of the library": {"export": export, "check": check},
     "Data": {"split": split, "convert": convert, "synth": synth, "anchors": anchors},
 }
 ORDER = [name for commands in PANELS.values() for name in commands]

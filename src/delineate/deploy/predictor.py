@@ -9,10 +9,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from delineate.artefact import load_system
 from delineate.deploy.pictures import Pictures, decoded
 from delineate.deploy.tiling import segment_tiled
-from delineate.io.machine import find_device, has_bf16
-from delineate.io.runs import find_checkpoint
 from delineate.system.system import System
 from delineate.values import Categories, InputError, Prediction, on_cpu
 
@@ -63,16 +62,14 @@ class Predictor:
         weights: Literal["best", "last"] = "best",
         precision: Literal["auto", "fp32", "bf16"] = "fp32",
     ) -> "Predictor":
-        """Load the system of a run folder, or of a `.safetensors` file that a run wrote.
+        """Load the system of a run folder, of a `.safetensors` file that a run wrote, or of a folder of `export`.
 
         `device` is `auto` (a GPU if there is one), or torch's name of one. With `precision` `bf16` networks compute in
         bfloat16, which is faster where the device has instructions for it, and changes scores by about a hundredth;
-        `auto` does so there. Raises `InputError` when there is no such run, no such device, or the file is no
-        checkpoint.
+        `auto` does so there; an export computes in its own precision. Raises `InputError` when there is no such run, no
+        such device, or the file is no checkpoint.
         """
-        place = find_device(device)
-        in_bf16 = precision == "bf16" or (precision == "auto" and has_bf16(place))
-        return cls(System.load(find_checkpoint(Path(run), weights), place, in_bf16))
+        return cls(load_system(Path(run), device=device, weights=weights, precision=precision))
 
     @property
     def categories(self) -> Categories:

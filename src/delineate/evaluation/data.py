@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from delineate.artefact import is_export, read_record
 from delineate.data.census import check_census
 from delineate.data.counting import take_census
 from delineate.data.dataset import Dataset, Part
@@ -51,22 +52,24 @@ class Source:
         return Part(dataset, sorted(set(range(len(dataset))) - set(rows)) if self.learned else rows)
 
 
-def own_source(run: Path, split: str | None = None) -> Source:
+def own_source(run: Path, split: str | None = None, *, learned: bool = False) -> Source:
     """Find what a run is measured on by itself: its split to validate on, or what it held out, or another split.
 
-    Raises `InputError` where the run, or its data, are not there.
+    An export is measured on what its run is, and with `learned` it is what the run was trained on. Raises `InputError`
+    where the run, or its data, are not there.
     """
-    folder = find_checkpoint(run).parent
+    folder = find_checkpoint(Path(read_record(run).run) if is_export(run) else run).parent
     settings = folder / "settings.json"
     if not settings.is_file():
         raise InputError(f"{run}: no settings.json beside the weights says what its own data are; name DATA")
     facts: dict[str, Any] = json.loads(settings.read_text(encoding="utf-8"))
-    data, learned = Path(facts["data"]), facts["train_split"]
+    data, trained = Path(facts["data"]), facts["train_split"]
+    split = trained if learned else split
     if not data.exists():
         raise InputError(f"{run}: its own data, {data}, are not there any more; name DATA")
-    if (folder / HELD_OUT).is_file() and split in (None, learned):
+    if (folder / HELD_OUT).is_file() and split in (None, trained):
         held_out = PictureList(folder / HELD_OUT, home_of(data))
-        return Source(data, learned, facts["format"], held_out, learned=split is not None)
+        return Source(data, trained, facts["format"], held_out, learned=split is not None)
     return Source(data, split or facts["val_split"], facts["format"])
 
 

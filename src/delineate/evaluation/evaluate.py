@@ -8,12 +8,11 @@ from typing import Any
 from jaxtyping import Int64
 from torch import Tensor
 
+from delineate.artefact import load_system
 from delineate.data.dataset import Dataset
 from delineate.data.loading import evaluation_loader
 from delineate.data.splits import Watch
 from delineate.evaluation.data import Source, evaluation_data, own_source
-from delineate.io.machine import find_device
-from delineate.io.runs import find_checkpoint
 from delineate.metrics import CocoEvaluation
 from delineate.system.system import System
 from delineate.values import Categories, Tally, Task, counted
@@ -104,14 +103,14 @@ def evaluate_run(
     watch: Watch = iter,
     thresholds: Mapping[str, Any] = {},
 ) -> Evaluation:
-    """Measure the best weights of a run, or a .safetensors file, on a split of a data set, `val` if not given.
+    """Measure a run's best weights, a .safetensors file or an export on a split of a data set, `val` if not given.
 
     Without `data`, a run is measured on what it was validated on, which may be pictures that it held out; its training
     split is then what it was trained on. With `skip_unreadable`, pictures that cannot be read are left out.
     `thresholds` are values of `Thresholds` that stand in for the system's own. Raises `InputError` when the run or the
     data are not what they should be, and when class names differ.
     """
-    system = System.load(find_checkpoint(run), find_device(device)).with_thresholds(**thresholds)
+    system = load_system(run, device=device).with_thresholds(**thresholds)
     source = own_source(run, split) if data is None else Source(data, split or "val", format)
     found = evaluation_data(system, source, skip_unreadable=skip_unreadable)
     evaluation = evaluate(system, found.dataset, num_workers=num_workers, watch=watch)

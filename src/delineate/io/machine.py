@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from pathlib import Path
 
 import torch
 
@@ -39,3 +40,11 @@ def machine(device: str) -> str:
         return torch.cuda.get_device_name()
     cores = num_cores()
     return f"{cores} core{'s' if cores > 1 else ''} of a CPU ({platform.machine()})"
+
+
+def processor() -> str:
+    """Name the processor, as the system does."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else ()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -19,13 +19,12 @@ import psutil
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from delineate.data.images import read_image
 from delineate.deploy import Predictor
 from delineate.io.machine import num_cores
 from delineate.io.runs import find_checkpoint
+from delineate.system.flops import count_flops
 from delineate.system.system import System, trimmed
 from delineate.values import InputError
 
@@ -93,21 +92,6 @@ def measure_here(system: System, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> 
         latency=latency,
         throughput=1 / statistics.mean(totals),
     )
-
-
-@torch.no_grad()
-def count_flops(system: System, image: UInt8[Tensor, "3 h w"]) -> float:
-    """Count the network's operations for one picture, as PyTorch does: convolutions and products of matrices."""
-    (prepared,) = system.prepare([image])
-    counter = FlopCounterMode(display=False)
-    learned = [weight for weight in system.model.parameters() if weight.requires_grad]
-    for weight in learned:  # the counter follows gradients, and stumbles over views of weights where there are none
-        weight.requires_grad_(False)
-    with counter, sdpa_kernel(SDPBackend.MATH):  # other kernels of attention are not counted
-        system.find(prepared.inputs)
-    for weight in learned:
-        weight.requires_grad_(True)
-    return float(counter.get_total_flops())
 
 
 @torch.inference_mode()

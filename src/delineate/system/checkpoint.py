@@ -2,8 +2,8 @@
 
 import importlib.metadata
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,18 @@ FOREIGN = "weights of another library: `delineate import` (those of a backbone g
 PACKAGES = ("delineate", "torch", "torchvision", "timm")
 
 
-def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+def versions() -> dict[str, str]:
+    """List the versions of what a checkpoint is made with."""
+    return installed(PACKAGES)
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """List the versions of those packages that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 class Facts(BaseModel):
@@ -39,7 +49,7 @@ class Facts(BaseModel):
     preprocess: Preprocess
     thresholds: Thresholds | None = None
     metrics: dict[str, float] = {}
-    versions: dict[str, str] = Field(default_factory=_versions)
+    versions: dict[str, str] = Field(default_factory=versions)
 
 
 def write_checkpoint(file: Path, facts: Facts, weights: dict[str, Tensor]) -> None:
@@ -90,10 +100,10 @@ def _facts(file: Path, opened: Any) -> Facts:
     try:
         return Facts(**{"version": 1, **json.loads(header["delineate"])})
     except (ValueError, TypeError) as error:
-        raise InputError(f"{file}: its header is not that of a checkpoint: {_first(error)}") from error
+        raise InputError(f"{file}: its header is not that of a checkpoint: {first_problem(error)}") from error
 
 
-def _first(error: Exception) -> str:
+def first_problem(error: Exception) -> str:
     """Say the first thing that is wrong with the facts in a line."""
     if not isinstance(error, ValidationError):
         return str(error)

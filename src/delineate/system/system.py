@@ -111,8 +111,8 @@ class System:
 
     @property
     def device(self) -> torch.device:
-        """The model is on this device."""
-        return next(self.model.parameters()).device
+        """The model is on this device; a graph that was exported is given its pictures on the CPU."""
+        return next(self.model.parameters(), torch.empty(0)).device
 
     @property
     def reader(self) -> Reader[Any, Any]:

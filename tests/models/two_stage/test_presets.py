@@ -70,12 +70,19 @@ def test_presets_are_the_papers() -> None:
     second = fast_rcnn(num_classes=2, backbone="resnet10t")
     assert isinstance(second.search, SelectiveSearch)
     assert isinstance(second.roi_features, RoIPool)
-    assert second.sampling.background_iou == (0.1, 0.5)
     third = faster_rcnn(num_classes=2, backbone="resnet10t", fpn=False, roi="pool")
     assert isinstance(third.proposer, RPN)
     assert isinstance(third.pyramid, SingleLevel)
     assert third.proposer.objectness.out_channels == 15  # all five sizes of anchors at the one level
     assert faster_rcnn(num_classes=2, backbone="resnet10t").proposer.objectness.out_channels == 3
+
+
+@pytest.mark.parametrize(
+    ("system", "nearest"), [(rcnn, 0.0), (fast_rcnn, 0.1), (faster_rcnn, 0.1), (mask_rcnn, 0.1), (keypoint_rcnn, 0.1)]
+)
+def test_the_background_of_features_is_nearly_an_object(system: Any, nearest: float) -> None:
+    keypoints = {"num_keypoints": 3} if system is keypoint_rcnn else {}
+    assert system(num_classes=2, backbone="resnet10t", **keypoints).sampling.background_iou == (nearest, 0.5)
 
 
 @pytest.mark.parametrize(("proposer", "roi"), [("rpn", "align"), ("sliding_window", "warp")])

@@ -14,7 +14,9 @@ heads/box.py, heads/mask.py and heads/keypoint.py, R-CNN's classifiers in svm.py
 
 Where those with features deviate: smooth L1 with its corner at 1/9 (of RoIs: of deltas weighted 10, 10, 5, 5), joint
 training, two linear layers of 1024, a pyramid whose fifth level is for the RPN alone, all as in torchvision and
-Detectron; the default backbone is ResNet-18.
+Detectron; the default backbone is ResNet-18. Background is drawn as in Fast R-CNN's paper, from IoUs of 0.1 on, by the
+later ones, too, where torchvision draws any: a box beside an object is then learned to be none, and there are fewer
+duplicates (docs/results.md).
 """
 
 from collections.abc import Sequence
@@ -36,6 +38,8 @@ from delineate.values import InputError
 CONTEXT = 16 / 227
 """The share of a warped crop's side that is context, on each side (Girshick et al. 2014, R-CNN, appendix A)."""
 NUM_ANCHOR_SIZES = 5
+NEARLY = (0.1, 0.5)
+"""IoUs with an object of the background that is hard to tell from one (Girshick 2015, Fast R-CNN, section 2.3)."""
 BOX_SIZE, OBJECT_SIZE = 7, 14
 """Sides of the features that box heads, and mask and keypoint heads, look at."""
 
@@ -137,7 +141,14 @@ def rcnn(*, num_classes: int, classifier: Classifier = "svm", **options: Unpack[
     pictures; margins become scores through a sigmoid, which keeps their order. How selective search deviates is said in
     ops/search/selective_search.py.
     """
-    return _sampled(num_classes, filled(Searched, options), roi="warp", fpn=False, classifier=classifier)
+    return _sampled(
+        num_classes,
+        filled(Searched, options),
+        background_iou=(0.0, 0.5),  # section 2.3: whatever is not an object
+        roi="warp",
+        fpn=False,
+        classifier=classifier,
+    )
 
 
 def fast_rcnn(
@@ -157,7 +168,6 @@ def fast_rcnn(
     return _sampled(
         num_classes,
         filled(Searched, options),
-        background_iou=(0.1, 0.5),  # section 2.3: the background that is nearly an object is the hard one
         roi=roi,
         classifier=classifier,
         fpn=fpn,
@@ -211,7 +221,7 @@ def keypoint_rcnn(
 
 
 def _sampled(
-    num_classes: int, options: dict[str, Any], background_iou: tuple[float, float] = (0.0, 0.5), **further: Any
+    num_classes: int, options: dict[str, Any], background_iou: tuple[float, float] = NEARLY, **further: Any
 ) -> TwoStageDetector:
     sampling = Sampling(num_rois=options.pop("num_rois"), background_iou=background_iou)
     return two_stage(num_classes=num_classes, sampling=sampling, **options, **further)

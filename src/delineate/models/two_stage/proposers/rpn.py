@@ -139,9 +139,12 @@ class RPN(nn.Module):
 def _candidates(
     logits: Float[Tensor, "b n"], deltas: Float[Tensor, "b n 4"], anchors: Float[Tensor, "n 4"], count: int
 ) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m 4"]]:
-    """Score and move a level's best anchors; `NONE` is the score where there are not so many."""
+    """Score and move a level's best anchors; `NONE` is the score where there are not so many.
+
+    Scores are in 0..1 and in the order of the logits: a sigmoid would make equals of the highest, and rounding choose.
+    """
     highest, rows = F.pad(logits, (0, count), value=-torch.inf).topk(count)
     moves = F.pad(deltas, (0, 0, 0, count)).gather(1, rows[..., None].expand(-1, -1, 4))
     references = F.pad(anchors, (0, 0, 0, count))[rows]
     boxes = decode_boxes(moves.flatten(0, 1), references.flatten(0, 1), WEIGHTS).view_as(references)
-    return highest.sigmoid().where(highest > -torch.inf, NONE), boxes
+    return (0.5 + 0.5 * F.softsign(highest)).where(highest > -torch.inf, NONE), boxes

@@ -1,23 +1,22 @@
-"""Every system of the catalog leaves the library: what `torch.export` and ONNX Runtime give is what it gives here.
+"""Every system of the catalog leaves the library: what other runtimes give is what it gives here.
 
-One graph a system, made from two pictures, run on other numbers of pictures, on other sizes where the system takes any,
-and where nothing is found.
+One graph a system, made from two pictures, run in each runtime on other numbers of pictures, on other sizes where the
+system takes any, and where nothing is found.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import jaxtyping
-import onnxruntime
 import pytest
 import torch
 from tests.models.systems import pictures, size_for, system_of
 from torch import Tensor, nn
 
-from delineate.deploy.export import Graph, export_program, read_reader, write_onnx
-from delineate.models.contract import Inputs
+from delineate.artefact.sessions import open_session
+from delineate.export.graph import Graph, export_program, outputs_of, write_onnx
+from delineate.export.openvino import write_openvino
 from delineate.system.catalog import CATALOG
 from delineate.system.system import System
 from delineate.values import Thresholds
@@ -38,35 +37,41 @@ def _without_shape_checks() -> Iterator[None]:
 def test_what_is_exported_gives_what_the_system_gives(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     system, empty = decided(system_of(name))
-    program = export_program(system, inputs_of(system, 2))
-    write_onnx(program, system.reader, tmp_path / "graph.onnx")
-    assert read_reader(json.loads((tmp_path / "graph.json").read_text())) == system.reader
-    session = onnxruntime.InferenceSession(tmp_path / "graph.onnx", providers=["CPUExecutionProvider"])
-    runs = [
-        inputs_of(system, 1),
-        inputs_of(system, 3),
-        *([inputs_of(system, 4, OTHER_SIZE)] if system.model.takes_any_size else []),
+    program = export_program(system, **given_to(system, 2))
+    write_onnx(program, tmp_path / "graph.onnx")
+    write_openvino(tmp_path / "graph.onnx", tmp_path / "graph.xml")
+    sessions = [
+        open_session(tmp_path / "graph.onnx", "onnx", "fp32", torch.device("cpu")),
+        open_session(tmp_path / "graph.xml", "openvino", "fp32", torch.device("cpu")),
     ]
-    for inputs in [*runs, *([] if empty is None else [empty])]:
-        given = {key: value for key, value in inputs._asdict().items() if value is not None}
+    runs = [
+        given_to(system, 1),
+        given_to(system, 3),
+        *([given_to(system, 4, OTHER_SIZE)] if system.model.takes_any_size else []),
+    ]
+    for given in [*runs, *([] if empty is None else [empty])]:
         with torch.no_grad():
-            expected = Graph(system)(*inputs)
-            exported = program.module()(**given)
-        names = [output.name for output in session.get_outputs()]
-        values = session.run(names, {key: value.contiguous().numpy() for key, value in given.items()})
-        in_runtime = dict(zip(names, map(torch.from_numpy, values), strict=True))
-        assert set(in_runtime) == set(exported) == set(expected)
-        assert_equal(exported, expected)
-        assert_equal(in_runtime, expected)
-        if inputs is empty:
+            expected = Graph(system)(**given)
+            results = [program.module()(**given)]
+        arrays = {key: value.contiguous().numpy() for key, value in given.items()}
+        results += [{key: torch.from_numpy(value) for key, value in run(arrays).items()} for run in sessions]
+        for result in results:
+            assert set(result) == set(expected) == set(outputs_of(program))
+            assert_equal(result, expected)
+        if given is empty:
             assert (expected["scores"] < 0).all()
 
 
-def inputs_of(system: System, count: int, size: tuple[int, int] | None = None) -> Inputs:
-    return system.inputs(pictures(count, size or size_for(system.model))[0])
+def given_to(system: System, count: int, size: tuple[int, int] | None = None) -> dict[str, Tensor]:
+    return given(system, pictures(count, size or size_for(system.model))[0])
 
 
-def decided(system: System) -> tuple[System, Inputs | None]:
+def given(system: System, images: Tensor) -> dict[str, Tensor]:
+    proposals = system.inputs(images).proposals
+    return {"pictures": images} if proposals is None else {"pictures": images, "proposals": proposals}
+
+
+def decided(system: System) -> tuple[System, dict[str, Tensor] | None]:
     """The system with scores that are far apart, and inputs in which it finds nothing.
 
     Of a picture and a gray one, its threshold lies between the highest scores of both.
@@ -83,10 +88,10 @@ def decided(system: System) -> tuple[System, Inputs | None]:
         return system, None
     thresholds = Thresholds(score=0.0, nms_iou=0.5, max_detections=20)
     low = replace(system, thresholds=thresholds)
-    picture = inputs_of(system, 2)
-    gray = system.inputs(torch.full(picture.images.shape, 110, dtype=torch.uint8))
+    picture = given_to(system, 2)
+    gray = given(system, torch.full_like(picture["pictures"], 110))
     with torch.no_grad():
-        best = [float(Graph(low)(*inputs)["scores"].max()) for inputs in (picture, gray)]
+        best = [float(Graph(low)(**inputs)["scores"].max()) for inputs in (picture, gray)]
     assert best[0] != best[1], "the two are told apart by nothing"
     threshold = sum(best) / 2
     return replace(low, thresholds=thresholds.changed(score=threshold)), (gray if best[1] < best[0] else picture)

@@ -1,41 +1,25 @@
-"""A system leaves the library as one graph, from normalised pictures to what is found, for `torch.export` and ONNX.
+"""A system leaves the library as one graph, from resized pictures to what is found, for `torch.export` and ONNX.
 
-The graph gives a fixed number of rows; the system's reader makes results of them, and goes along as JSON.
+    pictures ──► normalise ──► Model.forward ──► Reader.find ──► Model.extend ──► fields of Rows, or of Scores
+    uint8        └───────────────────────────── in the graph ────────────┘        and label_map
+
+The graph gives a fixed number of rows; the system's reader makes results of them (artefact/record.py).
 """
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from pydantic import TypeAdapter, ValidationError
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from delineate.io.files import written_beside
-from delineate.models.contract import Inputs, Reader, Rows, Scores
-from delineate.models.one_stage.ssd import SSDReader
-from delineate.models.one_stage.yolov1 import YOLOv1Reader
-from delineate.models.one_stage.yolov2 import YOLOv2Reader
-from delineate.models.queries.detr import DETRReader
-from delineate.models.regression.localizer import LocalizerReader
-from delineate.models.regression.pose import PoseReader
-from delineate.models.segmentation.segmenter import SegmenterReader
-from delineate.models.two_stage.detector import TwoStageReader
+from delineate.models.contract import Rows, Scores
 from delineate.ops.nms import NONE
 from delineate.system.system import System
 from delineate.values import InputError
 
-READERS: dict[str, type[Reader[Any, Any]]] = {
-    kind.__name__: kind
-    for kind in (
-        *(SegmenterReader, LocalizerReader, PoseReader, TwoStageReader),
-        *(YOLOv1Reader, YOLOv2Reader, SSDReader, DETRReader),
-    )
-}
-"""Every kind of reader has a name in records."""
 OPSET = 20
 """It is the first with GridSample of bicubic and linear modes, which ONNX Runtime and OpenVINO both run."""
 
@@ -43,46 +27,58 @@ OPSET = 20
 class Graph(nn.Module):
     """The graph holds the network, what finds, and the heads that look at what was found."""
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, system: System) -> None:
         super().__init__()
         self.model, self.reader = system.model.eval(), system.reader
+        mean, std = (torch.tensor(values)[:, None, None] for values in (system.preprocess.mean, system.preprocess.std))
+        self.register_buffer("scale", (1 / (255 * std)).to(system.device))
+        self.register_buffer("shift", (mean / std).to(system.device))
 
     def forward(
-        self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None
+        self, pictures: UInt8[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None
     ) -> dict[str, Tensor]:
-        """Compute the fields of `Rows` or `Scores` that the system has."""
-        raw = self.model(images, proposals)
-        outputs: Rows | Scores = self.model.extend(raw, self.reader.find(raw, (images.shape[-2], images.shape[-1])))
-        return {name: value for name, value in outputs._asdict().items() if value is not None}
+        """Compute the fields of `Rows` that the system has; or the logits, and the best class of each pixel."""
+        raw = self.model(pictures.float() * self.scale - self.shift, proposals)
+        found = self.reader.find(raw, (pictures.shape[-2], pictures.shape[-1]))
+        outputs: Rows | Scores = self.model.extend(raw, found)
+        named = {name: value for name, value in outputs._asdict().items() if value is not None}
+        if isinstance(outputs, Scores):
+            named["label_map"] = outputs.logits.argmax(1).to(torch.uint8)
+        return named
 
 
 def dynamic_shapes(system: System) -> dict[str, Any]:
     """List the dimensions that may change: batch, number of proposals, sizes where the system takes any."""
-    images = {0: Dim.DYNAMIC}
+    pictures = {0: Dim.DYNAMIC}
     if system.model.takes_any_size:
-        images |= {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    shapes: dict[str, Any] = {"images": images}
+        pictures |= {2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+    shapes: dict[str, Any] = {"pictures": pictures}
     if system.model.search is not None:
         shapes["proposals"] = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
     return shapes
 
 
-def export_program(system: System, example: Inputs) -> ExportedProgram:
-    """Export the graph by `torch.export`; `example` are inputs of two pictures or more."""
-    given = {name: value for name, value in example._asdict().items() if value is not None}
+def export_program(system: System, pictures: Tensor, proposals: Tensor | None = None) -> ExportedProgram:
+    """Export the graph by `torch.export`, traced with two pictures or more."""
+    given = {"pictures": pictures} | ({} if proposals is None else {"proposals": proposals})
     with torch.no_grad():
         return torch.export.export(Graph(system), (), given, dynamic_shapes=dynamic_shapes(system), strict=False)
 
 
-def write_onnx(program: ExportedProgram, reader: Reader[Any, Any], file: Path) -> None:
-    """Write an exported graph as ONNX, and its reader as JSON beside it, each whole or not at all.
+def outputs_of(program: ExportedProgram) -> tuple[str, ...]:
+    """List the names of what a graph gives."""
+    return tuple(program.call_spec.out_spec.context)
 
-    The extra `delineate[export]` is needed.
-    """
+
+def write_onnx(program: ExportedProgram, file: Path) -> None:
+    """Write an exported graph as ONNX, whole or not at all; the extra `delineate[export]` is needed."""
     written = torch.onnx.export(
         program,
         dynamo=True,
-        output_names=list(program.call_spec.out_spec.context),
+        output_names=list(outputs_of(program)),
         opset_version=OPSET,
         custom_translation_table=translations(),
         verbose=False,
@@ -90,25 +86,6 @@ def write_onnx(program: ExportedProgram, reader: Reader[Any, Any], file: Path) -
     assert written is not None
     with written_beside(file) as beside:
         written.save(beside)
-    with written_beside(file.with_suffix(".json")) as beside:
-        beside.write_text(json.dumps(reader_record(reader), indent=2) + "\n", encoding="utf-8")
-
-
-def reader_record(reader: Reader[Any, Any]) -> dict[str, Any]:
-    """Write a reader as a record for JSON: the name of its class beside its fields."""
-    fields: dict[str, Any] = TypeAdapter(type(reader)).dump_python(reader, mode="json")
-    return {"reader": type(reader).__name__, **fields}
-
-
-def read_reader(record: Mapping[str, Any]) -> Reader[Any, Any]:
-    """Read a reader from its record; raises `InputError` for an unknown class and for fields that do not fit it."""
-    kind = READERS.get(record.get("reader", ""))
-    if kind is None:
-        raise InputError(f"reader: '{record.get('reader')}' is unknown; there are {', '.join(READERS)}")
-    try:
-        return TypeAdapter(kind).validate_python(dict(record))
-    except ValidationError as error:
-        raise InputError(f"reader: its record does not fit {kind.__name__}: {error.errors()[0]['msg']}") from error
 
 
 def translations() -> dict[Any, Any]:

@@ -1,0 +1,89 @@
+"""A graph is quantised to 8-bit integers where the metric bears it.
+
+NNCF calibrates the graph on pictures that the run was trained on; where the metric drops by more than is allowed, it
+takes those operations back to floating point that cost the most.
+"""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from delineate.artefact.loading import artefact_system
+from delineate.artefact.record import Record
+from delineate.artefact.sessions import Arrays, compiled_session
+from delineate.data.dataset import Dataset, Part
+from delineate.data.splits import spread
+from delineate.evaluation import evaluate
+from delineate.models.contract import Say
+from delineate.values import InputError
+
+NUM_CALIBRATED = 300
+NUM_MEASURED = 300
+"""Pictures by which operations are chosen; the verdict measures on all."""
+HEAVY = ("Convolution", "GroupConvolution", "MatMul", "ConvolutionBackpropData")
+
+
+def quantise(graph: Path, record: Record, learned: Dataset, measured: Dataset, drop: float, say: Say) -> None:
+    """Quantise OpenVINO's `graph` in its place, so that the metric drops by no more than `drop`.
+
+    What stays in floating point is said. Raises `InputError` where NNCF is not installed.
+    """
+    try:
+        import nncf
+        import openvino
+    except ImportError as error:
+        raise InputError(f"int8: {error.name} is not installed; pip install 'delineate[export]'") from error
+    nncf.set_log_level(logging.WARNING)
+    model = openvino.Core().read_model(graph)
+    part = Part(measured, spread(len(measured), NUM_MEASURED))
+
+    def given(place: int) -> Arrays:
+        return _given(record, learned, place)
+
+    def validate(compiled: Any, _: Iterable[Any]) -> tuple[float, None]:
+        system = artefact_system(record, compiled_session(compiled))
+        return evaluate(system, part).metrics[system.task.metric], None
+
+    quantised = nncf.quantize_with_accuracy_control(
+        model,
+        nncf.Dataset(spread(len(learned), NUM_CALIBRATED), given),
+        nncf.Dataset(range(len(part))),
+        validation_fn=validate,
+        max_drop=drop,
+        drop_type=nncf.DropType.ABSOLUTE,
+        subset_size=min(NUM_CALIBRATED, len(learned)),
+    )
+    kept = in_floating_point(quantised)
+    del model
+    openvino.save_model(quantised, graph, compress_to_fp16=False)
+    total = sum(node.get_type_name() in HEAVY for node in quantised.get_ops())
+    say(f"int8: {total - len(kept)} of {total} layers are quantised" + (f"; not {', '.join(kept)}" if kept else ""))
+
+
+def in_floating_point(model: Any) -> list[str]:
+    """List the layers of a quantised model whose inputs are no integers."""
+    return [
+        node.get_friendly_name()
+        for node in model.get_ops()
+        if node.get_type_name() in HEAVY
+        and not any("FakeQuantize" in _types(port.get_source_output().get_node()) for port in node.inputs())
+    ]
+
+
+def _types(node: Any) -> tuple[str, ...]:
+    """Give the type of what makes a value, seen through operations that only move it."""
+    types = [node.get_type_name()]
+    while types[-1] in ("Reshape", "Transpose", "Convert", "Multiply", "Squeeze", "Unsqueeze") and node.inputs():
+        node = node.input(0).get_source_output().get_node()
+        types.append(node.get_type_name())
+    return tuple(types)
+
+
+def _given(record: Record, pictures: Dataset, place: int) -> Arrays:
+    """Make the graph's inputs of a picture."""
+    system = artefact_system(record, lambda arrays: dict(arrays))
+    image = pictures[place].image
+    (prepared,) = system.prepare([image])
+    named = {"pictures": prepared.inputs.images, "proposals": prepared.inputs.proposals}
+    return {name: value.contiguous().numpy() for name, value in named.items() if value is not None}
