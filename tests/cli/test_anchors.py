@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,16 @@ def test_twice_the_size_gives_anchors_twice_as_large(delineate: Callable, data: 
     small, large = (delineate("anchors", data, "--image-size", size, "--json").json for size in (64, 128))
     for one, other in zip(small["anchors"], large["anchors"], strict=True):
         assert other == pytest.approx([2 * side for side in one], rel=1e-4)
+
+
+def test_pictures_that_cannot_be_read_are_left_out_when_asked(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "data")
+    for picture in sorted((tmp_path / "data" / "images" / "train").iterdir())[:2]:
+        picture.write_bytes(picture.read_bytes()[:-50])
+    assert "2 pictures cannot be read: " in delineate("anchors", tmp_path / "data").mistake
+    ended = delineate("anchors", tmp_path / "data", "-k", 2, "--skip-unreadable", "--json")
+    assert ended.json["num_objects"] < delineate("anchors", data, "-k", 2, "--json").json["num_objects"]
+    assert "left out 2 pictures that cannot be read" in ended.err
 
 
 def test_more_anchors_than_sizes_are_refused(delineate: Callable, data: Path) -> None:

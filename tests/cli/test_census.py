@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 from tests.data.small import boxes, write_yolo
 
+from delineate.data import read_dataset
+from delineate.nn.norms import FEW
+from delineate.training import Run
+from delineate.training.pace import pictures_a_second
+
 TINY = ("--epochs", 1, "--image-size", 64, "--backbone", "resnet10t", "--workers", 0, "--batch-size", 2)
 STUDY = ("--budget-minutes", 0.02, "--models", "ssd", "--backbones", "resnet10t", "--image-sizes", 64)
 
@@ -74,3 +79,38 @@ def test_what_is_converted_is_counted(delineate: Callable, without_val: Path, tm
     ended = delineate("convert", without_val, tmp_path / "coco", "--to", "coco", "--json")
     assert ended.json["losses"] == []
     assert "train: 2 pictures, 4 objects (dog 4)" in ended.err
+
+
+def test_what_a_reader_left_out_is_said_by_every_command(delineate: Callable, tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2)] * 3, "val": [boxes(2)] * 2})
+    for split in ("train", "val"):
+        (root / "labels" / split / "1.txt").unlink()
+    line = "1 picture without label file, taken as empty: 1.png"
+    run = tmp_path / "run"
+    train, val = (f"{root / 'images' / split}: {line}" for split in ("train", "val"))
+    said = delineate("train", "ssd", root, *TINY, "--out", run).err.splitlines()
+    assert {train, val} <= set(said)
+    assert any(text.startswith("each picture was seen 0.67 times, where about 10") for text in said)
+    assert val in delineate("val", run, root, "--workers", 0).err.splitlines()
+    options = ("--proposer", "sliding_window", "--split", "val", "--out", tmp_path / "out")
+    assert val in delineate("propose", root, *options).err.splitlines()
+    losses = delineate("convert", root, tmp_path / "coco", "--to", "coco", "--json").json["losses"]
+    assert {f"train: {train}", f"val: {val}"} <= set(losses)
+
+
+def test_a_picture_with_more_objects_than_are_found_is_said_by_val(delineate: Callable, tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2)] * 2, "val": [boxes(3)]})
+    delineate("train", "ssd", root, *TINY, "--out", tmp_path / "run", "--max-detections", 2)
+    said = delineate("val", tmp_path / "run", root, "--workers", 0).err.splitlines()
+    assert "split val: a picture has 3 objects, of which 2 are found at most" in said
+
+
+def test_batches_of_one_value_a_channel_train_and_are_timed(
+    delineate: Callable, mask_folder: Path, tmp_path: Path
+) -> None:
+    options = ("--backbone", "resnet10t", "--epochs", 1, "--crop-size", 32, 32, "--batch-size", 1, "--workers", 0)
+    ended = delineate("train", "unet", mask_folder, *options, "--out", tmp_path / "run", "--json")
+    assert ended.json["pictures"] == 2
+    assert FEW in ended.err.splitlines()
+    settings = Run.open(tmp_path / "run").settings()
+    assert pictures_a_second(settings, read_dataset(mask_folder, "train")) > 0

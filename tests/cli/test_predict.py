@@ -1,14 +1,21 @@
+import errno
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from delineate.cli.predict import result_names
 from delineate.data import read_image, read_label_map
 from delineate.deploy import Predictor
+from delineate.deploy.results import Results
+from delineate.viz import write_picture
 from delineate.viz.scaling import READABLE
 
 
@@ -69,6 +76,67 @@ def test_results_of_objects_are_files_and_called_again_it_goes_on(
     assert "min_score was 0.0, now 0.1" in delineate(*otherwise).mistake
     assert delineate(*otherwise, "--again").out.startswith("3 pictures in ")
     assert (tmp_path / "results.csv").read_text().startswith("file,class,score,x1,y1,x2,y2\n")
+
+
+def test_lines_come_in_order_once_the_files_of_their_picture_are_whole(
+    delineate: Callable, trained: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = names = [path.stem for path in sorted(pictures.iterdir())]
+
+    def slow_at_first(file: Path, image: Tensor) -> None:
+        time.sleep(0.3 if file.stem == first else 0)
+        write_picture(file, image)
+
+    def add(self: Results, path: Path, name: Path, below: Path, record: dict[str, Any]) -> None:
+        added.append(str(name))
+        assert read_label_map(tmp_path / "label_maps" / f"{name}.png").shape == (64, 64)
+        assert read_image(tmp_path / "overlays" / f"{name}.jpg").shape == (3, 384, 384)
+
+    added: list[str] = []
+    monkeypatch.setattr("delineate.viz.write_picture", slow_at_first)
+    monkeypatch.setattr(Results, "add", add)
+    assert delineate("predict", trained, pictures, "--out", tmp_path, "--workers", 2).code == 0
+    assert added == names
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_failure_behind_the_network_ends_the_command_and_it_goes_on_later(
+    delineate: Callable, trained: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    second = sorted(pictures.iterdir())[1].stem
+    before = threading.active_count()
+
+    def full(file: Path, image: Tensor) -> None:
+        if file.stem == second:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        write_picture(file, image)
+
+    call = ["predict", trained, pictures, "--out", tmp_path, "--workers", workers]
+    with monkeypatch.context() as patched:
+        patched.setattr("delineate.viz.write_picture", full)
+        assert delineate(*call).mistake == f"{tmp_path}/overlays/{second}.jpg: No space left on device"
+    assert threading.active_count() == before
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 2, "what made them, and the first picture"
+    ended = delineate(*call)
+    assert "1 of 3 pictures were done before" in ended.err
+    assert len(json.loads((tmp_path / "results.json").read_text())["images"]) == 3
+
+
+def test_ctrl_c_ends_all_threads_and_keeps_what_is_done(
+    delineate: Callable, trained: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = threading.active_count()
+    add = Results.add
+
+    def interrupted(self: Results, *arguments: Any) -> None:
+        add(self, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Results, "add", interrupted)
+        assert delineate("predict", trained, pictures, "--out", tmp_path, "--workers", 2).code == 130
+    assert threading.active_count() == before
+    assert "1 of 3 pictures were done before" in delineate("predict", trained, pictures, "--out", tmp_path).err
 
 
 def test_results_of_label_maps_name_them(delineate: Callable, trained: Path, pictures: Path, tmp_path: Path) -> None:

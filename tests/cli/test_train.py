@@ -87,6 +87,15 @@ def test_resume_needs_neither_model_nor_data(delineate: Callable, trained: Path)
     assert "complete" in ended.err
 
 
+def test_a_run_may_go_on_without_what_cannot_be_read(delineate: Callable, data: Path, trained: Path) -> None:
+    for arguments in (("--resume", trained), ("--resume", trained, "segnet_basic", data)):
+        ended = delineate("train", *arguments[:2], "--skip-unreadable", *arguments[2:])
+        assert "this run is complete" in ended.err
+        assert ended.out.endswith(
+            f"measure it: delineate val {trained}; use it: delineate predict {trained} PICTURES\n"
+        )
+
+
 def test_a_run_that_is_named_is_never_begun_anew(delineate: Callable, trained: Path) -> None:
     own = json.loads((trained / "settings.json").read_text())
     system, data = own["model"], own["data"]

@@ -11,7 +11,7 @@ VOC = ["voc2007_mAP", "voc2010_mAP"]
 
 def test_json(delineate: Callable, data: Path, trained: Path) -> None:
     result = delineate("val", trained, data, "--split", "val", "--workers", 0, "--json").json
-    assert set(result) == {"metrics", "protocol", "num_images", "skipped", "data", "part"}
+    assert set(result) == {"metrics", "protocol", "num_images", "skipped", "trained_on", "data", "part"}
     assert next(iter(result["metrics"])) == "mIoU"
     assert all(0 <= value <= 1 for value in result["metrics"].values())
     assert result["num_images"] == 3
@@ -150,9 +150,50 @@ def test_without_data_what_the_run_held_out_is_measured(delineate: Callable, hel
     assert f"delineate val {held_out} --protocol coco" in report.read_text()
     learned = delineate("val", held_out, "--split", "train", "--workers", 0, "--json").json
     assert (learned["num_images"], learned["part"]) == (10, "split train without what was held out")
-    everything = delineate("val", held_out, held_out.parent / "data", "--split", "train", "--workers", 0, "--json").json
-    assert everything["num_images"] == 12
-    assert "no split 'val'; there are: train" in delineate("val", held_out, held_out.parent / "data").mistake
+    assert delineate("val", held_out, held_out.parent / "data", "--workers", 0, "--json").json["num_images"] == 2
+
+
+def test_pictures_that_a_run_was_trained_on_are_counted(
+    delineate: Callable, data: Path, held_out: Path, tmp_path: Path
+) -> None:
+    """They are known in the run's own data, in a copy of these, and where an earlier version wrote no list."""
+    own, run = held_out.parent / "data", tmp_path / "run"
+    shutil.copytree(own, tmp_path / "copy")
+    shutil.copytree(held_out, run)
+    (run / "trained_on.txt").unlink()
+    line = "split train: 10 of 12 pictures were trained on, so that what is measured is better than on new pictures"
+    for measured, of in ((held_out, own), (held_out, tmp_path / "copy"), (run, own)):
+        ended = delineate("val", measured, of, "--split", "train", "--workers", 0, "--json")
+        assert (ended.json["num_images"], ended.json["trained_on"]) == (12, 10)
+        assert f"{line}; `delineate val {measured}` measures what was held out" in ended.err.splitlines()
+    shown = delineate("val", held_out, own, "--split", "train", "--workers", 0)
+    assert "12 pictures, 10 of them trained on" in shown.out
+    ended = delineate("val", held_out, "--split", "train", "--workers", 0, "--json")
+    assert (ended.json["num_images"], ended.json["trained_on"]) == (10, 10)
+    for arguments in ((held_out,), (held_out, data)):
+        ended = delineate("val", *arguments, "--workers", 0, "--json")
+        assert ended.json["trained_on"] == 0
+        assert "trained on" not in ended.err
+
+
+def test_what_was_held_out_is_found_after_the_data_were_divided(
+    delineate: Callable, held_out: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(held_out.parent, tmp_path / "all")
+    own, run = tmp_path / "all" / "data", tmp_path / "all" / "run"
+    settings = (run / "settings.json").read_text()
+    (run / "settings.json").write_text(settings.replace(str(held_out.parent / "data"), str(own)))
+    ended = delineate("split", own, "--val", 0.4, "--test", 0.4)
+    assert "a run that was trained before may know pictures of any part" in ended.err
+    for arguments in ((run,), (run, own)):
+        ended = delineate("val", *arguments, "--workers", 0, "--json")
+        assert (ended.json["num_images"], ended.json["part"]) == (2, "held out of split train")
+        assert ended.json["trained_on"] == 0
+    known = [
+        delineate("val", run, own, "--split", split, "--workers", 0, "--json").json["trained_on"]
+        for split in ("train", "val", "test")
+    ]
+    assert sum(known) == 10
 
 
 def test_what_changed_since_the_training_is_said(delineate: Callable, held_out: Path, tmp_path: Path) -> None:

@@ -99,4 +99,6 @@ def test_an_annotation_that_cannot_be_read_is_raised_or_left_out_and_said(tmp_pa
         Bodies(dataset)
     bodies = Bodies(dataset, skip_unreadable=True)
     assert bodies.rows == [(1, 0), (2, 0)]
-    assert bodies.problems == ["left out 1 picture: a.json: annotation 1: keypoints: nan is not finite"]
+    assert bodies.problems == [
+        "left out 1 picture that cannot be read: a.json: annotation 1: keypoints: nan is not finite"
+    ]

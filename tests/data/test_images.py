@@ -13,6 +13,7 @@ from torch import Tensor
 
 from delineate.data import from_pil, image_size, images, read_image, read_label_map
 from delineate.data.folders import pictures_in
+from delineate.data.images import check_image
 from delineate.values import InputError
 
 
@@ -165,10 +166,10 @@ def test_missing_file_folder_and_text(tmp_path: Path, read: Callable[[Path], obj
     with pytest.raises(InputError, match="Is a directory"):
         read(tmp_path)
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(InputError, match=r"text\.png: this is no picture"):
+    with pytest.raises(InputError, match=r"text\.png: this is text, not a picture; replace the file or remove it"):
         read(tmp_path / "text.png")
     (tmp_path / "empty.jpg").touch()
-    with pytest.raises(InputError, match=r"empty\.jpg: this is no picture"):
+    with pytest.raises(InputError, match=r"empty\.jpg: the file is empty; replace the file or remove it"):
         read(tmp_path / "empty.jpg")
 
 
@@ -177,9 +178,29 @@ def test_missing_file_folder_and_text(tmp_path: Path, read: Callable[[Path], obj
 def test_truncated_file(tmp_path: Path, suffix: str, share: float) -> None:
     path = saved(tmp_path / f"a.{suffix}", Image.fromarray(noise(64, 64, 3)))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    with pytest.raises(InputError, match=rf"a\.{suffix}: (the picture is broken|this is no picture)") as error:
+    with pytest.raises(
+        InputError,
+        match=rf"a\.{suffix}: (it ends too early|the picture is broken|this is no picture).*; replace the file or",
+    ) as error:
         read_image(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_what_ends_too_early_is_seen_without_decoding_and_what_has_more_behind_is_whole(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / f"a.{suffix}", Image.fromarray(noise(64, 64, 3)))
+    whole = path.read_bytes()
+    for end in (b"", bytes(100), b"a note behind"):
+        path.write_bytes(whole + end)
+        check_image(path)
+    path.write_bytes(whole[:-300])
+    with pytest.raises(InputError, match="it ends too early"):
+        check_image(path)
+    path.write_bytes(whole)
+    monkeypatch.setattr(images, "read_image", lambda path: pytest.fail("was decoded"))
+    check_image(path)
 
 
 def test_broken_bytes_raise_nothing_else(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_unreadable_pictures_are_replaced_and_reported_when_asked(num_workers: i
 
 
 def test_nothing_readable_is_an_error_even_when_skipping() -> None:
-    with pytest.raises(InputError, match=r"none of the 2 pictures can be read; the first: [01]\.png"):
+    with pytest.raises(InputError, match=r"none of 2 pictures can be read; the first: [01]\.png"):
         list(training_loader(Noise(2, [0, 1]), [TRANSFORM], batch_size=1, seed=0, skip_unreadable=True))
 
 

@@ -102,7 +102,7 @@ def test_pictures_that_cannot_be_read_are_left_out_and_noted() -> None:
     notes: list[str] = []
     kept = readable(Broken(1), notes)
     assert [Path(sample.file).stem for sample in (kept[index] for index in range(len(kept)))] == ["busy", "empty"]
-    assert notes == ["not measured on: 1 picture that cannot be read: 1: the picture is broken"]
+    assert notes == ["left out 1 picture that cannot be read: 1: the picture is broken"]
     with pytest.raises(InputError, match="neither this nor another picture"):
         readable(Broken(0, 1, 2), notes)
 

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +162,7 @@ def test_arrays_may_be_views_and_read_only() -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (b"no picture", "picture 2: this is no picture"),
+        (b"\0no picture", "picture 2: this is no picture"),
         (np.zeros((4, 4, 3), np.float32), "picture 2: array float32"),
         ("https://example.com/a.jpg", r"https://example\.com/a\.jpg: URLs are not fetched; pass a file, or the"),
         (Path("https://example.com/a.jpg"), "URLs are not fetched"),
@@ -175,6 +176,37 @@ def test_errors_name_which_of_the_pictures(predictor: Predictor, bad: object, me
     errors: list[InputError] = []
     assert len(predictor(mixed, workers=workers, unreadable=errors.append)) == 2
     assert len(errors) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pictures_of_mixed_sizes_fill_batches_and_come_in_order(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    pictures = [picture(30, 40, number) if number % 2 else picture(40, 30, number) for number in range(16)]
+    alone = [label_maps(predictor, image)[0] for image in pictures]
+    sizes: list[tuple[int, ...]] = []
+    find = System.find
+    monkeypatch.setattr(System, "find", lambda self, inputs: sizes.append(inputs.images.shape) or find(self, inputs))
+    found = list(predictor.predict(pictures, batch_size=4, workers=workers))
+    assert sizes == [(4, 3, 32, 24), (4, 3, 24, 32)] * 2, "upright and lying ones take turns, and batches are full"
+    assert all(torch.equal(each.prediction.label_map, label_map) for each, label_map in zip(found, alone, strict=True))
+    assert all(torch.equal(each.image, image) for each, image in zip(found, pictures, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_few_pictures_are_in_memory_however_many_there_are(predictor: Predictor, workers: int) -> None:
+    asked: list[int] = []
+
+    def pictures() -> Iterator[Tensor]:
+        for number in range(200):
+            asked.append(number)
+            yield picture(8, 9 if number else 30)  # the first one is of another size, and the others wait for it
+
+    results = predictor.predict(pictures(), batch_size=2, workers=workers)
+    for taken in range(1, 60):
+        next(results)
+        assert len(asked) <= taken + 4 * 2 + 2 + workers + 2 * 2
+    results.close()
 
 
 def test_threads_that_read_ahead_change_nothing(predictor: Predictor, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,10 @@ import torch
 from torch import Tensor
 
 from delineate.data import read_dataset
+from delineate.data.lists import PictureList
 from delineate.data.preprocess import Preprocess
-from delineate.evaluation import evaluate, evaluate_run, tally
+from delineate.evaluation import evaluate, evaluate_run, evaluation_data, source_of, tally
+from delineate.evaluation.data import trained_on
 from delineate.models.contract import Inputs, Model, Reader, Scores
 from delineate.system.system import System
 from delineate.values import Categories, InputError, LabelMap, Truth
@@ -89,3 +92,23 @@ def test_the_confusions_of_all_ranks_add_up(data: Path) -> None:
 def test_what_is_no_run_says_so(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not a run folder with weights"):
         evaluate_run(tmp_path, data)
+
+
+def test_what_a_run_and_those_before_it_were_trained_on_is_counted(data: Path, tmp_path: Path) -> None:
+    """A list beside the weights names the pictures; those of the run that lent its weights are known, too."""
+    first, second, files = tmp_path / "first", tmp_path / "second", read_dataset(data, "val").files
+    for folder, weights, known in ((first, None, files[:1]), (second, first, files[1:2])):
+        brightest().save(folder / "best.safetensors")
+        facts = {"model": "unet", "data": data, "train_split": "train", "val_split": "val", "format": None}
+        (folder / "settings.json").write_text(json.dumps({**facts, "weights": weights}, default=str))
+        PictureList.write(folder / "trained_on.txt", data, "trained on", known)
+    assert trained_on(first, files) == [files[0]]
+    assert set(trained_on(second, files)) == set(files[:2])
+    (first / "settings.json").unlink()
+    assert trained_on(second, files) == [files[1]]
+    assert trained_on(tmp_path, files) == []
+    said: list[str] = []
+    found = evaluation_data(brightest(), source_of(second, data), say=said.append)
+    assert found.trained_on == 1
+    assert said[-1].startswith("split val: 1 of 3 pictures was trained on, so that what is measured is better than on")
+    assert "delineate val" not in said[-1]  # it is what that measures

@@ -21,8 +21,12 @@ def asked(**values: Any) -> tuple[TrainingSettings, set[str]]:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a machine that learns a picture in twenty seconds, in any form."""
-    monkeypatch.setattr(budget, "pictures_a_second", lambda settings, dataset: 0.05)
+    """Make a machine that learns a picture in twenty seconds, and by a light backbone in ten."""
+
+    def pace(settings: TrainingSettings, dataset: Dataset) -> float:
+        return 0.1 if settings.arguments["backbone"] == "resnet10t" else 0.05
+
+    monkeypatch.setattr(budget, "pictures_a_second", pace)
 
 
 @pytest.mark.usefixtures("slow")
@@ -34,17 +38,25 @@ def test_few_minutes_take_the_lighter_form_and_say_so() -> None:
     (line,) = lines
     assert line.startswith("4 min would show each picture about 4 times")
     assert "backbone resnet10t" in line
+    assert "and shows each 8 times" in line
 
 
 @pytest.mark.usefixtures("slow")
 def test_what_is_given_stays_and_so_does_what_goes_with_it() -> None:
     settings, _ = within_budget(*asked(minutes=4.0, colour=0.2, augment="scale", batch_size=2), everything())
     assert (settings.colour, settings.scale, settings.batch_size) == (0.2, (0.75, 1.33), 2)
-    given = {"backbone": "resnet18", "image_size": 96}
-    settings, _ = within_budget(*asked(minutes=4.0, arguments=given), everything())
+    given = {"image_size": 96}
+    settings, lines = within_budget(*asked(minutes=4.0, arguments=given), everything())
     assert settings.arguments.items() >= given.items()
+    assert len(lines) == 1
     settings, _ = within_budget(*asked(minutes=4.0, backbone_weights=Path("of_its_own.pth")), everything())
     assert settings.arguments["backbone"] == "mobilenetv3_large_100"
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_lighter_form_that_shows_no_more_is_not_taken() -> None:
+    settings, given = asked(minutes=4.0, arguments={"backbone": "resnet18"})
+    assert within_budget(settings, given, everything()) == (settings, [])
 
 
 def test_enough_minutes_and_epochs_leave_a_system_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +79,7 @@ def test_lighter_forms_are_settings_and_options_of_their_systems(name: str) -> N
 
 def test_pictures_seen_seldom_are_said_with_what_helps() -> None:
     assert seldom(1000, 100) == []
+    assert seldom(100, 100)[0].startswith("each picture was seen once, where")
     (line,) = seldom(350, 100)
     assert line.startswith("each picture was seen 3.5 times")
     assert "--minutes" in line

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.data.small import boxes, write_yolo
 
+from delineate.data import divide
 from delineate.data.dataset import Part
 from delineate.system.tasks import DETECT, SEGMENT
 from delineate.training import TrainingSettings
@@ -132,3 +133,53 @@ def test_what_was_held_out_is_remembered_and_held_out_again(small: dict[str, Any
 def test_a_missing_split_to_train_on_is_said_with_its_option(small: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="no split 'all'; there are: train, val; choose with --train-split"):
         training_data(TrainingSettings(**{**small, "train_split": "all"}), SEGMENT)
+
+
+def test_what_cannot_be_read_to_train_on_is_counted_at_once_or_left_out_of_all_counts(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2)] * 12})
+    folder = root / "images" / "train"
+    (folder / "1.png").write_bytes(b"")
+    (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:-200])
+    (root / "labels" / "train" / "3.txt").write_text("0 0.5 0.5 a 0.1\n")
+    with pytest.raises(
+        InputError, match=r"^3 pictures cannot be read: .*1\.png: the file is empty.*, .*2\.png: it ends"
+    ):
+        training_data(training(root, tmp_path), DETECT)
+    settings = training(root, tmp_path, skip_unreadable=True)
+    train, val, notes = training_data(settings, DETECT)
+    assert (len(train), len(val)) == (8, 1)
+    assert any(note.startswith("left out 3 pictures that cannot be read: ") for note in notes)
+    assert any("validating on 1 of the 9 pictures" in note for note in notes)
+    _, _, _, notes = build_training(settings)
+    assert "train: 8 pictures, 16 objects (cat 16)" in notes
+    assert "held out: 1 picture, 2 objects (cat 2)" in notes
+
+
+def test_other_splits_are_named_where_there_are_some(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2)] * 4, "other": [boxes(2)]})
+    notes = training_data(training(root, tmp_path), DETECT)[2]
+    assert notes[-1].endswith("; --val-split names another split (other)")
+    root = write_yolo(tmp_path / "one", {"train": [boxes(2)] * 4})
+    assert "--val-split" not in training_data(training(root, tmp_path), DETECT)[2][-1]
+
+
+def test_a_run_that_held_out_does_not_go_on_with_data_that_were_divided_since(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2)] * 8})
+    settings = training(root, tmp_path)
+    remember_held_out(tmp_path / "run", settings, training_data(settings, DETECT)[1])
+    divide(root, val=0.25, test=0.25)
+    with pytest.raises(InputError, match=r"has a split 'val' now, and .*run held pictures out of 'train'"):
+        training_data(settings, DETECT)
+
+
+def test_a_held_out_picture_that_is_gone_is_passed_over_when_asked(tmp_path: Path) -> None:
+    root = write_yolo(tmp_path / "data", {"train": [boxes(2)] * 14})
+    settings = training(root, tmp_path)
+    val = training_data(settings, DETECT)[1]
+    remember_held_out(tmp_path / "run", settings, val)
+    gone = val.files[0]
+    gone.unlink()
+    with pytest.raises(InputError, match=rf"{gone.name} is no picture of the data any more; .*--skip-unreadable"):
+        training_data(settings, DETECT)
+    again = training_data(training(root, tmp_path, skip_unreadable=True), DETECT)[1]
+    assert list(again.files) == list(val.files)[1:]

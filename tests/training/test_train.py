@@ -13,7 +13,7 @@ from delineate.evaluation import evaluate_run
 from delineate.models.contract import Inputs
 from delineate.models.segmentation import Segmenter
 from delineate.system.system import System
-from delineate.training import Run, TrainingSettings, train
+from delineate.training import Run, TrainingSettings, resume, train
 from delineate.values import InputError, Truth
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
@@ -29,7 +29,9 @@ def test_a_run_learns_and_its_folder_can_be_used(small: dict[str, Any], capsys: 
     names = {path.name for path in run.folder.iterdir()}
     weights = {f"{kind}.{suffix}" for kind in ("best", "last") for suffix in ("safetensors", "json")}
     pictures = {"curves.png", "predictions.png"}
-    assert names == {"settings.json", "metrics.csv", "resume.ckpt", "tensorboard"} | weights | pictures
+    assert (
+        names == {"settings.json", "trained_on.txt", "metrics.csv", "resume.ckpt", "tensorboard"} | weights | pictures
+    )
     assert all(read_image(run.folder / name).float().std() > 1 for name in pictures)
 
     history = run.read_metrics()
@@ -105,7 +107,23 @@ def test_unreadable_pictures_stop_the_run_or_are_reported_once(
         train(TrainingSettings(**settings))
     capsys.readouterr()
     train(TrainingSettings(**{**settings, "out": tmp_path / "again", "skip_unreadable": True}))
-    assert capsys.readouterr().err.count(str(broken)) == 1
+    printed = capsys.readouterr().err
+    assert printed.count(str(broken)) == 1
+    assert printed.splitlines()[-1] == "skipped 1 of 16 pictures that cannot be read"
+
+
+def test_what_is_broken_within_is_passed_over_by_a_run_that_goes_on(
+    small: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(small["data"], root)
+    broken = root / "images" / "train" / "5.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:60] + bytes(40) + whole[100:])
+    with pytest.raises(InputError, match=rf"{broken}: .*--skip-unreadable"):
+        train(TrainingSettings(**{**small, "data": root, "crop_size": (32, 32)}, epochs=1))
+    resume(small["out"], skip_unreadable=True)
+    assert "skipped 1 of 16 pictures that cannot be read" in capsys.readouterr().err
 
 
 def test_backbones_begin_with_given_weights_and_keep_frozen_stages(small: dict[str, Any], tmp_path: Path) -> None:

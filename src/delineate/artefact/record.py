@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from delineate.data.preprocess import Preprocess
+from delineate.io.runs import RECORD as RECORD
 from delineate.models.contract import Reader
 from delineate.models.one_stage.ssd import SSDReader
 from delineate.models.one_stage.yolov1 import YOLOv1Reader
@@ -27,7 +28,7 @@ from delineate.models.two_stage.proposers import SelectiveSearch, SlidingWindow
 from delineate.system.checkpoint import first_problem, versions
 from delineate.values import Categories, InputError
 
-RECORD, VERDICT = "system.json", "verdict.json"
+VERDICT = "verdict.json"
 VERSION = 1
 Target = Literal["onnx", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]

@@ -1,5 +1,6 @@
 """A session computes a graph in a runtime: arrays go in by name, and come out by name."""
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,14 @@ HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 def open_session(graph: Path, target: Target, precision: Precision, device: torch.device) -> Session:
     """Open a graph in its runtime; raises `InputError` where that is not installed, or cannot read the file."""
-    open_in = {"onnx": _onnx, "openvino": _openvino}[target]
-    try:
-        return open_in(graph, precision, device)
-    except ImportError as error:
-        raise InputError(f"{error.name}: it is not installed; pip install 'delineate[export]'") from error
+    return {"onnx": _onnx, "openvino": _openvino}[target](graph, precision, device)
 
 
 def _onnx(graph: Path, precision: Precision, device: torch.device) -> Session:
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(f"{error.name}: it is not installed; pip install 'delineate[export]'") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_cores()
     options.log_severity_level = 3
@@ -49,8 +48,7 @@ def _onnx(graph: Path, precision: Precision, device: torch.device) -> Session:
 
 
 def _openvino(graph: Path, precision: Precision, device: torch.device) -> Session:
-    import openvino
-
+    openvino = import_openvino()
     place = "CPU" if device.type == "cpu" else "GPU"
     options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
     if place == "CPU":
@@ -59,6 +57,19 @@ def _openvino(graph: Path, precision: Precision, device: torch.device) -> Sessio
         return compiled_session(openvino.Core().compile_model(graph, place, options))
     except RuntimeError as error:
         raise InputError(f"{graph}: OpenVINO does not read it: {_line(error)}") from error
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO, but not what reports its use to its makers.
+
+    Raises `InputError` where it is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    except ImportError as error:
+        raise InputError(f"{error.name}: it is not installed; pip install 'delineate[export]'") from error
+    return openvino
 
 
 def compiled_session(compiled: Any) -> Session:

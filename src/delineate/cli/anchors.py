@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from delineate.cli.options import AsJson, Data, Format
-from delineate.cli.output import print_json, print_line, print_table, table
+from delineate.cli.options import AsJson, Data, Format, SkipUnreadable
+from delineate.cli.output import print_json, print_line, print_table, say, table
 
 
 def anchors(
@@ -17,6 +17,7 @@ def anchors(
     ] = 416,
     split: Annotated[str, typer.Option(help="Part of the data set whose objects are measured.")] = "train",
     data_format: Format = None,
+    skip_unreadable: SkipUnreadable = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random shapes that the clustering starts from.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -28,10 +29,14 @@ def anchors(
     """
     from delineate.data.anchors import find_anchors
     from delineate.data.preprocess import Preprocess
-    from delineate.data.splits import read_split
+    from delineate.data.splits import looked_over, read_split
     from delineate.system.tasks import DETECT
 
     dataset = read_split(data, split, DETECT, data_format)
+    notes = list(dataset.problems)
+    dataset = looked_over(dataset, notes, skip_unreadable=skip_unreadable)
+    for line in notes:
+        say(line)
     clusters = find_anchors(dataset, Preprocess(size=(image_size, image_size)), count, seed=seed)
     if as_json:
         print_json(

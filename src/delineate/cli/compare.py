@@ -1,4 +1,4 @@
-"""`delineate compare DATA` and `delineate report DIR` answer which system serves these pictures."""
+"""`delineate compare DATA` and `delineate report DIR` answer which system, or which export, serves these pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,13 +26,13 @@ def compare(
         Path, typer.Option(help="Folder to write the study to. Called again with the same folder, it continues.")
     ],
     task: Annotated[
-        TaskName,
+        TaskName | None,
         typer.Option(
             help="What the systems are to find: segment: the class of each pixel; localize: the one object of a "
             "picture; pose: the joints of one body; detect: boxes; instance: boxes and masks; keypoints: boxes and "
-            "poses."
+            "poses. If not given, what --runs find, or else detect."
         ),
-    ] = "detect",
+    ] = None,
     budget_minutes: Annotated[
         float, typer.Option(min=0.01, help="Minutes of training for all systems together; each gets the same share.")
     ] = 60,
@@ -53,6 +53,13 @@ def compare(
     ] = None,
     upsamplers: Annotated[list[str] | None, _tried("Upsamplers", "segmentation systems")] = None,
     proposers: Annotated[list[str] | None, _tried("Proposers", "two-stage detectors")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Runs, and folders that `delineate export` wrote, separated by commas, to measure as they are on the "
+            "same pictures. Without anything to train (--models and the like), these alone are compared."
+        ),
+    ] = None,
     fair: Annotated[
         Literal["time", "images"],
         typer.Option(help="What all systems get the same of: training time, or pictures seen in training."),
@@ -72,28 +79,33 @@ def compare(
 ) -> None:
     """Train several systems on your pictures under equal conditions, measure them, and recommend.
 
-    Every system gets the same share of the budget, the same pictures, schedule and seed. The folder OUT gets
-    results.csv, results.json, and report.html, which shows the trade-off of accuracy and speed. Called again, the
-    command keeps what is finished. Where a system fails, the error is printed and the others go on.
+    Every system gets the same share of the budget, the same pictures, schedule and seed. What --runs names is not
+    trained, and measured beside them: so a run and its exports stand in one table. The folder OUT gets results.csv,
+    results.json, and report.html, which shows the trade-off of accuracy and speed. Called again, the command keeps what
+    is finished. Where a system fails, the error is printed and the others go on.
     """
-    from delineate.study import Study, grid
+    from delineate.study import Study, grid, name_given
     from delineate.study import compare as run_study
-    from delineate.study.compare import check, measured_data
+    from delineate.study.given import task_of
     from delineate.study.page import write_study
+    from delineate.study.pictures import check, measured_data
     from delineate.study.results import flat_row
 
-    entries = grid(
-        task,
-        models=_several(models),
-        backbones=_several(backbones),
-        image_sizes=_sizes(image_sizes),
-        upsamplers=_several(upsamplers),
-        proposers=_several(proposers),
-    )
+    paths = [Path(path) for path in _several(runs)]
+    asked = task or (task_of(paths) if paths else "detect")
+    axes: dict[str, Any] = {
+        "models": _several(models),
+        "backbones": _several(backbones),
+        "image_sizes": _sizes(image_sizes),
+        "upsamplers": _several(upsamplers),
+        "proposers": _several(proposers),
+    }
+    entries = grid(asked, **axes) if any(axes.values()) or not paths else []
     study = Study(
         data=data,
-        task=task,
+        task=asked,
         entries=entries,
+        runs=name_given(paths, entries, out),
         minutes=budget_minutes,
         fair=fair,
         seeds=seeds,
@@ -167,7 +179,7 @@ def report(
 
 def _dataset(study: Path) -> Any:
     """Read the pictures that a study was measured on; `None` where they are gone."""
-    from delineate.study.compare import measured_data
+    from delineate.study.pictures import measured_data
     from delineate.values import InputError
 
     try:
@@ -178,20 +190,29 @@ def _dataset(study: Path) -> Any:
 
 
 def _print_plan(study: "Study", as_json: bool) -> None:
-    share = study.share
+    from delineate.values import counted
+
+    minutes = study.minutes / max(len(study.entries), 1)
     if as_json:
-        plan = [{"name": entry.name, "minutes": share * study.seeds} for entry in study.entries]
-        print_json({"entries": plan, "minutes": study.minutes, "seeds": study.seeds, "fair": study.fair})
+        plan = [{"name": entry.name, "minutes": minutes} for entry in study.entries]
+        runs = {name: str(path) for name, path in study.runs.items()}
+        values = {"entries": plan, "runs": runs, "minutes": study.minutes, "seeds": study.seeds, "fair": study.fair}
+        print_json(values)
         return
     rows = table("system", numbers=["minutes"])
     for entry in study.entries:
-        rows.add_row(escape(entry.name), f"{share * study.seeds:.3g}")
+        rows.add_row(escape(entry.name), f"{minutes:.3g}")
+    for name in study.runs:
+        rows.add_row(escape(name), number(None))
     print_table(rows)
     seeds = f", {study.seeds} seeds each" if study.seeds > 1 else ""
-    print_line(
-        f"{len(study.entries)} systems{seeds}: {study.minutes:g} minutes of training; measuring, selective search and "
-        "SVMs come on top"
-    )
+    if study.entries:
+        print_line(
+            f"{len(study.entries)} systems{seeds}: {study.minutes:g} minutes of training; measuring, selective search "
+            "and SVMs come on top"
+        )
+    if study.runs:
+        print_line(f"{counted(len(study.runs), 'system')} trained before: measured as they are")
 
 
 def _print_results(results: "Sequence[Result]") -> None:

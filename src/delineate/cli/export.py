@@ -103,11 +103,9 @@ def check(
 
 
 def _source(run: Path, data: Path | None, split: str | None, data_format: str | None) -> "Source | None":
-    from delineate.evaluation import Source, own_source
+    from delineate.evaluation import source_of
 
-    if data is not None:
-        return Source(data, split or "val", data_format)
-    return None if split is None else own_source(run, split)
+    return None if data is None and split is None else source_of(run, data, split, data_format)
 
 
 @contextmanager

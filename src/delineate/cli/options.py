@@ -37,6 +37,14 @@ Run = Annotated[
         help="Folder that `delineate train` wrote, or a .safetensors file of weights in it.",
     ),
 ]
+RunOrExport = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        callback=_existing_run,
+        help="Folder that `delineate train` or `delineate export` wrote, or a .safetensors file of weights.",
+    ),
+]
 Data = Annotated[
     Path,
     typer.Argument(

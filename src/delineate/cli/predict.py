@@ -1,15 +1,17 @@
 """`delineate predict RUN PATHS` writes results of pictures as files and lines."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
-from delineate.cli.options import AsJson, Device, MaxCandidates, MaxDetections, NmsIou, Run
+from delineate.cli.options import AsJson, Device, MaxCandidates, MaxDetections, NmsIou, RunOrExport
 from delineate.cli.output import Unreadable, print_json, print_line, progress, say
 
 if TYPE_CHECKING:
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
 MAX_OVERLAY = 4096
 """The longer side, in pixels, up to which results are drawn pixel for pixel."""
 MIN_SCORE = 0.5
+MAX_WORKERS = 4
+"""More threads hinder each other where they run Python."""
 
 
 def predict(
-    run: Run,
+    run: RunOrExport,
     paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Pictures, and folders of pictures.")],
     out: Annotated[Path, typer.Option(help="Folder to write the results to.")] = Path("predictions"),
     tile: Annotated[
@@ -66,9 +70,16 @@ def predict(
         bool, typer.Option("--again", help="Drop the results that OUT has, instead of passing over what is done.")
     ] = False,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="How many pictures to take at once; those of one size go through together.")
+        int, typer.Option(min=1, help="How many pictures of one resized size go through the network together.")
     ] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Threads that read pictures ahead.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Threads that read pictures ahead of the network, and as many that draw and write behind it; if not "
+            f"given, as many as cores, at most {MAX_WORKERS}. With 0 all is done in turn.",
+        ),
+    ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
         typer.Option(
@@ -91,11 +102,15 @@ def predict(
     scores, and where the system gives them masks (COCO RLE) and keypoints. A picture that cannot be read is reported
     and passed over, and the exit code is then 2. Earlier results in OUT are not taken for pictures.
     """
+    # torch's threads sleep while they wait for each other: those that read and write need the cores on which they spin
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     from delineate.data.pairing import unread
     from delineate.deploy import Predictor, TopDown
+    from delineate.deploy.pipeline import in_order
     from delineate.deploy.writing import check_format, write_results
+    from delineate.io.machine import num_cores
     from delineate.values import InputError
-    from delineate.viz import illegible
 
     if as_json and (layout or again):
         raise InputError(f"{'format' if layout else 'again'}: with --json results are printed, not kept; leave one out")
@@ -106,7 +121,8 @@ def predict(
         predictor = TopDown(alone, Predictor.load(detector, device=device, precision=precision))
     if min_score is None and (detector is not None or alone.system.task.finds_many):
         min_score = MIN_SCORE
-    for line in illegible(predictor.categories.class_names) if overlays and not as_json else ():
+    overlays = overlays and not as_json
+    for line in _illegible(predictor.categories) if overlays else ():
         say(line)
     for line in (line for path in paths if path.is_dir() for line in unread(path)):
         say(line)
@@ -122,16 +138,21 @@ def predict(
     if not as_json:
         kept = _kept(out, run, weights, detector, {**options, "bf16": alone.system.in_bf16}, again)
     files, unreadable, start = _new(paths, out, kept), Unreadable(), time.perf_counter()
+    workers = min(num_cores(), MAX_WORKERS) if workers is None else workers
     options |= {"batch_size": batch_size, "workers": workers, "unreadable": unreadable}
     with progress() as bar:
         task = bar.add_task("predicting", total=len(files))
-        for num_done, predicted in enumerate(predictor.predict(list(files), **options), start=1):
-            below, name = files[Path(predicted.file)]
-            record = _write(predicted, predictor.categories, out, name, overlay=overlays and not as_json)
+        jobs = (
+            partial(_write, found, predictor.categories, out, files[Path(found.file)][1], overlays)
+            for found in predictor.predict(list(files), **options)
+        )
+        for num_done, write in enumerate(in_order(jobs, workers, 2 * workers, at_once=True), start=1):
+            record = write()
             if kept is None:
                 print_json(record)
             else:
-                kept.add(Path(predicted.file), name, below, record)
+                below, name = files[Path(record["file"])]
+                kept.add(Path(record["file"]), name, below, record)
             bar.update(task, completed=num_done + unreadable.count)
     if kept is not None:
         written, lost = write_results(kept, predictor.categories, out, layout or "coco", alone.system.task)
@@ -142,13 +163,26 @@ def predict(
         raise typer.Exit(2)
 
 
+def _illegible(categories: "Categories") -> list[str]:
+    from delineate.viz import illegible
+
+    return illegible(categories.class_names)
+
+
 def _kept(out: Path, run: Path, weights: str, detector: Path | None, options: dict[str, Any], again: bool) -> "Results":
     """Find what earlier calls of the same run and options left in OUT."""
     from delineate.deploy.results import Results, made_by
-    from delineate.io.runs import find_checkpoint
 
-    said = {} if detector is None else {"detector": made_by(find_checkpoint(detector))}
-    return Results(out, made_by(find_checkpoint(run, weights), **options, **said), again=again)
+    said = {} if detector is None else {"detector": made_by(_known_by(detector, "best"))}
+    return Results(out, made_by(_known_by(run, weights), **options, **said), again=again)
+
+
+def _known_by(run: Path, weights: str) -> Path:
+    """Name the file by which a run is known: its weights, or the record of an export."""
+    from delineate.artefact import is_export
+    from delineate.io.runs import RECORD, find_checkpoint
+
+    return run / RECORD if is_export(run) else find_checkpoint(run, weights)
 
 
 def _new(paths: Sequence[Path], out: Path, kept: "Results | None") -> dict[Path, tuple[Path, Path]]:
@@ -201,14 +235,19 @@ def _write(predicted: "Predicted", categories: "Categories", out: Path, name: Pa
     from delineate.data.files import write_label_map
     from delineate.deploy import prediction_record
     from delineate.values import LabelMap
-    from delineate.viz import draw_target, fitted, write_picture
-    from delineate.viz.scaling import READABLE
 
     label_map_file = None
     if isinstance(predicted.prediction, LabelMap):
         label_map_file = out / "label_maps" / f"{name}.png"
         write_label_map(label_map_file, predicted.prediction.label_map)
     if overlay:
-        image, prediction = fitted(predicted.image, predicted.prediction, smallest=READABLE, largest=MAX_OVERLAY)
-        write_picture(out / "overlays" / f"{name}.jpg", draw_target(image, prediction, categories))
+        _write_overlay(predicted, categories, out / "overlays" / f"{name}.jpg")
     return prediction_record(predicted.prediction, categories, file=predicted.file, label_map_file=label_map_file)
+
+
+def _write_overlay(predicted: "Predicted", categories: "Categories", file: Path) -> None:
+    from delineate.viz import draw_target, fitted, write_picture
+    from delineate.viz.scaling import READABLE
+
+    image, prediction = fitted(predicted.image, predicted.prediction, smallest=READABLE, largest=MAX_OVERLAY)
+    write_picture(file, draw_target(image, prediction, categories))

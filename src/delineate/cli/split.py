@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from delineate.cli.options import AsJson, Data, Format
-from delineate.cli.output import print_json, print_line, print_table, progress, stderr, table
+from delineate.cli.output import print_json, print_line, print_table, progress, say, table
 
 if TYPE_CHECKING:
     from delineate.data.dividing.division import Division
@@ -77,7 +77,11 @@ def split(
             watch=lambda pictures: bar.track(pictures, description="looking for near-duplicates"),
         )
     for note in division.notes:
-        stderr.print(escape(note), soft_wrap=True)
+        say(note)
+    if not dry_run:
+        say(
+            "a run that was trained before may know pictures of any part; `delineate val RUN` measures what it held out"
+        )
     if as_json:
         print_json(_record(division, dry_run))
     else:

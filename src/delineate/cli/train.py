@@ -10,7 +10,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from delineate.cli.click import Context, UsageError
-from delineate.cli.options import AsJson, Data
+from delineate.cli.options import AsJson, Data, SkipUnreadable
 from delineate.cli.output import headline, print_json, print_line
 from delineate.cli.schema import Option, annotation, schema
 from delineate.values.naming import nearest
@@ -52,6 +52,7 @@ Resume = Annotated[
 def train(
     context: Context,
     resume: Resume = None,
+    skip_unreadable: SkipUnreadable = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a system on a folder of labelled pictures, or continue a run.
@@ -65,7 +66,7 @@ def train(
         return
     from delineate.training import resume as resume_run
 
-    _report(resume_run(resume), as_json)
+    _report(resume_run(resume, **({"skip_unreadable": True} if skip_unreadable else {})), as_json)
 
 
 def _command(name: str, function: Callable[..., None]) -> Any:
@@ -98,6 +99,7 @@ def train_command(name: str) -> Callable[..., None]:
         arguments = {option: value for option, value in given.items() if option in own}
         settings = {field: value for field, value in given.items() if field in fields}
         settings |= {field: None for field in fields if given.get(f"no_{field}")}
+        settings |= {"skip_unreadable": True} if before.get("skip_unreadable") else {}
         settings |= {"model": name, "data": data, "arguments": arguments}
         run = resume or before.get("resume")
         result = train_run(TrainingSettings(**settings)) if run is None else resume_run(run, **settings)
@@ -155,4 +157,4 @@ def _report(result: "TrainingResult", as_json: bool) -> None:
         return
     print_line(headline(result.metrics) if result.metrics else "nothing was measured")
     folder = escape(str(result.folder))
-    print_line(f"[bold]{folder}[/]; use it: delineate predict {folder} PICTURES")
+    print_line(f"[bold]{folder}[/]; measure it: delineate val {folder}; use it: delineate predict {folder} PICTURES")

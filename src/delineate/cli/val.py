@@ -1,4 +1,4 @@
-"""`delineate val RUN [DATA]` measures how good a run is on what it held out, or on a split of other data."""
+"""`delineate val RUN [DATA]` measures how good a run, or its export, is on what it held out, or on other data."""
 
 import shlex
 from collections.abc import Mapping
@@ -10,7 +10,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from delineate.cli.options import AsJson, Device, Format, MaxCandidates, MaxDetections, NmsIou, Run, SkipUnreadable
+from delineate.cli.options import (
+    AsJson,
+    Device,
+    Format,
+    MaxCandidates,
+    MaxDetections,
+    NmsIou,
+    RunOrExport,
+    SkipUnreadable,
+)
 from delineate.cli.output import headline, number, print_json, print_line, print_table, progress, say, table
 
 if TYPE_CHECKING:
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def val(
-    run: Run,
+    run: RunOrExport,
     data: Annotated[
         Path | None,
         typer.Argument(metavar="DATA", help="Folder of labelled pictures; if not given, the run's own."),
@@ -63,25 +72,23 @@ def val(
 ) -> None:
     """Measure a run's best weights on pictures that it was not trained on, at the original size of each.
 
-    Without DATA these are the run's own: its split to validate on, or the pictures that it held out.
+    Without DATA these are the run's own: its split to validate on, or the pictures that it held out. An export is
+    measured as it computes, on what its run would be.
     """
-    from delineate.evaluation import Source, evaluate, evaluation_data, own_source
-    from delineate.evaluation.report import Measured, run_report
-    from delineate.io.machine import find_device
-    from delineate.io.runs import find_checkpoint
-    from delineate.system.system import System
+    from delineate.artefact import load_system
+    from delineate.evaluation import evaluate, evaluation_data, source_of
+    from delineate.evaluation.report import Measured, run_report, weights_of
     from delineate.training import Run as RunFolder
     from delineate.training import curves
     from delineate.values import InputError
     from delineate.viz import illegible, write_report
 
-    file = find_checkpoint(run)
     limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
-    system = System.load(file, find_device(device)).with_thresholds(score=min_score, **limits)
+    system = load_system(run, device=device).with_thresholds(score=min_score, **limits)
     _check(system, protocol, report)
     if data is None and data_format is not None:
         raise InputError("format: the run knows that of its own data; leave it out, or name DATA")
-    source = own_source(run, split) if data is None else Source(data, split or "val", data_format)
+    source = source_of(run, data, split, data_format)
     with progress() as bar:
         found = evaluation_data(
             system,
@@ -96,7 +103,7 @@ def val(
             num_workers=workers,
             watch=lambda batches: bar.track(batches, description="measuring"),
         )
-    evaluation = replace(evaluation, skipped=found.skipped)
+    evaluation = replace(evaluation, skipped=found.skipped, trained_on=found.trained_on)
     if protocol == "voc":
         evaluation = _with_voc(evaluation)
     if report is not None:
@@ -112,16 +119,17 @@ def val(
         )
         page = run_report(
             measured,
-            file=file,
+            run=run,
             data=f"{source.data}, {source.part}",
             command=shlex.join(["delineate", "val", str(run), *([] if data is None else [str(data)]), *options]),
-            history=curves(RunFolder(file.parent).read_metrics()),
+            history=curves(RunFolder(weights_of(run).parent).read_metrics()),
         )
         write_report(report, page)
         for line in illegible(evaluation.names):
             say(line)
     if as_json:
-        results = {name: getattr(evaluation, name) for name in ("metrics", "protocol", "num_images", "skipped")}
+        names = ("metrics", "protocol", "num_images", "skipped", "trained_on")
+        results = {name: getattr(evaluation, name) for name in names}
         results |= {"data": str(source.data), "part": source.part}
         print_json(results if report is None else {**results, "report": str(report)})
         return

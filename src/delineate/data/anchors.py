@@ -10,7 +10,7 @@ from delineate.data.dataset import Dataset
 from delineate.data.preprocess import Preprocess
 from delineate.data.statistics import object_sizes
 from delineate.ops.anchors import cluster_shapes, shape_iou
-from delineate.values import InputError
+from delineate.values import InputError, counted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +36,9 @@ def find_anchors(dataset: Dataset, preprocess: Preprocess, count: int, *, seed: 
     try:
         anchors = cluster_shapes(sizes, count, seed=seed)
     except ValueError as error:
-        raise InputError(f"anchors: {error}; the {len(dataset)} pictures hold {len(sizes)} objects") from None
+        raise InputError(
+            f"anchors: {error}; {counted(len(dataset), 'picture')} with {counted(len(sizes), 'object')}"
+        ) from None
     iou, nearest = shape_iou(sizes, anchors).max(1)
     shares = torch.bincount(nearest, minlength=count) / len(sizes)
     return Anchors(sizes=anchors, shares=shares, mean_iou=float(iou.mean()), num_objects=len(sizes))

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from delineate.data.dataset import Dataset, targets
+from delineate.data.dataset import Dataset, left_out_of, not_readable, targets
 from delineate.data.transforms import pad, resized_crop
-from delineate.values import Categories, Sample, Target, counted, listed
+from delineate.values import Categories, Sample, Target
 
 CONTEXT = 1.25
 """A crop's side is this many longer sides of the body's box."""
@@ -27,14 +27,13 @@ class Bodies(Dataset):
         self.whole = whole
         self.rows: list[tuple[int, int]] = []
         classes: set[int] = set()
-        unreadable: list[str] = []
-        for index, target in targets(whole, unreadable if skip_unreadable else None):
+        self.unreadable: list[str] = []
+        for index, target in targets(whole, self.unreadable):
             for row in annotated(target):
                 self.rows.append((index, row))
                 classes.add(int(target.labels[row]))
-        self.unreadable = [f"left out {counted(len(unreadable), 'picture')}: {listed(unreadable, 1)}"] * bool(
-            unreadable
-        )
+        if self.unreadable and not skip_unreadable:
+            raise not_readable(self.unreadable)
         self.files: Sequence[Path] = [whole.files[index] for index, _ in self.rows]
         names = sorted(whole.categories.class_names[label] for label in classes)
         self.categories = Categories(
@@ -47,10 +46,13 @@ class Bodies(Dataset):
 
     @property
     def problems(self) -> Sequence[str]:  # type: ignore[override]  # a reader may read all files to know them
-        return [*self.whole.problems, *self.unreadable]
+        return [*self.whole.problems, *([left_out_of(self.unreadable)] if self.unreadable else [])]
 
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(self.rows[index][0])
+
+    def check_picture(self, index: int) -> None:
+        self.whole.check_picture(self.rows[index][0])
 
     def annotation_file(self, index: int) -> Path:
         return self.whole.annotation_file(self.rows[index][0])

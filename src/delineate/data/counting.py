@@ -1,6 +1,7 @@
 """What is in a data set is counted from its annotations, without decoding pictures."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -8,12 +9,11 @@ import torch
 from jaxtyping import Int64
 
 from delineate.data.census import Census
-from delineate.data.dataset import Dataset, targets
+from delineate.data.dataset import OBJECTS, Dataset, targets
 from delineate.data.preprocess import Preprocess
 from delineate.data.splits import spread
-from delineate.values import IGNORE, Content
+from delineate.values import IGNORE
 
-OBJECTS: frozenset[Content] = frozenset({"boxes", "keypoints"})
 NUM_MAPS = 100
 """Label maps, at equal distances, whose pixels are counted."""
 
@@ -21,7 +21,7 @@ NUM_MAPS = 100
 def take_census(dataset: Dataset, preprocess: Preprocess | None = None, *, skip_unreadable: bool = False) -> Census:
     """Count what is in a data set, without decoding pictures; `preprocess` is that of the system to be trained.
 
-    Raises `InputError` where an annotation cannot be read, unless told to skip such pictures.
+    Raises `InputError` where an annotation cannot be read, unless told to skip such pictures, which do not count.
     """
     if "boxes" in dataset.gives:
         return _of_objects(dataset.needing(OBJECTS), preprocess, skip_unreadable)
@@ -34,7 +34,9 @@ def _of_objects(dataset: Dataset, preprocess: Preprocess | None, skip_unreadable
     counts, labels = [0] * len(dataset), [torch.zeros(0, dtype=torch.int64)]
     small_at: Counter[tuple[int, int]] = Counter()
     numbers: Counter[str] = Counter()
+    files: set[Path] = set()
     for index, target in targets(dataset, unreadable if skip_unreadable else None):
+        files.add(dataset.files[index])
         ignored = target.ignored
         kept = ~ignored
         counts[index] = int(kept.sum())
@@ -52,7 +54,7 @@ def _of_objects(dataset: Dataset, preprocess: Preprocess | None, skip_unreadable
             numbers["joints"] += int(annotated.sum())
     of_classes = torch.cat(labels).bincount(minlength=num_classes).tolist()
     return Census(
-        num_pictures=len(set(dataset.files)),
+        num_pictures=len(files),
         classes=dict(zip(dataset.categories.class_names, of_classes, strict=True)),
         counts=counts,
         num_crowds=numbers["crowds"],
@@ -80,7 +82,7 @@ def _of_label_maps(dataset: Dataset, skip_unreadable: bool) -> Census:
         num_ignored += target.label_map.numel() - int(counts.sum())
         num_maps += 1
     return Census(
-        num_pictures=len(set(dataset.files)),
+        num_pictures=len(set(dataset.files)) - len(unreadable),
         classes=dict(zip(names, pixels.tolist(), strict=True)),
         num_maps=num_maps,
         num_ignored=num_ignored,

@@ -8,17 +8,38 @@ from typing import TypeVar
 
 from torch.utils.data import Dataset as TorchDataset
 
-from delineate.data.images import image_size, read_image
-from delineate.values import Categories, Content, InputError, Sample, Target
+from delineate.data.images import check_image, image_size, read_image
+from delineate.values import Categories, Content, InputError, Sample, Target, counted, listed
 
 Item = TypeVar("Item")
 
 EVERYTHING: frozenset[Content] = frozenset({"boxes", "masks", "keypoints", "label_map"})
+OBJECTS: frozenset[Content] = frozenset({"boxes", "keypoints"})
+"""These are read of all pictures in little time, as nothing has to be decoded."""
 
 
 def skippable(error: InputError) -> InputError:
     """Add to what is wrong with a picture how to go on without it."""
     return InputError(f"{error} (--skip-unreadable passes over what cannot be read)")
+
+
+def not_readable(errors: Sequence[str]) -> InputError:
+    """Say at once what is wrong with several pictures, and how to go on without them."""
+    if len(errors) == 1:
+        return skippable(InputError(errors[0]))
+    return skippable(InputError(f"{counted(len(errors), 'picture')} cannot be read: {first_of(errors)}"))
+
+
+def left_out_of(errors: Sequence[str]) -> str:
+    """Say that pictures are left out, and what is wrong with them."""
+    return f"left out {counted(len(errors), 'picture')} that cannot be read: {first_of(errors)}"
+
+
+def first_of(errors: Sequence[str]) -> str:
+    """Join the first of what is wrong with pictures, with its mend once where all have the same."""
+    ends = {sep + mend if sep else "" for _, sep, mend in (error.rpartition("; ") for error in errors)}
+    end = ends.pop() if len(ends) == 1 else ""
+    return listed(error.removesuffix(end) for error in errors) + end
 
 
 class Dataset(TorchDataset[Sample], ABC):
@@ -42,6 +63,11 @@ class Dataset(TorchDataset[Sample], ABC):
     def size(self, index: int) -> tuple[int, int]:
         """Give the `(height, width)` of picture `index` without decoding it; raises `InputError` as `image_size`."""
         return image_size(self.files[index])
+
+    def check_picture(self, index: int) -> None:
+        """Raise `InputError` as `check_image`; a picture that is no file is made, or kept elsewhere."""
+        if self.files[index].is_file():
+            check_image(self.files[index])
 
     def annotation_file(self, index: int) -> Path:
         """Say where the annotation of picture `index` is looked for; the file need not be there."""
@@ -82,9 +108,24 @@ def each_readable(
 def targets(
     dataset: Dataset, unreadable: list[str] | None, indices: Iterable[int] | None = None
 ) -> Iterator[tuple[int, Target]]:
-    """Read the targets of all or some pictures, of which the headers alone are read, as `each_readable` does."""
+    """Read the targets of all or some pictures, without decoding these, as `each_readable` does.
+
+    Where it is told what cannot be read, the ends of the pictures' files are looked at, too.
+    """
     every = range(len(dataset)) if indices is None else indices
-    return each_readable(lambda index: dataset.target(index, dataset.size(index)), every, unreadable)
+    read = target_of if unreadable is None else checked_target
+    return each_readable(lambda index: read(dataset, index), every, unreadable)
+
+
+def target_of(dataset: Dataset, index: int) -> Target:
+    """Read what is known of a picture, of which the header alone is read."""
+    return dataset.target(index, dataset.size(index))
+
+
+def checked_target(dataset: Dataset, index: int) -> Target:
+    """Read what is known of a picture that can be read itself, as far as is seen without decoding it."""
+    dataset.check_picture(index)
+    return target_of(dataset, index)
 
 
 class View(Dataset):
@@ -103,6 +144,9 @@ class View(Dataset):
 
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(index)
+
+    def check_picture(self, index: int) -> None:
+        self.whole.check_picture(index)
 
     def annotation_file(self, index: int) -> Path:
         return self.whole.annotation_file(index)
@@ -129,6 +173,9 @@ class Part(View):
 
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(self.indices[index])
+
+    def check_picture(self, index: int) -> None:
+        self.whole.check_picture(self.indices[index])
 
     def annotation_file(self, index: int) -> Path:
         return self.whole.annotation_file(self.indices[index])

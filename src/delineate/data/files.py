@@ -76,7 +76,10 @@ def store_pictures(dataset: Dataset, folder: Path, prefix: str = "") -> Iterator
                 raise skippable(error) from None
             yield path, target
         else:
-            sample = dataset[index]
+            try:
+                sample = dataset[index]
+            except InputError as error:
+                raise skippable(error) from None
             path = folder / f"{stem}.png"
             with written_beside(path) as beside:
                 Image.fromarray(sample.image.permute(1, 2, 0).numpy()).save(beside, format="png")

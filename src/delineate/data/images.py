@@ -5,6 +5,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import SEEK_END
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +15,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from delineate.io.mistaken import NUM_BYTES, first_bytes, is_text, what_begins_so
 from delineate.values import InputError
 
 MAX_PIXELS = 2**27
@@ -28,6 +30,12 @@ LABEL_MAP_MODES = frozenset({"1", "L", "P", "I;16", "I;16L", "I;16B", "I;16N"})
 EXACT_FORMATS = frozenset({"PNG", "BMP", "DIB", "TIFF", "PPM"})
 EXACT_SUFFIXES = frozenset({".png", ".bmp", ".dib", ".tif", ".tiff", ".pgm", ".pbm", ".pnm"})
 """Files of these keep the values of label maps; JPEGs and their like change them, and writers of GIF renumber them."""
+
+ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82"}
+"""Files that begin so, JPEGs and PNGs, end so."""
+NUM_LAST = 1024
+"""So many bytes are read of a file's end."""
+MEND = "replace the file or remove it"
 
 ORIENTATION = 0x0112
 TURNS = {
@@ -100,6 +108,16 @@ def image_size(path: Path) -> tuple[int, int]:
         return (picture.width, picture.height) if orientation >= 5 else (picture.height, picture.width)
 
 
+def check_image(path: Path) -> None:
+    """Raise `InputError` where a picture cannot be read, as far as the beginning and the end of its file tell.
+
+    Others may have something behind the end of the picture, which is decoded then, to be sure.
+    """
+    image_size(path)
+    if not _ends_well(path):
+        read_image(path)
+
+
 def is_turned(path: Path) -> bool:
     """Tell whether EXIF exchanges the height and the width of the picture as it is stored."""
     with _opened(path) as (_, orientation):
@@ -128,11 +146,37 @@ def _opened(path: Path | str, stream: Stream | None = None) -> Iterator[tuple[Im
     except Image.DecompressionBombError:
         raise InputError(_too_large(path)) from None
     except UnidentifiedImageError:
-        raise InputError(f"{path}: this is no picture in a format that Pillow reads") from None
+        raise InputError(f"{path}: {_no_picture(path, stream)}; {MEND}") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         if isinstance(error, OSError) and error.strerror:
             raise InputError(f"{path}: {error.strerror}") from None
-        raise InputError(f"{path}: the picture is broken ({error}); replace the file or remove it") from error
+        what = "it ends too early" if "truncated" in str(error).lower() else f"the picture is broken ({error})"
+        raise InputError(f"{path}: {what}; {MEND}") from error
+
+
+def _no_picture(path: Path | str, stream: Stream | None) -> str:
+    """Say what something is that is no picture."""
+    if stream is None:
+        head = first_bytes(Path(path))
+    else:
+        stream.seek(0)
+        head = stream.read(NUM_BYTES)
+    if not head:
+        return "the file is empty"
+    return f"this is {what_begins_so(head) or _of_other_kind(head)}"
+
+
+def _of_other_kind(head: bytes) -> str:
+    return "text, not a picture" if is_text(head) else "no picture in a format that Pillow reads"
+
+
+def _ends_well(path: Path) -> bool:
+    """Tell whether a file ends as those do that begin like it; some have zeros behind that."""
+    with path.open("rb") as file:
+        head = file.read(max(map(len, ENDS)))
+        end = next((end for start, end in ENDS.items() if head.startswith(start)), b"")
+        file.seek(-min(NUM_LAST, path.stat().st_size), SEEK_END)
+        return file.read().rstrip(b"\0").endswith(end)
 
 
 def _header(path: Path | str | Stream) -> tuple[Image.Image, int]:

@@ -45,15 +45,24 @@ class PictureList:
         named = ((line.strip(), number) for number, line in numbered)
         return {_absolute(self.home / name): number for name, number in named if name and not name.startswith("#")}
 
-    def rows(self, files: Sequence[Path], mend: str) -> list[int]:
-        """Find the rows of the pictures that the list names; raises `InputError` with the `mend` where one is gone."""
-        places = [_absolute(file) for file in files]
-        there = set(places)
-        for path, number in self.lines.items():
-            if path not in there:
-                name = os.path.relpath(path, self.home)
-                raise InputError(f"{self.source}: line {number}: {name} is no picture of the data any more; {mend}")
-        return [row for row, path in enumerate(places) if path in self.lines]
+    def rows(self, files: Sequence[Path]) -> list[int]:
+        """Find the rows of the pictures that the list names."""
+        return [row for row, file in enumerate(files) if _absolute(file) in self.lines]
+
+    def gone(self, files: Sequence[Path]) -> list[str]:
+        """Name the pictures of the list that are not among these files."""
+        there = set(map(_absolute, files))
+        return [os.path.relpath(path, self.home) for path in self.lines if path not in there]
+
+    def check_there(self, files: Sequence[Path], mend: str) -> None:
+        """Raise `InputError` with the `mend` where pictures of the list are not among these files."""
+        gone = self.gone(files)
+        if gone:
+            line, more = self.lines[_absolute(self.home / gone[0])], len(gone) - 1
+            others = f", nor are {more} others" if more else ""
+            raise InputError(
+                f"{self.source}: line {line}: {gone[0]} is no picture of the data any more{others}; {mend}"
+            )
 
 
 def lists_folder(root: Path) -> Path:
@@ -89,7 +98,7 @@ def with_lists(parts: Sequence[str], lists: Mapping[str, PictureList]) -> list[s
 
 
 class Chosen(Part):
-    """The pictures of one list; `problems` also count those of the whole that are in no list."""
+    """The pictures of one list; `problems` also count those that are gone, and those of the whole in no list."""
 
     def __init__(self, whole: Dataset, name: str, lists: Mapping[str, PictureList]) -> None:
         mine = lists[name]
@@ -97,8 +106,12 @@ class Chosen(Part):
         for other in others:
             for path in mine.lines.keys() & other.lines.keys():
                 raise InputError(f"{mine.source}: line {mine.lines[path]} is in {other.source.name}, too; remove one")
-        super().__init__(whole, mine.rows(whole.files, f"remove the line, or delete {mine.source.parent} and divide"))
-        self.notes = list(_in_none(whole, [mine, *others]))
+        rows, gone = mine.rows(whole.files), mine.gone(whole.files)
+        said = f"{mine.source}: {counted(len(gone), 'picture')} of {len(mine.lines)} not there any more: {listed(gone)}"
+        if gone and not rows:
+            raise InputError(f"{said}; delete {mine.source.parent} and divide the pictures again")
+        super().__init__(whole, rows)
+        self.notes = [*([f"{said}, left out"] if gone else []), *_in_none(whole, [mine, *others])]
 
 
 def _in_none(whole: Dataset, lists: Sequence[PictureList]) -> Iterator[str]:

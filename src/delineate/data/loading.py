@@ -14,7 +14,7 @@ from delineate.data.dataset import Dataset, skippable
 from delineate.data.preprocess import Preprocess
 from delineate.data.sampling import EpochSampler, mixed, own_randomness, seed_all
 from delineate.data.transforms import Transform, changed, evaluation_transform, pad
-from delineate.values import InputError, Sample, Target
+from delineate.values import InputError, Sample, Target, counted
 
 Item = TypeVar("Item")
 
@@ -193,7 +193,7 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
                 if not self.skip_unreadable:
                     raise
                 problems.append(str(error))
-        raise InputError(f"none of the {len(self.dataset)} pictures can be read; the first: {problems[0]}")
+        raise InputError(f"none of {counted(len(self.dataset), 'picture')} can be read; the first: {problems[0]}")
 
 
 @dataclass(frozen=True)

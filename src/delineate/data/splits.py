@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from delineate.data.bodies import Bodies
-from delineate.data.dataset import Dataset, Part, skippable
+from delineate.data.dataset import OBJECTS, Dataset, Part, checked_target, left_out_of, not_readable
 from delineate.data.formats import read_dataset
 from delineate.io.machine import num_cores
-from delineate.values import Categories, Content, InputError, Task, counted, listed
+from delineate.values import Categories, Content, InputError, Task
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
 """It passes on what it is given, and shows how far it is."""
@@ -31,13 +31,14 @@ def read_split(
     *,
     needs: frozenset[Content] | None = None,
     skip_unreadable: bool = False,
+    divided: bool = True,
 ) -> Dataset:
     """Read one split that a system of `task` can learn from, as crops of annotated bodies where the task is of those.
 
     Only the annotations that the task needs are decoded, or those in `needs`. Raises `InputError` when the split has no
     pictures or lacks annotations that the task needs.
     """
-    dataset = read_dataset(root, split, format, task.needs if needs is None else needs)
+    dataset = read_dataset(root, split, format, task.needs if needs is None else needs, divided=divided)
     if len(dataset) == 0:
         raise InputError(f"{root}: split '{split}' has no pictures")
     missing = [f"{content.rstrip('s')}s" for content in sorted(task.needs - dataset.contents)]
@@ -49,43 +50,77 @@ def read_split(
     return Bodies(dataset, skip_unreadable=skip_unreadable) if task.crops else dataset
 
 
+class Readable(Part):
+    """These pictures of a data set can be read; `unreadable` has a line for each other."""
+
+    def __init__(self, whole: Dataset, indices: Sequence[int], unreadable: Sequence[str]) -> None:
+        super().__init__(whole, indices)
+        self.unreadable = unreadable
+
+
 def readable(dataset: Dataset, notes: list[str], watch: Watch = iter) -> Dataset:
     """Keep the pictures that can be read, as every validation has to measure the same ones; the others are noted."""
-    indices, errors = [], []
-    for index, error in _decoded(dataset, watch):
-        if error is None:
-            indices.append(index)
-        else:
-            errors.append(error)
-    if errors:
-        notes.append(f"not measured on: {counted(len(errors), 'picture')} that cannot be read: {listed(errors)}")
-    if len(dataset) and not indices:
-        raise InputError(f"{dataset.files[0]}: neither this nor another picture to validate on can be read")
-    return Part(dataset, indices)
+    return _kept(dataset, list(_problems(dataset.__getitem__, len(dataset), watch)), notes)
 
 
 def check_readable(dataset: Dataset, watch: Watch = iter) -> None:
-    """Decode every picture before time is spent on others; raises `InputError` for the first that cannot be read."""
-    for _, error in _decoded(dataset, watch):
-        if error is not None:
-            raise skippable(error)
+    """Decode every picture before time is spent on others; raises `InputError` that counts what cannot be read."""
+    _check(_problems(dataset.__getitem__, len(dataset), watch))
 
 
-def _decoded(dataset: Dataset, watch: Watch) -> Iterator[tuple[int, InputError | None]]:
-    """Decode pictures in threads, in order; `watch` passes on their numbers."""
+def looked_over(dataset: Dataset, notes: list[str], *, skip_unreadable: bool) -> Dataset:
+    """Keep the pictures of which it is not seen, without decoding them, that they cannot be read; others are noted.
 
-    def problem(index: int) -> InputError | None:
+    The annotations of objects are read, and how files begin and end. Raises `InputError` that counts what cannot be
+    read, unless told to skip it.
+    """
+    annotated = dataset.needing(OBJECTS)
+    problems = list(_problems(lambda index: checked_target(annotated, index), len(dataset)))
+    if not skip_unreadable:
+        _check(problems)
+    return _kept(dataset, problems, notes)
+
+
+def left_out(dataset: Dataset | None) -> list[str]:
+    """Collect the lines of the pictures that were left out on the way to this data set, as they cannot be read."""
+    lines: list[str] = []
+    while dataset is not None:
+        lines += getattr(dataset, "unreadable", ())
+        dataset = getattr(dataset, "whole", None)
+    return lines
+
+
+def _problems(read: Callable[[int], object], count: int, watch: Watch = iter) -> Iterator[str]:
+    """Read so many pictures in threads, and say in order what is wrong with each; `watch` passes on their numbers."""
+
+    def problem(index: int) -> str:
         try:
-            dataset[index]
+            read(index)
         except InputError as error:
-            return error
-        return None
+            return str(error)
+        return ""
 
     pool = ThreadPoolExecutor(num_cores())
     try:
-        yield from zip(watch(range(len(dataset))), pool.map(problem, range(len(dataset))), strict=True)
+        problems = pool.map(problem, range(count))
+        yield from (said for _, said in zip(watch(range(count)), problems, strict=True))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _check(problems: Iterable[str]) -> None:
+    errors = list(dict.fromkeys(filter(None, problems)))  # of a picture with several bodies once
+    if errors:
+        raise not_readable(errors)
+
+
+def _kept(dataset: Dataset, problems: Sequence[str], notes: list[str]) -> Readable:
+    errors = list(dict.fromkeys(filter(None, problems)))
+    if errors:
+        notes.append(left_out_of(errors))
+    if errors and all(problems):
+        raise InputError(f"{dataset.files[0]}: neither this nor another picture can be read: {errors[0]}")
+    return Readable(dataset, [index for index, problem in enumerate(problems) if not problem], errors)
 
 
 def shared(files: Iterable[Path], others: Iterable[Path]) -> list[Path]:

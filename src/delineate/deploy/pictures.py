@@ -2,12 +2,10 @@
 
 import io
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,12 +17,14 @@ from torch import Tensor
 from delineate.data.folders import pictures_in
 from delineate.data.images import SUFFIXES, Stream, from_pil, read_image, read_stream
 from delineate.data.pairing import unread
+from delineate.deploy.pipeline import in_order
 from delineate.values import InputError
 
 Picture = str | Path | bytes | bytearray | Stream | NDArray[Any] | Image.Image | Tensor
 """A file, a folder, or a picture in memory: the bytes of a file, a file opened as `open(path, "rb")` does, an array
 `(H, W, 3)` RGB or `(H, W)` gray, a PIL picture, a tensor `(3, H, W)` RGB."""
 Pictures = Picture | Iterable[Picture]
+Made = TypeVar("Made")
 URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 """A letter and a colon is a drive of Windows; a `Path` has lost the second slash."""
 
@@ -49,20 +49,34 @@ def each_picture(pictures: Pictures) -> Iterator[Picture]:
 def decoded(
     pictures: Pictures, unreadable: Callable[[InputError], None] | None = None, workers: int = 0
 ) -> Iterator[tuple[str, UInt8[Tensor, "3 h w"]]]:
-    """Read pictures one by one, each with its file, `""` for one in memory; so many threads read ahead.
+    """Read pictures one by one, each with its file, `""` for one in memory; see `read_ahead`."""
+    return read_ahead(pictures, lambda file, image: (file, image), unreadable, workers, workers)
 
-    Raises `InputError` for a picture that cannot be read, unless `unreadable` takes it; one in memory is named by its
-    number, counted from 1.
+
+def read_ahead(
+    pictures: Pictures,
+    make: Callable[[str, UInt8[Tensor, "3 h w"]], Made],
+    unreadable: Callable[[InputError], None] | None = None,
+    workers: int = 0,
+    ahead: int = 0,
+) -> Iterator[Made]:
+    """Read pictures one by one, and give what is made of each one's file, `""` for one in memory, and its pixels.
+
+    So many `workers`, threads, read and make, up to `ahead` pictures before they are asked for. Raises `InputError` for
+    a picture that cannot be read, unless `unreadable` takes it; one in memory is named by its number, counted from 1.
     """
-    for file, read in _read_ahead(enumerate(each_picture(pictures), start=1), workers):
+    jobs = (
+        partial(_made, make, picture, f"picture {number}") for number, picture in enumerate(each_picture(pictures), 1)
+    )
+    for read in in_order(jobs, workers, ahead):
         try:
-            image = read()
+            made = read()
         except InputError as error:
             if unreadable is None:
                 raise
             unreadable(error)
         else:
-            yield file, image
+            yield made
 
 
 def to_image(picture: Picture, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
@@ -93,26 +107,8 @@ def to_image(picture: Picture, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
     )
 
 
-def _read_ahead(
-    numbered: Iterable[tuple[int, Picture]], workers: int
-) -> Iterator[tuple[str, Callable[[], UInt8[Tensor, "3 h w"]]]]:
-    """Give the file of each picture, and what reads it or waits until a thread has; Pillow decodes beside Python."""
-    waiting: deque[tuple[str, Future[UInt8[Tensor, "3 h w"]]]] = deque()
-    with ThreadPoolExecutor(max(1, workers), "reading") as threads:
-        try:
-            for number, picture in numbered:
-                file, name = str(picture) if isinstance(picture, str | Path) else "", f"picture {number}"
-                if not workers:
-                    yield file, partial(to_image, picture, name)
-                    continue
-                waiting.append((file, threads.submit(to_image, picture, name)))
-                if len(waiting) > 2 * workers:
-                    file, future = waiting.popleft()
-                    yield file, future.result
-            for file, future in waiting:
-                yield file, future.result
-        finally:
-            threads.shutdown(cancel_futures=True)
+def _made(make: Callable[[str, Tensor], Made], picture: Picture, name: str) -> Made:
+    return make(str(picture) if isinstance(picture, str | Path) else "", to_image(picture, name))
 
 
 def _listed(pictures: Any) -> Iterable[Picture]:

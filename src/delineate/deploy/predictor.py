@@ -1,19 +1,26 @@
 """A predictor is a trained system ready for use."""
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, Unpack
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from delineate.artefact import load_system
-from delineate.deploy.pictures import Pictures, decoded
+from delineate.deploy.pictures import Pictures, decoded, read_ahead
+from delineate.deploy.pipeline import gathered, in_order, reordered
 from delineate.deploy.tiling import segment_tiled
-from delineate.system.system import System
+from delineate.export.optimising import load_optimised
+from delineate.io.runs import find_checkpoint
+from delineate.models.contract import Rows, Scores
+from delineate.system.system import System, evaluating
 from delineate.values import Categories, InputError, Prediction, on_cpu
+
+SPAN = 4
+"""So many batches' pictures may come between two that go through the network together."""
 
 
 class Predicted(NamedTuple):
@@ -61,15 +68,22 @@ class Predictor:
         device: str = "auto",
         weights: Literal["best", "last"] = "best",
         precision: Literal["auto", "fp32", "bf16"] = "fp32",
+        optimise: Literal["auto"] | None = None,
     ) -> "Predictor":
         """Load the system of a run folder, of a `.safetensors` file that a run wrote, or of a folder of `export`.
 
         `device` is `auto` (a GPU if there is one), or torch's name of one. With `precision` `bf16` networks compute in
         bfloat16, which is faster where the device has instructions for it, and changes scores by about a hundredth;
-        `auto` does so there; an export computes in its own precision. Raises `InputError` when there is no such run, no
-        such device, or the file is no checkpoint.
+        `auto` does so there; an export computes in its own precision. With `optimise` `auto`, a run is loaded in its
+        fastest form on this CPU that gives its results, which is found out the first time (`load_optimised`).
+
+        Raises `InputError` when there is no such run, no such device, or the file is no checkpoint.
         """
-        return cls(load_system(Path(run), device=device, weights=weights, precision=precision))
+        if optimise is None:
+            return cls(load_system(Path(run), device=device, weights=weights, precision=precision))
+        if device == "cuda" or precision != "fp32":
+            raise InputError("optimise: the fastest form on a CPU is looked for in every precision; give it alone")
+        return cls(load_optimised(find_checkpoint(Path(run), weights)))
 
     @property
     def categories(self) -> Categories:
@@ -95,8 +109,10 @@ class Predictor:
 
         Objects that score `min_score` or more are given; `nms_iou`, `max_candidates` and `max_detections` are those of
         `Thresholds`; what is `None` is as the system was saved. With `tile`, pictures larger than that
-        `(height, width)` go through the network in tiles that overlap by `overlap` pixels (dense systems only). Of
-        `batch_size` pictures, those of one resized size go through the network together; `workers` threads read ahead.
+        `(height, width)` go through the network in tiles that overlap by `overlap` pixels (dense systems only). Up to
+        `batch_size` pictures of one resized size, which need not follow each other, go through the network together;
+        `workers` threads read and resize pictures ahead of it, and one makes objects of its outputs behind it. However
+        many pictures there are, those of a few batches are in memory.
 
         Raises `InputError` for a threshold where the system has nothing to choose, and for a picture that cannot be
         read, unless `unreadable` takes the error: then the picture is passed over.
@@ -106,15 +122,52 @@ class Predictor:
         system = self.system.with_thresholds(score=score, **thresholds)
         if tile is not None and "label_map" not in system.task.needs:
             raise InputError("tile: only dense systems can go through a picture in tiles; leave it out for a detector")
-        pictures_read = decoded(pictures, unreadable, workers)
-        while batch := list(islice(pictures_read, batch_size)):
-            images = [image for _, image in batch]
-            if tile is None:
-                predictions = system.infer(images)
-            else:
-                predictions = [_tiled(system, image, tile, overlap, batch_size) for image in images]
-            for (file, image), prediction in zip(batch, predictions, strict=True):
-                yield Predicted(file, image, on_cpu(prediction))
+        if tile is not None:
+            for file, image in decoded(pictures, unreadable, min(workers, 1)):  # what is cut into tiles is large
+                yield Predicted(file, image, on_cpu(_tiled(system, image, tile, overlap, batch_size)))
+            return
+        ready = read_ahead(pictures, partial(_ready, system), unreadable, workers, batch_size + workers)
+        batches = gathered(ready, lambda one: tuple(one.resized.shape), batch_size, SPAN * batch_size)
+        begun = (_begun(system, batch) for batch in batches)
+        behind = 0 if "label_map" in system.task.needs else min(workers, 1)  # torch's own threads make label maps
+        yield from reordered(results() for results in in_order(begun, behind, 1, at_once=True))
+
+
+class _Ready(NamedTuple):
+    """A picture is read and resized, and searched for proposals where the system wants them."""
+
+    file: str
+    image: UInt8[Tensor, "3 h w"]
+    resized: UInt8[Tensor, "3 h2 w2"]
+    proposals: Float[Tensor, "p 4"] | None
+
+
+Batch = Sequence[tuple[int, _Ready]]
+
+
+def _ready(system: System, file: str, image: Tensor) -> _Ready:
+    proposals = system.search([image])
+    return _Ready(file, image, system.preprocess.resize(image), None if proposals is None else proposals[0])
+
+
+@torch.inference_mode()
+def _begun(system: System, batch: Batch) -> Callable[[], list[tuple[int, Predicted]]]:
+    """Find what is in pictures of one resized size; what is given makes the results of it."""
+    resized = torch.stack([ready.resized for _, ready in batch])
+    proposals = [ready.proposals for _, ready in batch if ready.proposals is not None]
+    with evaluating(system.model):
+        outputs = system.find(system.inputs(resized, proposals or None))
+    return partial(_results, system, batch, outputs)
+
+
+@torch.inference_mode()
+def _results(system: System, batch: Batch, outputs: Rows | Scores) -> list[tuple[int, Predicted]]:
+    size = (batch[0][1].resized.shape[-2], batch[0][1].resized.shape[-1])
+    sizes = [(ready.image.shape[-2], ready.image.shape[-1]) for _, ready in batch]
+    return [
+        (place, Predicted(ready.file, ready.image, on_cpu(prediction)))
+        for (place, ready), prediction in zip(batch, system.reader.results(outputs, size, sizes), strict=True)
+    ]
 
 
 def _just_below(score: float) -> float:

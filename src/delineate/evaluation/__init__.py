@@ -1,6 +1,6 @@
 """Systems and proposals are measured on gathered pictures, and reported."""
 
-from delineate.evaluation.data import EvaluationData, Source, evaluation_data, own_source
+from delineate.evaluation.data import EvaluationData, Source, evaluation_data, own_source, source_of
 from delineate.evaluation.evaluate import Evaluation, evaluate, evaluate_run, summarise, tally
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "evaluate_run",
     "evaluation_data",
     "own_source",
+    "source_of",
     "summarise",
     "tally",
 ]

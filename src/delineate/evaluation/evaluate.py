@@ -12,7 +12,7 @@ from delineate.artefact import load_system
 from delineate.data.dataset import Dataset
 from delineate.data.loading import evaluation_loader
 from delineate.data.splits import Watch
-from delineate.evaluation.data import Source, evaluation_data, own_source
+from delineate.evaluation.data import evaluation_data, source_of
 from delineate.metrics import CocoEvaluation
 from delineate.system.system import System
 from delineate.values import Categories, Tally, Task, counted
@@ -26,7 +26,8 @@ class Evaluation:
     `per_class` holds the metrics of each class, or joint; `confusion[i, j]` counts what is `names[i]` and was taken for
     `names[j]`: pixels, pictures, or objects and, in the last row and column, detections of nothing and missed objects;
     it is `None` where there are no classes. `objects` are the detections and targets themselves, where any number of
-    objects was looked for. So many pictures were `skipped`, as they cannot be read.
+    objects was looked for. So many pictures were `skipped`, as they cannot be read; so many that are measured were
+    `trained_on`, and are found better than new ones.
     """
 
     task: Task
@@ -38,12 +39,14 @@ class Evaluation:
     num_images: int
     objects: CocoEvaluation | None = None
     skipped: int = 0
+    trained_on: int = 0
 
     @property
     def pictures(self) -> str:
         """Count the pictures, or the bodies that are a picture each, in words."""
         left_out = f", {self.skipped} that cannot be read left out" if self.skipped else ""
-        return counted(self.num_images, "body" if self.task.crops else "picture") + left_out
+        known = f", {self.trained_on} of them trained on" if self.trained_on and not self.task.crops else ""
+        return counted(self.num_images, "body" if self.task.crops else "picture") + known + left_out
 
 
 def evaluate(system: System, dataset: Dataset, *, num_workers: int = 0, watch: Watch = iter) -> Evaluation:
@@ -105,13 +108,12 @@ def evaluate_run(
 ) -> Evaluation:
     """Measure a run's best weights, a .safetensors file or an export on a split of a data set, `val` if not given.
 
-    Without `data`, a run is measured on what it was validated on, which may be pictures that it held out; its training
-    split is then what it was trained on. With `skip_unreadable`, pictures that cannot be read are left out.
-    `thresholds` are values of `Thresholds` that stand in for the system's own. Raises `InputError` when the run or the
-    data are not what they should be, and when class names differ.
+    On its own data, and without `data`, a run is measured on what it was validated on, which may be pictures that it
+    held out; without `data`, its training split is then what it was trained on. With `skip_unreadable`, pictures that
+    cannot be read are left out. `thresholds` are values of `Thresholds` that stand in for the system's own. Raises
+    `InputError` when the run or the data are not what they should be, and when class names differ.
     """
     system = load_system(run, device=device).with_thresholds(**thresholds)
-    source = own_source(run, split) if data is None else Source(data, split or "val", format)
-    found = evaluation_data(system, source, skip_unreadable=skip_unreadable)
+    found = evaluation_data(system, source_of(run, data, split, format), skip_unreadable=skip_unreadable)
     evaluation = evaluate(system, found.dataset, num_workers=num_workers, watch=watch)
-    return replace(evaluation, skipped=found.skipped)
+    return replace(evaluation, skipped=found.skipped, trained_on=found.trained_on)

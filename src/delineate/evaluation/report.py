@@ -12,10 +12,12 @@ from typing import Any
 
 from torch import Tensor
 
+from delineate.artefact import is_export, read_record
 from delineate.data.dataset import Dataset
 from delineate.data.splits import spread
 from delineate.evaluation.evaluate import Evaluation
 from delineate.io.machine import machine
+from delineate.io.runs import find_checkpoint
 from delineate.metrics import (
     OperatingPoint,
     PictureMistakes,
@@ -35,6 +37,7 @@ from delineate.viz import Exhibit, Report, beside_truth, draw_verdicts, has_igno
 from delineate.viz.palette import IGNORED_COLOR, class_colors, hex_color
 
 NUM_SHOWN, NUM_WORST = 8, 4
+RUNTIMES = {"onnx": "ONNX", "openvino": "OpenVINO"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,24 +89,40 @@ class Measured:
 
 
 def run_report(
-    measured: Measured, *, file: Path, data: str, command: str, history: Sequence[Mapping[str, float]] = ()
+    measured: Measured, *, run: Path, data: str, command: str, history: Sequence[Mapping[str, float]] = ()
 ) -> Report:
-    """Report the system in `file` on `data`; `command` is what measured it, `history` that of the training."""
-    system, evaluation = measured.system, measured.evaluation
+    """Report the system of a run or an export on `data`.
+
+    `command` is what measured it, `history` that of the training.
+    """
+    system, evaluation, weights = measured.system, measured.evaluation, weights_of(run)
     return Report(
         title=f"{system.name} on {data}",
         facts={
             "system": system_fact(system.name, system.arguments),
-            "weights": str(file),
+            "weights": str(weights),
+            **_exported(run),
             "data": data,
             "measured on": evaluation.pictures,
             **machine_facts(),
         },
         command=command,
         history=history,
-        training=training_line(file.parent),
+        training=training_line(weights.parent),
         **report_parts(measured, measured.rows()),
     )
+
+
+def weights_of(run: Path) -> Path:
+    """Find the weights of a run, or those that an export was made of, which may be gone."""
+    return Path(read_record(run).run) if is_export(run) else find_checkpoint(run)
+
+
+def _exported(run: Path) -> dict[str, str]:
+    if not is_export(run):
+        return {}
+    record = read_record(run)
+    return {"exported": f"{RUNTIMES[record.target]}, {record.precision}, in {run}"}
 
 
 def report_parts(measured: Measured, rows: Mapping[str, Sequence[Tensor]]) -> dict[str, Any]:

@@ -63,15 +63,15 @@ class Proof:
         session = open_session(graph, to, "fp32", CPU)
         return judged([partial(graph_level, self.system, session, self.pictures)], self._what, self.say)
 
-    def results(self, folder: Path, record: Record) -> tuple[Level, ...]:
-        """Compare results and metric, in the precision of the export."""
+    def results(self, folder: Path, record: Record, *, metric: bool = True) -> tuple[Level, ...]:
+        """Compare results, and the metric unless it is not asked for, in the precision of the export."""
         session = open_session(folder / record.graph, record.target, record.precision, CPU)
         both = self.system, artefact_system(record, session), self.pictures
         levels = [
             partial(results_level, *both, CLOSE[record.precision], self.watch),
             partial(metric_level, *both, self.allowed(record.precision), self.watch),
         ]
-        return judged(levels, self._what, self.say)
+        return judged(levels if metric else levels[:1], self._what, self.say)
 
     def allowed(self, precision: Precision) -> float:
         """Say by how much the metric may differ."""
@@ -104,17 +104,15 @@ def export_run(
     folder = out or file.parent / "exports" / f"{to}-{precision}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"out: {folder} is no empty folder; name another, or delete it to export anew")
-    proof = _proof(file, source, tolerance, say, watch)
+    proof = proof_of(file, source, tolerance, say, watch)
     with folder_beside(folder) as beside:
         outputs = write_graph(proof.system, beside / GRAPHS[to], to)
         levels = proof.graph(beside / GRAPHS[to], to)
-        record = _record(proof, outputs, to, precision)
+        record = record_of(proof, outputs, to, precision)
         if precision == "int8":
             quantise(beside / record.graph, record, _learned(proof), proof.pictures, proof.allowed(precision), say)
-        record = record.model_copy(update={"files": hashes(beside, sorted(path.name for path in beside.iterdir()))})
-        (beside / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        levels += proof.results(beside, record)
-        _write_verdict(beside, proof, levels)
+        levels += proof.results(beside, write_files(beside, record))
+        write_verdict(beside, proof, levels)
     return folder, levels
 
 
@@ -138,10 +136,10 @@ def check_export(
         raise InputError(f"{export / changed[0]}: it is not the file that was exported; export the run again")
     if run is None and not Path(record.run).exists():
         raise InputError(f"run: {record.run}, which was exported, is not here; name the run to compare with: --run RUN")
-    proof = _proof(find_checkpoint(run or Path(record.run)), source, tolerance, say, watch)
+    proof = proof_of(find_checkpoint(run or Path(record.run)), source, tolerance, say, watch)
     levels = () if record.precision == "int8" else proof.graph(export / record.graph, record.target)
     levels += proof.results(export, record)
-    _write_verdict(export, proof, levels)
+    write_verdict(export, proof, levels)
     return levels
 
 
@@ -159,7 +157,10 @@ def write_graph(system: System, file: Path, to: Target) -> tuple[str, ...]:
     return outputs_of(program)
 
 
-def _proof(file: Path, source: Source | None, tolerance: float | None, say: Say, watch: Watch) -> Proof:
+def proof_of(
+    file: Path, source: Source | None = None, tolerance: float | None = None, say: Say = print, watch: Watch = iter
+) -> Proof:
+    """Read what an export of some weights is compared on: `source`, or what the run held out."""
     system = System.load(file, CPU)
     source = source or own_source(file)
     found = evaluation_data(system, source, say=say)
@@ -178,7 +179,8 @@ def _learned(proof: Proof) -> Dataset:
         return proof.pictures
 
 
-def _record(proof: Proof, outputs: tuple[str, ...], to: Target, precision: Precision) -> Record:
+def record_of(proof: Proof, outputs: tuple[str, ...], to: Target, precision: Precision) -> Record:
+    """Write down what one needs to use a graph of the system."""
     system, trained = proof.system, System.load(proof.file)  # in use, norms are folded
     search = system.model.search
     return Record(
@@ -203,7 +205,15 @@ def _record(proof: Proof, outputs: tuple[str, ...], to: Target, precision: Preci
     )
 
 
-def _write_verdict(folder: Path, proof: Proof, levels: tuple[Level, ...]) -> None:
+def write_files(folder: Path, record: Record) -> Record:
+    """Write the record of a graph beside it, with the hashes of the graph's files."""
+    names = sorted(path.name for path in folder.iterdir())
+    whole = record.model_copy(update={"files": hashes(folder, names)})
+    (folder / RECORD).write_text(whole.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return whole
+
+
+def write_verdict(folder: Path, proof: Proof, levels: tuple[Level, ...]) -> None:
     """Write what was compared, on which machine, with which versions, and by which command."""
     verdict = {
         "levels": [asdict(level) for level in levels],

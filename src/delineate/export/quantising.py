@@ -5,13 +5,16 @@ takes those operations back to floating point that cost the most.
 """
 
 import logging
+import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from delineate.artefact.loading import artefact_system
 from delineate.artefact.record import Record
-from delineate.artefact.sessions import Arrays, compiled_session
+from delineate.artefact.sessions import Arrays, compiled_session, import_openvino
 from delineate.data.dataset import Dataset, Part
 from delineate.data.splits import spread
 from delineate.evaluation import evaluate
@@ -29,34 +32,41 @@ def quantise(graph: Path, record: Record, learned: Dataset, measured: Dataset, d
 
     What stays in floating point is said. Raises `InputError` where NNCF is not installed.
     """
+    openvino = import_openvino()
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # NNCF imports it, and needs no GPU
     try:
         import nncf
-        import openvino
     except ImportError as error:
         raise InputError(f"int8: {error.name} is not installed; pip install 'delineate[export]'") from error
-    nncf.set_log_level(logging.WARNING)
+    nncf.set_log_level(logging.ERROR)
     model = openvino.Core().read_model(graph)
     part = Part(measured, spread(len(measured), NUM_MEASURED))
 
     def given(place: int) -> Arrays:
         return _given(record, learned, place)
 
-    def validate(compiled: Any, _: Iterable[Any]) -> tuple[float, None]:
+    def validate(compiled: Any, places: Iterable[int]) -> tuple[float, None]:
         system = artefact_system(record, compiled_session(compiled))
-        return evaluate(system, part).metrics[system.task.metric], None
+        value = 0.0
+        with suppress(InputError):  # pictures without an object are worth nothing
+            value = evaluate(system, Part(part, list(places))).metrics[system.task.metric]
+        return value, None
 
-    quantised = nncf.quantize_with_accuracy_control(
-        model,
-        nncf.Dataset(spread(len(learned), NUM_CALIBRATED), given),
-        nncf.Dataset(range(len(part))),
-        validation_fn=validate,
-        max_drop=drop,
-        drop_type=nncf.DropType.ABSOLUTE,
-        subset_size=min(NUM_CALIBRATED, len(learned)),
-    )
+    with redirect_stdout(sys.stderr):  # its progress
+        quantised = nncf.quantize_with_accuracy_control(
+            model,
+            nncf.Dataset(spread(len(learned), NUM_CALIBRATED), given),
+            nncf.Dataset(range(len(part))),
+            validation_fn=validate,
+            max_drop=drop,
+            drop_type=nncf.DropType.ABSOLUTE,
+            subset_size=min(NUM_CALIBRATED, len(learned)),
+        )
     kept = in_floating_point(quantised)
-    del model
-    openvino.save_model(quantised, graph, compress_to_fp16=False)
+    with TemporaryDirectory(dir=graph.parent) as folder:  # weights are read from the file that is to be replaced
+        openvino.save_model(quantised, Path(folder) / graph.name, compress_to_fp16=False)
+        for written in Path(folder).iterdir():
+            written.replace(graph.parent / written.name)
     total = sum(node.get_type_name() in HEAVY for node in quantised.get_ops())
     say(f"int8: {total - len(kept)} of {total} layers are quantised" + (f"; not {', '.join(kept)}" if kept else ""))
 

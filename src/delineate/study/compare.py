@@ -5,6 +5,7 @@
     entries/NAME/seed-N/run        the run, as `train` leaves it
     entries/NAME/seed-N/result.json   what was measured once it had come to its end
     entries/NAME/seed-N/error.txt  why it did not
+    given/                         runs and exports that were trained before (study/given.py)
     results.json, results.csv, report.html
 
 What is finished is kept; what was stopped goes on where it was.
@@ -12,85 +13,32 @@ What is finished is kept; what was stopped goes on where it was.
 
 import json
 import shutil
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from delineate.data.census import check_census
-from delineate.data.counting import take_census
-from delineate.data.dataset import Dataset, Part
-from delineate.data.folders import home_of
-from delineate.data.formats import find_split
-from delineate.data.lists import PictureList
+from delineate.data.dataset import Dataset
 from delineate.data.proposals import with_proposals
-from delineate.data.splits import readable, spread
-from delineate.evaluation import Evaluation, Source, evaluate_run
+from delineate.evaluation import evaluate_run
 from delineate.io.machine import machine
 from delineate.io.runs import HELD_OUT
-from delineate.metrics import error_breakdown
-from delineate.study.grid import Entry
+from delineate.models.contract import Say
+from delineate.study.given import given_results, measure_given
+from delineate.study.grid import Entry, entry_folder
 from delineate.study.measuring import measure
-from delineate.study.results import Findings, Result, together, write_json, write_tables
+from delineate.study.pictures import StudyData, check, keep_source
+from delineate.study.plan import Study, keep_record, read_record
+from delineate.study.results import Findings, Result, attempt, measured_values, together, write_json, write_tables
 from delineate.system.catalog import build
-from delineate.system.tasks import find_task
 from delineate.training import Run, TrainingSettings, resume, train
-from delineate.training.data import remember_held_out, training_data
 from delineate.training.earlier import as_asked
 from delineate.training.pace import pictures_a_second
 from delineate.values import InputError, counted
 
 SAME_PICTURES = {"augment": "scale", "multi_scale": False}
 """What a system's own recipe may not change, so that all see their pictures varied in the same way."""
-NUM_TIMED = 8
-"""Pictures on which a system's time is measured."""
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """A study compares entries, each once with each seed, on the same splits, for an equal share of `minutes`.
-
-    `task` is the name of what all entries find. `fair` says what is equal: the time, or with `images` the number of
-    pictures that each entry sees, such that all together take about `minutes`. Without the split to measure on,
-    pictures are held out as in `train`, the same for all.
-    """
-
-    data: Path
-    task: str
-    entries: Sequence[Entry]
-    minutes: float
-    fair: Literal["time", "images"] = "time"
-    seeds: int = 1
-    train_split: str = "train"
-    split: str = "val"
-    format: str | None = None
-    skip_unreadable: bool = False
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    settings: Mapping[str, Any] | None = None
-
-    @property
-    def share(self) -> float:
-        """Share the minutes out to each entry with each seed."""
-        return self.minutes / (len(self.entries) * self.seeds)
-
-    def record(self) -> dict[str, Any]:
-        """Write everything as plain values."""
-        return {**asdict(self), "data": str(self.data.absolute()), "settings": dict(self.settings or {})}
-
-
-class StudyData(NamedTuple):
-    """All entries are trained on the same pictures and measured on the same, which have a `name`.
-
-    So many others of those are `skipped`, as they cannot be read.
-    """
-
-    train: Dataset
-    measured: Dataset
-    name: str
-    skipped: int
 
 
 def compare(study: Study, out: Path, say: Say = print) -> Findings:
@@ -99,80 +47,33 @@ def compare(study: Study, out: Path, say: Say = print) -> Findings:
     Raises `InputError` where `out` holds another study, and for data that cannot be read.
     """
     found = check(study, out, say)
-    _keep_record(study, out)
-    remember_held_out(out, _data_settings(study, out), found.measured)
-    _search(study, found, say)
-    budgets = _budgets(study, out, found.train, say)
-    failures: dict[str, str] = {}
-    for entry in study.entries:
-        for seed in range(study.seeds):
-            folder = _folder(out, entry.name, seed)
-            if (folder / "result.json").exists():
-                say(f"{entry.name}, seed {seed}: finished before")
-                continue
-            say(f"{entry.name}, seed {seed}: training")
-            try:
-                result = _one(study, entry, seed, folder, budgets[entry.name], found.measured.files)
-            except Exception as error:  # whatever it is, the others go on
-                line = f"{type(error).__name__}: {error}" if not isinstance(error, InputError) else str(error)
-                failures[f"{entry.name}, seed {seed}"] = line
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
-                say(f"{entry.name}, seed {seed}: failed: {line}")
-                continue
-            write_json(folder / "result.json", asdict(result))
-            (folder / "error.txt").unlink(missing_ok=True)
-            say(f"{entry.name}, seed {seed}: {result.metric} {result.accuracy:.4f}, {result.throughput:.3g} pictures/s")
+    keep_record(study, out)
+    found = found._replace(source=keep_source(study, found, out))
+    failures = {} if found.train is None else _train(study, out, found.train, found.measured, say)
+    failures |= measure_given(
+        study.runs, out, found.source, skip_unreadable=study.skip_unreadable, device=study.device, say=say
+    )
     results = load_results(out)
     findings = Findings(results=results, failures=failures, facts=_facts(study, found, results))
     write_tables(out, findings)
     return findings
 
 
-def check(study: Study, out: Path, say: Say) -> StudyData:
-    """Say what is in the data before any time is spent on them, and read what is measured on, each picture once.
-
-    Raises `InputError` for data that cannot be read, of which nothing can be learned, or on which nothing can be
-    measured.
-    """
-    if not study.entries:
-        raise InputError("models: nothing to compare; name a system or more")
-    settings = _data_settings(study, out)
-    train, val, notes = training_data(settings, find_task(study.task))
-    held_out = find_split(study.data, study.split, study.format) is None
-    name = f"held out of {study.train_split}" if held_out else study.split
-    for part, split, purpose in ((train, study.train_split, "learn"), (val, name, "measure")):
-        census = take_census(part, skip_unreadable=study.skip_unreadable)
-        check_census(census, part, f"{study.data}: split '{split}'", purpose)  # type: ignore[arg-type]
-        notes += [census.line(split), *census.remarks(split)]
-    for line in notes:
-        say(line.replace("--val-split", "--split"))
-    skipped = len(val.whole) - len(val) if study.skip_unreadable and isinstance(val, Part) else 0
-    return StudyData(train, val, name, skipped)
-
-
-def measured_data(out: Path) -> Dataset:
-    """Read the pictures that a study is measured on; raises `InputError` where they are gone."""
-    record, held_out = read_record(out), out / HELD_OUT
-    data, splits = Path(record["data"]), (record["train_split"], record["split"])
-    source = Source(data, splits[1], record["format"])
-    if held_out.is_file():
-        source = Source(data, splits[0], record["format"], PictureList(held_out, home_of(data)))
-    dataset = source.read(find_task(record["task"]), skip_unreadable=record["skip_unreadable"])
-    return readable(dataset, []) if record["skip_unreadable"] else dataset
-
-
-def _data_settings(study: Study, out: Path) -> TrainingSettings:
-    """Say by what a training reads its data: pictures are held out by one seed for all."""
-    return TrainingSettings(
-        model=study.entries[0].model,
-        data=study.data,
-        train_split=study.train_split,
-        val_split=study.split,
-        format=study.format,
-        skip_unreadable=study.skip_unreadable,
-        out=out,
-    )
+def _train(study: Study, out: Path, train: Dataset, measured: Dataset, say: Say) -> dict[str, str]:
+    """Train and measure the entries; return the reasons of those that fail, by name."""
+    _search(study, (train, measured), say)
+    budgets = _budgets(study, out, train, say)
+    failures: dict[str, str] = {}
+    for entry in study.entries:
+        for seed in range(study.seeds):
+            folder, name = _folder(out, entry.name, seed), f"{entry.name}, seed {seed}"
+            if (folder / "result.json").exists():
+                say(f"{name}: finished before")
+                continue
+            say(f"{name}: training")
+            make = partial(_one, study, entry, seed, folder, budgets[entry.name], measured.files)
+            failures |= attempt(name, folder, make, say)
+    return failures
 
 
 def load_results(out: Path) -> list[Result]:
@@ -187,20 +88,20 @@ def load_results(out: Path) -> list[Result]:
         files = [file for file in files if file.exists()]
         if files:
             results.append(together([Result.read(json.loads(file.read_text())) for file in files]))
-    return results
+    return [*results, *given_results({name: Path(path) for name, path in record["runs"].items()}, out)]
 
 
-def _search(study: Study, found: StudyData, say: Say) -> None:
+def _search(study: Study, parts: tuple[Dataset, Dataset], say: Say) -> None:
     """Find and keep the proposals of entries that take them from selective search: their time is nobody's training."""
     seen: set[str] = set()
     for entry in study.entries:
         with suppress(InputError):  # it will fail in its turn, with a message
-            search = build(entry.model, found.train.categories, **entry.arguments).search
+            search = build(entry.model, parts[0].categories, **entry.arguments).search
             if search is None or not search.kept or search.settings in seen:
                 continue
             seen.add(search.settings)
             say(f"{entry.name}: searching for proposals")
-            for part in (found.train, found.measured):
+            for part in parts:
                 proposed = with_proposals(part, search, study.data)
                 for index in range(len(proposed)):
                     with suppress(InputError):
@@ -218,34 +119,19 @@ def _one(
         shutil.copyfile(held_out, run / HELD_OUT)
     trained = resume(run) if begun else train(_settings(study, entry, seed, run, budget), lighter=False)
     evaluation = evaluate_run(run, skip_unreadable=study.skip_unreadable, device=study.device)
-    costs = measure(run, [files[place] for place in spread(len(files), NUM_TIMED)], device=study.device)
-    metrics = {name: value for name, value in evaluation.metrics.items() if "/" not in name}
+    costs = measure(run, files, device=study.device)
     return Result(
         name=entry.name,
         model=entry.model,
         arguments=dict(entry.arguments),
-        metric=next(iter(metrics)),
-        metrics=metrics,
-        spread=dict.fromkeys(metrics, 0.0),
-        per_class=evaluation.per_class,
-        errors=_errors(evaluation),
-        protocol=evaluation.protocol,
+        **measured_values(evaluation, costs),
         seeds=[seed],
-        **vars(costs),
         training_seconds=trained.seconds,
         pictures=trained.pictures,
         size=Run(run).best.stat().st_size,
         machine=machine(study.device),
         folders=(str(run.absolute()),),
     )
-
-
-def _errors(evaluation: Evaluation) -> dict[str, float]:
-    """Break the errors of a system that detects down as TIDE does."""
-    if evaluation.objects is None:
-        return {}
-    objects = evaluation.objects
-    return dict(error_breakdown(objects.detections, objects.targets, len(evaluation.names) - 1).gains)
 
 
 def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[str, Any]) -> TrainingSettings:
@@ -292,46 +178,20 @@ def _budgets(study: Study, out: Path, train: Dataset, say: Say) -> dict[str, dic
     return {entry.name: {"epochs": epochs} for entry in study.entries}
 
 
-def _keep_record(study: Study, out: Path) -> None:
-    """Write what is compared; another study does not go on in its folder."""
-    record, file = json.loads(json.dumps(study.record())), out / "study.json"
-    if file.exists():
-        before = read_record(out)
-        differing = [name for name, value in record.items() if before.get(name) != value]
-        if differing:
-            raise InputError(
-                f"out: {out} holds a study with another {', '.join(differing)}; name another --out, "
-                "or merge their reports with `delineate report`"
-            )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"out: {out} is no empty folder and no study; name another")
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(file, record)
-
-
-def read_record(out: Path) -> dict[str, Any]:
-    """Read what a study compares, as `Study.record` wrote it; raises `InputError` where `out` holds no study."""
-    file = out / "study.json"
-    if not file.is_file():
-        raise InputError(f"{out}: no study, there is no study.json in it; name a folder that `compare` wrote")
-    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if "question" in record:  # what earlier studies call their task
-        record["task"] = record.pop("question")
-    record.setdefault("skip_unreadable", False)
-    return record
-
-
 def _facts(study: Study, found: StudyData, results: Sequence[Result]) -> dict[str, str]:
-    share = f"{study.share:.3g} minutes of training" if study.fair == "time" else "as many pictures seen"
-    seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
+    trained_on = f"trained on split {study.train_split}, " if study.entries else ""
     left_out = f", but for {counted(found.skipped, 'picture')} that cannot be read" if found.skipped else ""
-    return {
-        "data": f"{study.data}, trained on '{study.train_split}', measured on '{found.name}'{left_out}",
-        "equal for all": f"{share}, {seeds}, split, schedule, augmentation",
-        "measured on": ", ".join(dict.fromkeys(result.machine for result in results if result.machine)),
-    }
+    facts = {"data": f"{study.data}, {trained_on}measured on {found.source.part}{left_out}"}
+    given = [result.name for result in results if not result.seeds]
+    if study.entries:
+        share = f"{study.share:.3g} minutes of training" if study.fair == "time" else "as many pictures seen"
+        seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
+        but_for = f"; not for {', '.join(given)}, trained before" if given else ""
+        facts["equal for all"] = f"{share}, {seeds}, split, schedule, augmentation{but_for}"
+    if found.learned:
+        facts["trained on pictures that are measured, and so better there"] = found.learned
+    return facts | {"measured on": ", ".join(dict.fromkeys(result.machine for result in results if result.machine))}
 
 
 def _folder(out: Path, name: str, seed: int) -> Path:
-    return out / "entries" / name.replace("/", "_").replace(" ", "_") / f"seed-{seed}"
+    return entry_folder(out, name) / f"seed-{seed}"

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,6 +34,11 @@ class Entry:
     model: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def entry_folder(out: Path, name: str) -> Path:
+    """Find the folder of the entry of that name in a study's."""
+    return out / "entries" / name.replace("/", "_").replace(" ", "_")
 
 
 def grid(

@@ -1,4 +1,4 @@
-"""A trained system costs parameters, operations, memory, and the time of each step of a prediction.
+"""A trained system, or its export, costs parameters, operations, memory, and the time of each step of a prediction.
 
 `python -m delineate.study.measuring RUN PICTURE ...` prints a `Measurement` as JSON; it runs in a process of its own,
 so that its memory is that of one system alone.
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -20,7 +20,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from delineate.artefact import is_export, read_record
 from delineate.data.images import read_image
+from delineate.data.splits import spread
 from delineate.deploy import Predictor
 from delineate.io.machine import num_cores
 from delineate.io.runs import find_checkpoint
@@ -28,7 +30,9 @@ from delineate.system.flops import count_flops
 from delineate.system.system import System, trimmed
 from delineate.values import InputError
 
-WARM_UP, REPEATS = 2, 3
+REPEATS = 3
+NUM_TIMED = 8
+"""Pictures on which a system's time is measured."""
 LOOK_EVERY = 0.002
 STEPS = ("prepare", "proposals", "network", "find", "results")
 """Resizing and normalising; the search for proposals outside of the network; all layers; decoding and NMS; and the
@@ -59,11 +63,12 @@ class Measurement:
 
 
 def measure(run: Path, pictures: Sequence[Path], *, device: str = "auto") -> Measurement:
-    """Measure the best weights of a run on some pictures, one at a time, in a process of its own.
+    """Measure the best weights of a run, or an export, on some of the pictures, one by one, in a process of its own.
 
     Raises `InputError` with the last line of the process where it did not come to its end.
     """
-    command = [sys.executable, "-m", __name__, str(run), device, *map(str, pictures)]
+    timed = [str(pictures[place]) for place in spread(len(pictures), NUM_TIMED)]
+    command = [sys.executable, "-m", __name__, str(run), device, *timed]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
@@ -76,9 +81,10 @@ def measure(run: Path, pictures: Sequence[Path], *, device: str = "auto") -> Mea
 def measure_here(system: System, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> Measurement:
     """Measure a system, in evaluation mode, in this process."""
     seconds: dict[str, list[float]] = {step: [] for step in STEPS}
+    sizes = {system.preprocess.resized((image.shape[-2], image.shape[-1])): image for image in images}
     with _peak_memory(system.device) as memory:
-        for _ in range(WARM_UP):
-            _timed(system, images[0])
+        for image in (images[0], *sizes.values()):  # runtimes prepare themselves for each size
+            _timed(system, image)
     for _ in range(REPEATS):
         for image in images:
             for step, value in _timed(system, image).items():
@@ -176,9 +182,16 @@ def main(run: str, device: str, *pictures: str) -> None:
     torch.set_num_threads(num_cores())
     images = [read_image(Path(picture)) for picture in pictures]
     measured = measure_here(Predictor.load(run, device=device).system, images)
-    trained = System.load(find_checkpoint(Path(run))).model  # in use, norms are folded
-    parameters = sum(weight.numel() for weight in trained.parameters())
-    print(json.dumps(asdict(replace(measured, parameters=parameters))))
+    print(json.dumps({**asdict(measured), **_counts(Path(run))}))
+
+
+def _counts(run: Path) -> dict[str, float]:
+    """Count what the loaded system does not show: in use, norms are folded, and a graph is opaque."""
+    if is_export(run):
+        record = read_record(run)
+        return {"parameters": record.parameters, "flops": record.flops}
+    trained = System.load(find_checkpoint(run)).model
+    return {"parameters": sum(weight.numel() for weight in trained.parameters())}
 
 
 if __name__ == "__main__":

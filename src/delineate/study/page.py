@@ -17,7 +17,7 @@ from delineate.metrics import main_metrics
 from delineate.metrics.detection import LIKELY
 from delineate.study.results import Findings, Result, not_tried, pareto_front, recommendations
 from delineate.system.catalog import find_entry
-from delineate.values import Detections, InputError
+from delineate.values import Detections, InputError, counted
 from delineate.viz import draw_target, fitted
 from delineate.viz.curves import inline_svg, save_figure, style
 from delineate.viz.report import Exhibit, page_environment
@@ -57,13 +57,14 @@ def write_study(path: Path, findings: Findings, dataset: Dataset | None = None) 
         page_environment()
         .get_template("study/page.html.j2")
         .render(
-            title=f"{len(results)} systems compared",
+            title=_title(results),
             facts=findings.facts,
-            advice=[*recommendations(results), not_tried(results)],
+            advice=[*recommendations(results), *([not_tried(results)] if any(its.seeds for its in results) else [])],
             figures=figures,
             rows=rows,
             columns=list(dict.fromkeys(name for row in rows for name in row)),
             times=times,
+            exported=any(result.exported for result in results),
             steps=list(dict.fromkeys(name for row in times for name in row)),
             per_class={result.name: classes for result in results if (classes := _by_class(result))},
             per_size={result.name: sizes for result in results if (sizes := _by_size(result))},
@@ -75,6 +76,12 @@ def write_study(path: Path, findings: Findings, dataset: Dataset | None = None) 
     )
     with written_beside(path) as beside:
         beside.write_text(page, encoding="utf-8")
+
+
+def _title(results: Sequence[Result]) -> str:
+    exports = sum(bool(result.exported) for result in results)
+    kinds = {"system": len(results) - exports, "export": exports}
+    return " and ".join(counted(count, kind) for kind, count in kinds.items() if count) + " compared"
 
 
 def write_plot(path: Path, results: Sequence[Result]) -> None:
@@ -130,8 +137,7 @@ def table_row(result: Result) -> dict[str, Any]:
         "M parameters": result.parameters / 1e6,
         "memory, MiB": result.memory / 2**20,
         "weights, MiB": result.size / 2**20,
-        "training, s": result.training_seconds,
-        "pictures seen": result.pictures,
+        **({"training, s": result.training_seconds, "pictures seen": result.pictures} if result.pictures else {}),
     }
 
 
@@ -166,7 +172,7 @@ def _side_by_side(results: Sequence[Result], dataset: Dataset) -> list[Exhibit]:
     views = [[("truth", _drawn(sample.image, sample.target, dataset))] for sample in samples]
     for result in results:
         run = Path(result.folders[0]) if result.folders else None
-        if run is None or not run.is_dir():
+        if run is None or not run.exists():
             continue
         predictor = Predictor.load(run)
         for sample, own in zip(samples, views, strict=True):

@@ -3,19 +3,25 @@
 import csv
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from delineate.evaluation import Evaluation
 from delineate.io.files import written_beside
-from delineate.study.measuring import Latency
+from delineate.metrics import error_breakdown
+from delineate.models.contract import Say
+from delineate.study.measuring import Latency, Measurement
 from delineate.system.catalog import CATALOG
-from delineate.values import listed
+from delineate.values import InputError, listed
 
 RATES = (1, 2, 5, 10, 30, 100)
 """Pictures a second that somebody may need."""
+LEVEL = 0.0005
+"""Accuracies that differ by less are the same in three decimals."""
 UNSTEADY = 1.5
 """Where nine tenths of the times differ from one tenth by more than this factor, they say little."""
 
@@ -26,6 +32,9 @@ class Result:
 
     `metric` is the one to compare by. `errors` are TIDE's six, each with the AP that it costs, for systems that detect.
     Sizes are in bytes, times in seconds; costs are those of the first seed, on its `machine`.
+
+    What was given, and not trained by the study, has no `seeds`, and where its training is not known, 0 seconds and
+    pictures of it. An export is `exported` to a runtime in a precision, such as `onnx fp32`.
     """
 
     name: str
@@ -48,6 +57,7 @@ class Result:
     size: int
     machine: str = ""
     folders: Sequence[str] = ()
+    exported: str = ""
 
     @property
     def accuracy(self) -> float:
@@ -59,6 +69,44 @@ class Result:
         """Read what `asdict` made of a result."""
         latency = {step: Latency(**quantiles) for step, quantiles in values["latency"].items()}
         return cls(**{**values, "latency": latency, "folders": tuple(values["folders"])})
+
+
+def measured_values(evaluation: Evaluation, costs: Measurement) -> dict[str, Any]:
+    """Give the values of a `Result` that were measured."""
+    metrics = {name: value for name, value in evaluation.metrics.items() if "/" not in name}
+    return {
+        "metric": next(iter(metrics)),
+        "metrics": metrics,
+        "spread": dict.fromkeys(metrics, 0.0),
+        "per_class": evaluation.per_class,
+        "errors": _errors(evaluation),
+        "protocol": evaluation.protocol,
+        **vars(costs),
+    }
+
+
+def _errors(evaluation: Evaluation) -> dict[str, float]:
+    """Break the errors of a system that detects down as TIDE does."""
+    if evaluation.objects is None:
+        return {}
+    objects = evaluation.objects
+    return dict(error_breakdown(objects.detections, objects.targets, len(evaluation.names) - 1).gains)
+
+
+def attempt(name: str, folder: Path, make: Callable[[], Result], say: Say) -> dict[str, str]:
+    """Write what is made to `result.json`, or else to `error.txt` why it failed, which is returned by the name."""
+    try:
+        result = make()
+    except Exception as error:  # whatever it is, the others go on
+        line = f"{type(error).__name__}: {error}" if not isinstance(error, InputError) else str(error)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        say(f"{name}: failed: {line}")
+        return {name: line}
+    write_json(folder / "result.json", asdict(result))
+    (folder / "error.txt").unlink(missing_ok=True)
+    say(f"{name}: {result.metric} {result.accuracy:.4f}, {result.throughput:.3g} pictures/s")
+    return {}
 
 
 def together(results: Sequence[Result]) -> Result:
@@ -95,13 +143,13 @@ def recommendations(results: Sequence[Result]) -> list[str]:
     """
     if not results:
         return ["Nothing came to its end, so there is nothing to recommend."]
-    best = max(results, key=lambda result: result.accuracy)
+    best = _best(results)
     lines = [f"For accuracy alone: {_described(best)}."]
     others = [result for result in results if result is not best]
     if others:
         second = max(others, key=lambda result: result.accuracy)
         spread = max(best.spread.get(best.metric, 0), second.spread.get(second.metric, 0))
-        if best.accuracy - second.accuracy <= spread:
+        if spread and best.accuracy - second.accuracy <= spread:
             lines.append(
                 f"{second.name} is as good within the spread of the seeds (±{spread:.3f}): {_described(second)}."
             )
@@ -111,11 +159,19 @@ def recommendations(results: Sequence[Result]) -> list[str]:
         if not fast:
             lines.append(f"None of them surely reaches {rate} pictures/s on this machine.")
             break
-        winner = max(fast, key=lambda result: result.accuracy)
+        winner = _best(fast)
         if winner is not answer:
             lines.append(f"For at least {rate} pictures/s on this machine: {_described(winner)}.")
             answer = winner
     return lines + _unsteady(results)
+
+
+def _best(results: Sequence[Result]) -> Result:
+    """Find the most accurate; of those that are level with it, the fastest."""
+    highest = max(result.accuracy for result in results)
+    return max(
+        (result for result in results if highest - result.accuracy < LEVEL), key=lambda result: result.throughput
+    )
 
 
 def _unsteady(results: Sequence[Result]) -> list[str]:
@@ -183,9 +239,10 @@ def flat_row(result: Result) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": result.name,
         "model": result.model,
+        "exported": result.exported,
         **{name: round(value, 6) for name, value in result.metrics.items()},
         **{f"{name} spread": round(value, 6) for name, value in result.spread.items() if "/" not in name},
-        "seeds": len(result.seeds),
+        **({"seeds": len(result.seeds)} if result.seeds else {}),
         "parameters (million)": round(result.parameters / 1e6, 4),
         "GFLOPs": round(result.flops / 1e9, 4),
         "memory (MiB)": round(result.memory / 2**20, 1),
@@ -194,5 +251,6 @@ def flat_row(result: Result) -> dict[str, Any]:
     for step, seconds in result.latency.items():
         row |= {f"{step} (s)": round(seconds.median, 6), f"{step} 10% (s)": round(seconds.low, 6)}
         row[f"{step} 90% (s)"] = round(seconds.high, 6)
-    row |= {"training (s)": round(result.training_seconds, 1), "pictures seen": result.pictures}
+    if result.pictures:
+        row |= {"training (s)": round(result.training_seconds, 1), "pictures seen": result.pictures}
     return row | {"weights (MiB)": round(result.size / 2**20, 2)}

@@ -125,14 +125,15 @@ class System:
     def with_thresholds(self, **given: Any) -> "System":
         """Change values of `Thresholds`; those that are `None` are left as they are.
 
-        Raises `InputError` where a value is given and the system has nothing to choose.
+        Raises `InputError` where a value is given and the system has nothing to choose, or an export not any more.
         """
         asked = {name: value for name, value in given.items() if value is not None}
         if not asked:
             return self
         if self.reader.thresholds is None:
             raise InputError(f"{next(iter(asked))}: {self.name} finds {self.task.finds}, without scores; leave it out")
-        return replace(self, thresholds=self.reader.thresholds.changed(**asked))
+        reader = replace(self.reader, thresholds=self.reader.thresholds.changed(**asked))
+        return replace(self, thresholds=reader.thresholds)
 
     def prepare(self, images: Pictures) -> list[Prepared]:
         """Resize RGB uint8 pictures of any sizes, find proposals, and put those of one resized size together."""

@@ -19,18 +19,19 @@ AUGMENTATION = {"augment", "scale", "colour"}
 def within_budget(settings: TrainingSettings, given: Set[str], train: Dataset) -> tuple[TrainingSettings, list[str]]:
     """Take the lighter form of the system where the minutes are too few for it as it is; a line says so.
 
-    What is `given` stays as it is. How fast the system learns on this machine is measured.
+    What is `given` stays as it is. How fast either learns on this machine is measured: the lighter one may be slower,
+    by what is given, and is not taken then.
     """
     light = _lighter(settings, given)
     if settings.minutes is None or settings.weights is not None or light == settings:
         return settings, []
     times = _times(settings, train)
-    if times >= OFTEN:
+    if times >= OFTEN or (more := _times(light, train)) <= times:
         return settings, []
     changes = ", ".join(f"{name} {_plain(value)}" for name, value in _differences(settings, light).items())
     return light, [
-        f"{settings.minutes:g} min would show each picture about {times:.2g} times, too seldom for "
-        f"{settings.model} as it is: it trains with {changes}, and shows each {_times(light, train):.2g} times; what "
+        f"{settings.minutes:g} min would show each picture about {_often(times)}, too seldom for "
+        f"{settings.model} as it is: it trains with {changes}, and shows each {_often(more)}; what "
         "is given stays"
     ]
 
@@ -41,9 +42,13 @@ def seldom(pictures: int, num_pictures: int) -> list[str]:
     if times >= SELDOM:
         return []
     return [
-        f"each picture was seen {times:.2g} times, where about {SELDOM} are the least from scratch; what helps: more "
+        f"each picture was seen {_often(times)}, where about {SELDOM} are the least from scratch; what helps: more "
         "--minutes or --epochs, weights to begin with (--weights, --backbone-weights, --pretrained), smaller pictures"
     ]
+
+
+def _often(times: float) -> str:
+    return "once" if f"{times:.2g}" == "1" else f"{times:.2g} times"
 
 
 def _times(settings: TrainingSettings, train: Dataset) -> float:

@@ -13,8 +13,8 @@ from delineate.data.folders import home_of
 from delineate.data.formats import find_split, splits
 from delineate.data.formats.layouts import check_split
 from delineate.data.lists import PictureList
-from delineate.data.splits import Watch, check_names, check_readable, read_split, readable, shared
-from delineate.io.runs import HELD_OUT
+from delineate.data.splits import Watch, check_names, check_readable, looked_over, read_split, readable, shared
+from delineate.io.runs import HELD_OUT, TRAINED_ON
 from delineate.system.catalog import needs
 from delineate.training.settings import TrainingSettings
 from delineate.values import InputError, Task, counted, listed
@@ -29,8 +29,9 @@ class HeldOut(Part):
 def training_data(settings: TrainingSettings, task: Task, watch: Watch = iter) -> tuple[Dataset, Dataset, list[str]]:
     """Read what to train on and what to validate on; with them come the lines to show of both.
 
-    Without the validation split, 15 % of the training split are held out, chosen by the seed. What is validated on is
-    decoded once: what cannot be read is found before time is spent, and raises `InputError` or is left out.
+    Without the validation split, 15 % of the training split are held out, chosen by the seed. What cannot be read is
+    found before time is spent, and raises `InputError` or is left out: what is validated on is decoded once, and of
+    what is trained on, which would take too long, annotations are read, and how files begin and end.
     """
     check_split(settings.data, settings.train_split, splits(settings.data, settings.format), "--train-split")
     read = partial(
@@ -42,8 +43,11 @@ def training_data(settings: TrainingSettings, task: Task, watch: Watch = iter) -
         skip_unreadable=settings.skip_unreadable,
     )
     train = read(settings.train_split)
-    notes = [*train.problems, *_of_one_object(train, task)]
+    notes = [*train.problems]
+    train = looked_over(train, notes, skip_unreadable=settings.skip_unreadable)
+    notes += _of_one_object(train, task)
     if find_split(settings.data, settings.val_split, settings.format) is not None:
+        _check_not_divided_since(settings)
         val = read(settings.val_split)
         check_names(train.categories, val.categories, task, f"split '{settings.val_split}' of {settings.data}")
         notes += [*val.problems, *_on_both_sides(train, val, settings)]
@@ -53,6 +57,15 @@ def training_data(settings: TrainingSettings, task: Task, watch: Watch = iter) -
         return train, readable(val, notes, watch), notes
     check_readable(val, watch)
     return train, val, notes
+
+
+def _check_not_divided_since(settings: TrainingSettings) -> None:
+    """Raise `InputError` where a run that held pictures out goes on with data that have a split to validate on now."""
+    if settings.out and (settings.out / HELD_OUT).is_file():
+        raise InputError(
+            f"{settings.data}: it has a split '{settings.val_split}' now, and {settings.out} held pictures out of "
+            f"'{settings.train_split}'; give the data the split back as it was, or begin anew in another folder"
+        )
 
 
 def _on_both_sides(train: Dataset, val: Dataset, settings: TrainingSettings) -> list[str]:
@@ -82,6 +95,12 @@ def _of_one_object(dataset: Dataset, task: Task) -> list[str]:
     return [note + (f"; {none} hold none, and teach nothing" if none else "")] if several or none else []
 
 
+def remember_trained_on(folder: Path, settings: TrainingSettings, train: Dataset) -> None:
+    """Write which pictures are trained on, so that it is known later of what is measured."""
+    comment = f"trained on, of '{settings.train_split}' in {settings.data}"
+    PictureList.write(folder / TRAINED_ON, home_of(settings.data), comment, train.files)
+
+
 def remember_held_out(folder: Path, settings: TrainingSettings, val: Dataset | None) -> None:
     """Write which pictures were held out, if any were: `val` measures these, and a resumed run holds out the same.
 
@@ -101,8 +120,10 @@ def _hold_out(train: Dataset, settings: TrainingSettings, notes: list[str]) -> t
     files = list(dict.fromkeys(train.files))  # a picture may come more than once, by its bodies
     before = (settings.out or Path()) / HELD_OUT
     if settings.out and before.is_file():
-        mend = "put it back where it was, or begin a new run"
-        held_out = {files[row] for row in PictureList(before, home_of(settings.data)).rows(files, mend)}
+        kept = PictureList(before, home_of(settings.data))
+        if not settings.skip_unreadable:
+            kept.check_there(files, "put it back, pass over it with --skip-unreadable, or begin a new run")
+        held_out = {files[row] for row in kept.rows(files)}
     else:
         order = torch.randperm(len(files), generator=torch.Generator().manual_seed(settings.seed)).tolist()
         held_out = _chosen([files[place] for place in order], _with_objects(train, settings))
@@ -112,10 +133,13 @@ def _hold_out(train: Dataset, settings: TrainingSettings, notes: list[str]) -> t
     if not held_out:
         notes.append(f"no split '{settings.val_split}', and one picture with objects alone, which is trained on")
         return train, Part(train, [])
+    mine = find_split(settings.data, settings.train_split, settings.format)
+    others = [name for name in splits(settings.data, settings.format) if name != mine]
+    other = f"; --val-split names another split ({listed(others)})" if others else ""
     notes.append(
-        f"no split '{settings.val_split}': validating on {len(held_out)} of the {len(files)} pictures of "
+        f"no split '{settings.val_split}': validating on {len(held_out)} of the {counted(len(files), 'picture')} of "
         f"'{settings.train_split}', which are not trained on; near-duplicates may be on both sides, which "
-        "`delineate split` keeps together; --val-split names another split"
+        f"`delineate split` keeps together{other}"
     )
     return Part(train, parts[False]), HeldOut(train, parts[True])
 

@@ -55,10 +55,14 @@ class Run:
         return run
 
     def check(self, given: Mapping[str, Any]) -> None:
-        """Raise `InputError` naming the first setting that is `given` and is another one in this run."""
+        """Raise `InputError` naming the first setting that is `given` and is another one in this run.
+
+        What cannot be read may be passed over from now on.
+        """
         own = self.settings()
         asked = TrainingSettings(**{"model": own.model, "data": own.data, **given})
-        pairs = {name: (getattr(asked, name), getattr(own, name)) for name in given if name != "arguments"}
+        names = [name for name in given if name not in ("arguments", "skip_unreadable")]
+        pairs = {name: (getattr(asked, name), getattr(own, name)) for name in names}
         pairs |= {name: (value, own.arguments.get(name)) for name, value in asked.arguments.items()}
         for name, (value, kept) in pairs.items():
             if value != kept and not (isinstance(value, Path) and value.absolute() == kept):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from delineate.metrics import main_metrics
 from delineate.training.settings import TrainingSettings
-from delineate.values import InputError
+from delineate.values import InputError, counted
 
 TIMES = ("seconds", "pictures", "val_seconds", "fit_seconds")
 COUNTERS = (*TIMES, "epoch", "learning_rate")
@@ -45,12 +45,14 @@ class State:
         """
         notes = []
         if self.num_pictures not in (0, num_pictures):
-            notes = [f"data: {num_pictures} pictures to train on now, {self.num_pictures} when the run was stopped"]
+            pictures = counted(num_pictures, "picture")
+            notes = [f"data: {pictures} to train on now, {self.num_pictures} when the run was stopped"]
         if self.num_batches not in (0, num_batches):
             pictures = f" ({notes[0].removeprefix('data: ')})" if notes else ""
             raise InputError(
                 f"data: an epoch has {num_batches} batches now and had {self.num_batches} when the run was stopped"
-                f"{pictures}; give it back its pictures and its number of devices, or begin a new run"
+                f"{pictures}; give it back its pictures and its number of devices, or begin a new run with what was "
+                "learned (--weights RUN)"
             )
         self.num_batches, self.num_pictures = num_batches, num_pictures
         return notes

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
+from delineate.data.dataset import Dataset
+from delineate.data.splits import left_out
 from delineate.io.machine import find_device
 from delineate.nn.norms import take_single_values
 from delineate.system.catalog import find_entry
 from delineate.training.begun import Begun
 from delineate.training.budget import seldom, within_budget
 from delineate.training.building import build_loader, build_training
-from delineate.training.data import remember_held_out, training_data
+from delineate.training.data import remember_held_out, remember_trained_on, training_data
 from delineate.training.display import Display
 from delineate.training.earlier import as_asked
 from delineate.training.interrupt import Interrupt, Interrupted
@@ -27,6 +29,7 @@ from delineate.training.runs import Run, begins_again
 from delineate.training.settings import TrainingSettings
 from delineate.training.stages import fit_after_training
 from delineate.training.state import State, measured
+from delineate.values import counted
 from delineate.viz import illegible
 
 
@@ -61,14 +64,15 @@ def train(settings: TrainingSettings, *, lighter: bool = True) -> TrainingResult
 def resume(folder: Path, **given: Any) -> TrainingResult:
     """Go on with a run that was stopped or killed; on a CPU, and by epochs, it ends as if it never had been.
 
-    A run goes on as it began: settings that are given have to be its own. Raises `InputError` when they are not, when
-    `folder` is no run, and when its data have other names than they had.
+    A run goes on as it began: settings that are given have to be its own, but for `skip_unreadable`. Raises
+    `InputError` when they are not, when `folder` is no run, and when its data have other names than they had.
     """
     run = Run.open(folder)
     run.check(given)
-    return _run(
-        run.settings(), run, [] if run.is_begun else [f"{folder}: nothing was saved yet; it begins from the start"]
-    )
+    settings = run.settings()
+    if given.get("skip_unreadable"):
+        settings = settings.model_copy(update={"skip_unreadable": True})
+    return _run(settings, run, [] if run.is_begun else [f"{folder}: nothing was saved yet; it begins from the start"])
 
 
 def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Set[str] | None = None) -> TrainingResult:
@@ -95,7 +99,9 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
             run = create_run(settings, fabric)
             if not silent:
                 remember_held_out(run.folder, settings, val_set)
-        pictures = f"{len(train_set)} pictures and {len(val_set or ())} to validate on"
+        if not saved and not silent:
+            remember_trained_on(run.folder, settings, train_set)
+        pictures = f"{counted(len(train_set), 'picture')} and {len(val_set or ())} to validate on"
         notes = [*unused_tasks(settings), *notes, *illegible(system.categories.class_names)]
         for note in dict.fromkeys((*notes, f"{run.folder}: {settings.model} on {device}, {pictures}")):
             display.line(note)
@@ -110,7 +116,7 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
                 if saved:
                     learner.load_state_dict(saved)
                 train_epochs(learner, loader, session)
-                for note in seldom(state.pictures, len(train_set)):
+                for note in (*seldom(state.pictures, len(train_set)), *_skipped(state, train_set, val_set)):
                     display.line(note)
             if state.fitting and not silent:  # other processes' work is done
                 fit_after_training(settings, state, session, train_set, device)
@@ -121,6 +127,16 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
             session.outputs.close()
             loader.close()
         return _result(run, state, fabric.global_rank)
+
+
+def _skipped(state: State, train_set: Dataset, val_set: Dataset | None) -> list[str]:
+    """Count the pictures that could not be read, whether this was seen before training or when they were met."""
+    before = {*left_out(train_set), *left_out(val_set)}
+    num_skipped = len(before | state.skipped.keys())
+    num_pictures = len({*train_set.files, *(val_set.files if val_set else ())}) + len(before)
+    if not num_skipped:
+        return []
+    return [f"skipped {num_skipped} of {counted(num_pictures, 'picture')} that cannot be read"]
 
 
 def _result(run: Run, state: State, rank: int) -> TrainingResult:

@@ -116,14 +116,20 @@ def test_hashes_that_differ_by_up_to_three_bits_are_found_directly_or_by_way_of_
     assert alike(np.zeros(0, dtype=np.uint64)) == []
 
 
-def test_what_cannot_be_read_is_said_and_divided(data: Path) -> None:
-    broken = data / "images" / "a" / "p0_00.png"
-    broken.write_bytes(broken.read_bytes()[:200])
-    groups, lines = near_duplicates([broken])
-    assert (groups, len(lines)) == ([], 1)
-    division = divide(data, write=False)
-    assert any("1 picture of which nothing can be read" in note and str(broken) in note for note in division.notes)
-    assert sum(map(len, division.parts.values())) == NUM_PICTURES
+def test_what_cannot_be_read_is_left_out_and_said_at_once(data: Path) -> None:
+    short, empty, garbled = (data / "images" / name for name in ("a/p0_00.png", "b/p0_01.png", "a/p0_02.png"))
+    whole = garbled.read_bytes()
+    short.write_bytes(short.read_bytes()[:200])
+    empty.write_bytes(b"")
+    garbled.write_bytes(whole[:200] + bytes(40) + whole[240:])  # begins and ends well
+    read, groups, lines = near_duplicates([short, *sorted(data.glob("images/b/p1*"))])
+    assert (read, groups, len(lines)) == ([1, 2], [], 1)
+    for duplicates, num_read in (("together", NUM_PICTURES - 3), ("apart", NUM_PICTURES - 2)):
+        division = divide(data, duplicates=duplicates, write=False)
+        (said,) = [note for note in division.notes if "that cannot be read" in note]
+        assert f"left out {NUM_PICTURES - num_read} pictures that cannot be read: {short}: it ends too early" in said
+        assert f"{empty}: the file is empty" in said
+        assert sum(map(len, division.parts.values())) == len(division.files) == num_read
 
 
 def test_one_part_is_divided_and_the_others_stay(data: Path) -> None:
@@ -166,7 +172,15 @@ def test_a_listed_picture_that_is_gone_and_one_in_two_lists_are_named(data: Path
     val = data / "splits" / "val.txt"
     lines = val.read_text().splitlines()
     val.write_text("\n".join([*lines, "images/nowhere.png"]) + "\n")
-    with pytest.raises(InputError, match=rf"val\.txt: line {len(lines) + 1}: images/nowhere\.png is no picture"):
+    dataset = read_dataset(data, "val")
+    assert len(dataset) == len(lines) - 1
+    assert any(
+        "val.txt: 1 picture of 7 not there any more: images/nowhere.png, left out" in p for p in dataset.problems
+    )
+    val.write_text("\n".join([lines[0], "images/nowhere.png"]) + "\n")
+    with pytest.raises(
+        InputError, match=r"val\.txt: 1 picture of 1 not there any more: .*; delete .*splits and divide"
+    ):
         read_dataset(data, "val")
     taken = (data / "splits" / "train.txt").read_text().splitlines()[1]
     val.write_text("\n".join([*lines, taken]) + "\n")

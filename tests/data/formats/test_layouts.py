@@ -302,8 +302,15 @@ def test_a_data_set_that_is_not_divided_is_read_to_train_on(tmp_path: Path) -> N
     dataset = read_dataset(tmp_path, "train")
     assert len(dataset) == 3
     assert any("'all' is read for it" in line for line in dataset.problems)
-    with pytest.raises(InputError, match="no split 'val'; there are: all"):
+    with pytest.raises(
+        InputError, match=r"no split 'val'; there are: all; .* divide the pictures with `delineate split"
+    ):
         read_dataset(tmp_path, "val")
+    (tmp_path / "splits").mkdir()
+    for name in ("train", "val"):
+        (tmp_path / "splits" / f"{name}.txt").write_text("# divides all; delineate split\n")
+    with pytest.raises(InputError, match=r"no split 'test'; there are: train, val; choose with --split$"):
+        read_dataset(tmp_path, "test")
 
 
 @pytest.mark.parametrize("is_cut", [True, False])

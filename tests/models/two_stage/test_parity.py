@@ -12,7 +12,6 @@ from torchvision.models.detection import (
 )
 
 from delineate.models.contract import Inputs
-from delineate.models.two_stage.detector import TwoStageDetector
 from delineate.models.two_stage import TwoStageDetector
 from delineate.system.importers import import_torchvision
 from delineate.system.system import System

@@ -1,12 +1,13 @@
 """A data set is divided into parts to train on, to validate on and to test with, by lists beside it."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from delineate.data.counting import amounts_by_class
+from delineate.data.dataset import Part, first_of, left_out_of
 from delineate.data.dividing.duplicates import near_duplicates
 from delineate.data.dividing.grouping import grouped, groups_of, joined
 from delineate.data.dividing.stratification import dealt
@@ -15,7 +16,7 @@ from delineate.data.folders import home_of
 from delineate.data.formats.layouts import check_split, read_dataset, splits
 from delineate.data.formats.split_names import meant
 from delineate.data.lists import DIVIDES, END, PictureList, lists_folder
-from delineate.data.splits import Watch
+from delineate.data.splits import Watch, left_out, looked_over
 from delineate.io.files import folder_beside
 from delineate.values import InputError, counted, listed
 
@@ -78,7 +79,8 @@ def divide(
     `group`, pictures stay together that share their `folder`, the `prefix` of their name (up to its last `_`, `-` or
     `.`), or what this regular expression finds in their name.
 
-    Raises `InputError` where there are lists already, and where a part would be empty.
+    Pictures that cannot be read are left out, and said. Raises `InputError` where there are lists already, and where a
+    part would be empty.
     """
     root = Path(root)
     folder = lists_folder(root)
@@ -86,9 +88,12 @@ def divide(
     names = splits(root, format)
     split = _one_part(root, names, split)
     shares = _shares([name for name in names if name != split], split, val, test)
-    dataset = read_dataset(root, split, format)
+    dataset = looked_over(read_dataset(root, split, format), [], skip_unreadable=True)
+    unreadable, alike = left_out(dataset), None
+    if duplicates == "together":
+        read, alike, others = near_duplicates(dataset.files, watch)
+        dataset, unreadable = Part(dataset, read), [*unreadable, *others]
     groups = grouped(dataset.files, group)
-    alike, unreadable = near_duplicates(dataset.files, watch) if duplicates == "together" else (None, [])
     unit, classes, amounts, unknown = amounts_by_class(dataset)
     numbers = joined(len(dataset), [*groups, *(alike or ())])
     parts = dealt(amounts, numbers, shares, seed)
@@ -103,7 +108,7 @@ def divide(
         unit=unit,
         groups=[members for members in groups_of(numbers) if len(members) > 1],
         duplicates=alike,
-        notes=[*dataset.problems, *_unreadable([*unreadable, *unknown]), *_absent(counts, unit)],
+        notes=[*dataset.problems, *_not_read(root, unreadable, unknown), *_absent(counts, unit)],
     )
     if write:
         _write(division, home_of(root), _command(root, division, group, seed))
@@ -138,10 +143,12 @@ def _shares(others: Sequence[str], split: str, val: float | None, test: float | 
     return shares
 
 
-def _unreadable(lines: Sequence[str]) -> list[str]:
-    different = list(dict.fromkeys(lines))
-    pictures = counted(len(different), "picture")
-    return [f"{pictures} of which nothing can be read: {different[0]}"] if different else []
+def _not_read(root: Path, unreadable: Sequence[str], unknown: Sequence[str]) -> Iterator[str]:
+    """Say which pictures are in no part, as they cannot be read, and which are dealt unseen."""
+    if unreadable:
+        yield f"{root}: {left_out_of(unreadable)}"
+    if unknown:
+        yield f"{root}: {counted(len(unknown), 'annotation')} that cannot be read: {first_of(unknown)}"
 
 
 def _absent(counts: Mapping[str, Mapping[str, int]], unit: str) -> list[str]:

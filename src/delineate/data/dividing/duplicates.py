@@ -18,13 +18,16 @@ MOST_DIFFERENT = 3
 more, but for the two that are the same picture; those of frames of a film, a second apart, often by less."""
 
 
-def near_duplicates(files: Sequence[Path], watch: Watch = iter) -> tuple[list[list[int]], list[str]]:
-    """Find the pictures that look the same, each group by its indices, and give a line for each that cannot be read."""
+def near_duplicates(files: Sequence[Path], watch: Watch = iter) -> tuple[list[int], list[list[int]], list[str]]:
+    """Find the pictures that look the same.
+
+    Gives the indices of those that can be read, groups by their places among these, and a line for each other.
+    """
     with ThreadPoolExecutor(num_cores()) as pool:
         hashes = [future.result() for future in watch([pool.submit(_hash_or_error, file) for file in files])]
     read = [index for index, value in enumerate(hashes) if not isinstance(value, str)]
     groups = alike(np.array([hashes[index] for index in read], dtype=np.uint64))
-    return [[read[place] for place in group] for group in groups], [line for line in hashes if isinstance(line, str)]
+    return read, groups, [line for line in hashes if isinstance(line, str)]
 
 
 def difference_hash(file: Path) -> int:

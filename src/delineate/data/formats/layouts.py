@@ -59,16 +59,18 @@ def read_dataset(
     split: str,
     format: str | None = None,  # noqa: A002
     needs: frozenset[Content] | None = None,
+    *,
+    divided: bool = True,
 ) -> Dataset:
     """Read one split of the data set in a folder (for COCO also a JSON file), whose format is recognised or given.
 
-    Targets hold what of `needs` the data set has, or all of it. Raises `InputError` that says what was looked for and
-    what is there.
+    Targets hold what of `needs` the data set has, or all of it. Lists that divide it are honoured where it is to be
+    `divided`. Raises `InputError` that says what was looked for and what is there.
     """
     root, needs = Path(root), EVERYTHING if needs is None else needs
     reader = _format(root, format)
     parts = reader.splits(root)
-    lists = dividing(root, parts)
+    lists = dividing(root, parts) if divided else {}
     name = check_split(root, split, with_lists(parts, lists))
     if name in lists:
         dataset: Dataset = Chosen(reader.read(root, str(lists[name].divides), needs), name, lists)
@@ -81,11 +83,11 @@ def read_dataset(
     return view
 
 
-def splits(root: str | Path, format: str | None = None) -> list[str]:  # noqa: A002
+def splits(root: str | Path, format: str | None = None, *, divided: bool = True) -> list[str]:  # noqa: A002
     """List the data set's parts, such as `train` and `val`; lists that divide it (`data/lists.py`) make parts of it."""
     root = Path(root)
     parts = _format(root, format).splits(root)
-    return with_lists(parts, dividing(root, parts))
+    return with_lists(parts, dividing(root, parts)) if divided else parts
 
 
 def find_split(root: str | Path, split: str, format: str | None = None) -> str | None:  # noqa: A002
@@ -97,9 +99,9 @@ def check_split(root: Path, split: str, names: Sequence[str], option: str = "--s
     """Find which of the names means `split`; raises `InputError` that says which there are, and what chooses one."""
     name = meant(split, names)
     if name is None:
+        divide = f", or divide the pictures with `delineate split {root}`" if len(names) == 1 else ""
         raise InputError(
-            f"{root}: there is no split {split!r}; there are: {', '.join(names)}; choose with {option}, or divide the "
-            f"pictures with `delineate split {root}`"
+            f"{root}: there is no split {split!r}; there are: {', '.join(names)}; choose with {option}{divide}"
         )
     return name
 

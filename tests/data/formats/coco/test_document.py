@@ -71,7 +71,7 @@ def test_a_size_that_nobody_knows_is_asked_for_where_the_picture_is_read(tmp_pat
     root = folder(tmp_path, object_(), images=images(height=0))
     (root / "val" / "5.png").write_bytes(b"broken")
     dataset = coco.read(root, "val")
-    with pytest.raises(InputError, match=r"5\.png: this is no picture"):
+    with pytest.raises(InputError, match=r"5\.png: this is text, not a picture"):
         dataset.size(0)
 
 

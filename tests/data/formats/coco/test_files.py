@@ -9,8 +9,10 @@ from PIL import Image
 from tests.data.formats.coco.folder import SIZE, folder, object_
 from tests.data.samples import assert_targets_equal
 
+from delineate.data.counting import take_census
 from delineate.data.formats import coco, convert, layouts, read_dataset
 from delineate.data.formats.layouts import FORMATS, splits
+from delineate.data.splits import check_readable, looked_over
 from delineate.values import InputError
 
 
@@ -128,14 +130,23 @@ def test_two_files_of_one_split_are_two_splits(tmp_path: Path) -> None:
     assert [file.name for file in coco.read(root, "b").files] == ["b.jpg"]
 
 
-def test_a_missing_picture_is_refused_with_the_count(tmp_path: Path) -> None:
+def test_missing_pictures_are_refused_with_their_count_or_passed_over(tmp_path: Path) -> None:
     root = files(tmp_path, **{"annotations/train.json": {f"{n}.jpg": f"train/{n}.jpg" for n in range(5)}})
     for number in (1, 3):
         (root / "train" / f"{number}.jpg").unlink()
+    dataset = coco.read(root, "train")
     with pytest.raises(
-        InputError, match=r"train\.json: image 1: .*train/1\.jpg is not there \(2 of 5 pictures missing\)"
+        InputError,
+        match=r"2 pictures cannot be read: .*train/1\.jpg: it is not there, .*/3\.jpg: it is not there; put it there, "
+        r"or remove its entry from .*train\.json \(--skip-unreadable passes over",
     ):
-        coco.read(root, "train")
+        looked_over(dataset, [], skip_unreadable=False)
+    notes: list[str] = []
+    assert len(looked_over(dataset, notes, skip_unreadable=True)) == 3
+    assert notes[0].startswith("left out 2 pictures that cannot be read: ")
+    with pytest.raises(InputError, match=r"1\.jpg: it is not there"):
+        dataset[1]
+    assert take_census(dataset, skip_unreadable=True).num_pictures == 3
 
 
 def test_pictures_that_no_file_names_are_said(tmp_path: Path) -> None:
@@ -200,14 +211,14 @@ def test_names_in_other_capitals_are_read_and_said(tmp_path: Path, names: list[s
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["a.png"], r"train/a\.png is not there \(1 of 1 picture missing\); there is a\.jpg: correct the names"),
-        (["b.jpg", "A.png"], r"train/A\.png is not there \(1 of 2 pictures missing\); there is a\.jpg: correct"),
-        (["C.jpeg"], r"C\.jpeg is not there \(1 of 1 picture missing\); there is c\.JPEG, c\.jpeg: correct"),
-        (["b.jpg", "b.JPG"], r"b\.JPG is not there \(1 of 2 pictures missing\); there is b\.jpg"),
+        (["a.png"], r"train/a\.png: it is not there; there is a\.jpg: correct the name in .*train\.json"),
+        (["b.jpg", "A.png"], r"train/A\.png: it is not there; there is a\.jpg: correct"),
+        (["C.jpeg"], r"C\.jpeg: it is not there; there is c\.JPEG, c\.jpeg: correct"),
+        (["b.jpg", "b.JPG"], r"b\.JPG: it is not there; there is b\.jpg"),
     ],
 )
 def test_a_missing_picture_is_refused_with_those_of_its_stem(tmp_path: Path, names: list[str], message: str) -> None:
     files(tmp_path, **{"train.json": [f"train/{name}" for name in ("a.jpg", "b.jpg", "c.jpeg", "c.JPEG")]})
     write(tmp_path / "train.json", names)
     with pytest.raises(InputError, match=message):
-        coco.read(tmp_path, "train")
+        check_readable(coco.read(tmp_path, "train"))

@@ -123,7 +123,7 @@ def test_a_broken_picture_is_an_error_when_it_is_read(tmp_path: Path) -> None:
     (root / "a.png").write_bytes(b"no picture")
     dataset = read_dataset(root, "all")
     assert len(dataset[1].target) == 1
-    with pytest.raises(InputError, match=r"a\.png: this is no picture"):
+    with pytest.raises(InputError, match=r"a\.png: this is text, not a picture"):
         dataset[0]
 
 

@@ -142,15 +142,27 @@ def test_both_sides_are_compared_with_lists(tmp_path: Path) -> None:
     ]
 
 
-def test_an_entry_without_xml_file_or_picture_is_refused_with_the_mend(tmp_path: Path) -> None:
+def test_an_entry_without_xml_file_is_refused_and_one_without_picture_left_out_and_said(tmp_path: Path) -> None:
     root = laid(tmp_path, *(f"JPEGImages/{stem}.png" for stem in "abc"), "Annotations/a.xml", "JPEGImages/h.heic=x")
-    laid(root, "ImageSets/Main/train.txt=a b c", "ImageSets/Main/val.txt=a h i")
+    laid(root, "ImageSets/Main/train.txt=a b c", "ImageSets/Main/val.txt=a h i", "ImageSets/Main/test.txt=h")
     with pytest.raises(InputError, match=r"b\.xml: there is no such file, for 2 of the 3 .*: b, c; add XML files, or"):
         voc.read(root, "train")
-    with pytest.raises(
-        InputError, match=r"val\.txt: entry 2, h, is no picture .*\(h\.heic is of a kind that is not read"
-    ):
-        voc.read(root, "val")
+    dataset = voc.read(root, "val")
+    assert [file.name for file in dataset.files] == ["a.png"]
+    (said,) = [line for line in dataset.problems if "val.txt" in line]
+    assert said.endswith("JPEGImages, left out: h, i (h.heic is of a kind that is not read)")
+    with pytest.raises(InputError, match=r"test\.txt: no entry is a picture in .*: h \(h\.heic is of a kind"):
+        voc.read(root, "test")
+
+
+def test_instances_without_xml_files_are_left_out_with_the_export_that_is_read(tmp_path: Path) -> None:
+    root = laid(tmp_path, "JPEGImages/a.png", "SegmentationClass/a.png", "class_names.txt=_background_ cat")
+    for kind in ("Class", "Object"):
+        (root / f"Segmentation{kind}").mkdir(exist_ok=True)
+        Image.new("L", (8, 6), 1).save(root / f"Segmentation{kind}" / "a.png")
+    dataset = voc.read(root, "all")
+    assert dataset.contents == {"label_map"}
+    assert any("labelme2voc wrote them, give LabelMe's own JSON files" in line for line in dataset.problems)
 
 
 def test_two_pictures_of_one_xml_file_are_named(tmp_path: Path) -> None:

@@ -240,8 +240,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     root = folder(tmp_path, a=OBJECT.format("cat", "", 1, 1, "three", 3), b="<object><name>cat</name></object>", c="")
     (root / "classes.txt").write_text("cat\n")
     lists(root, "Main", train="c\nmissing\n", all="a\nb\nc\n")
-    with pytest.raises(InputError, match=r"train.txt: entry 2, missing, is no picture"):
-        voc.read(root, "train")
+    assert "train.txt: 1 picture of 2 not in " in voc.read(root, "train").problems[0]
     dataset = voc.read(root, "all")
     for index, message in (
         (0, "a.xml: object 1, cat: xmax: 'three' is no number"),
@@ -286,8 +285,7 @@ def test_an_annotation_of_another_picture_is_refused(tmp_path: Path, size: str, 
     dataset = voc.read(folder(tmp_path, a=size + CAT), "all")
     with pytest.raises(InputError, match=rf"a\.xml: <size> {message}"):
         dataset[0]
-    with pytest.raises(InputError, match=rf"a\.xml: <size> {message}"):
-        _ = dataset.problems
+    assert dataset.problems == []  # whoever reads it is told, or skips it
 
 
 def test_an_annotation_of_the_unturned_picture_names_exif_and_the_way_out(tmp_path: Path) -> None:

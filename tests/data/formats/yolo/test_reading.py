@@ -474,13 +474,17 @@ def test_an_export_within_another_has_its_own_pictures(tmp_path: Path) -> None:
     assert "1 picture of sets within it (" in outer.problems[0]
 
 
-def test_a_test_split_that_was_not_exported_is_left_out_and_said(tmp_path: Path) -> None:
+def test_splits_that_were_not_exported_are_left_out_and_said(tmp_path: Path) -> None:
     root = folder(tmp_path, a=BOX)
-    describe(root, train="images/train", test="../test/images")
+    describe(root, train="images/train", val="../valid/images", test="../test/images")
     assert yolo.splits(root) == ["train"]
-    assert yolo.read(root, "train").problems == [
-        f"{root / 'data.yaml'}: test: ../test/images is not there; the split is left out"
+    assert sorted(yolo.read(root, "train").problems) == [
+        f"{root / 'data.yaml'}: test: ../test/images is not there; the split is left out",
+        f"{root / 'data.yaml'}: val: ../valid/images is not there; the split is left out",
     ]
+    describe(root, train="../train/images", val="images/train")
+    with pytest.raises(InputError, match=r"'\.\./train/images' is not there; looked for"):
+        yolo.read(root, "train")
 
 
 def test_flip_idx_says_what_is_mirrored(tmp_path: Path) -> None:

@@ -29,14 +29,15 @@ def own_size(file: Path) -> tuple[int, int]:
 
 def pictures(
     root: Path, split: str, images: Sequence[Row], source: Path, found: Sources
-) -> tuple[list[Path], list[str]]:
+) -> tuple[list[Path], list[str], dict[int, str]]:
     """Find the files of the pictures in `source`; the lines say which others lie beside them.
 
-    They are in the folder that has most of the first ones. Raises `InputError` naming the first that is nowhere.
+    They are in the folder that has most of the first ones; the last are lines about those that are nowhere, by their
+    rows. Raises `InputError` where all of the first are nowhere.
     """
     names = [image["file_name"] for image in images]
     if not names:
-        return [], []
+        return [], [], {}
     folder, inner, problems = _home(root, split, names, source)
     files = [folder / name for name in inner]
     beside = {parent: _names_beside(parent) for parent in {file.parent for file in files}}
@@ -47,15 +48,14 @@ def pictures(
     for row in lost:
         files[row] = next((path for path in _usual(root, split, source, names[row]) if path.is_file()), files[row])
     lost = [row for row in lost if files[row].name not in beside.get(files[row].parent, {files[row].name})]
-    if lost:
-        there = listed(near[lost[0]])
-        mend = f"there is {there}: correct the names in the file" if there else "put them there"
-        raise InputError(
-            f"{source}: image {images[lost[0]]['id']}: {files[lost[0]]} is not there ({len(lost)} of "
-            f"{counted(len(files), 'picture')} missing); {mend}, or remove their entries from the file"
-        )
     others = [path for other, kinds in found.items() if other != split for path in kinds.values()]
-    return files, [*problems, *_unnamed(files, beside, source, others), *_without_file(files[0].parent, found)]
+    problems += [*_unnamed(files, beside, source, others), *_without_file(files[0].parent, found)]
+    return files, problems, {row: _lost(files[row], near[row], source) for row in lost}
+
+
+def _lost(file: Path, near: Sequence[str], source: Path) -> str:
+    mend = f"there is {listed(near)}: correct the name in" if near else "put it there, or remove its entry from"
+    return f"{file}: it is not there; {mend} {source}"
 
 
 def _in_other_capitals(files: list[Path], near: Mapping[int, Sequence[str]], source: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """A split in COCO's JSON files is a data set whose masks and label maps are decoded when asked for."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from delineate.data.dataset import EVERYTHING, Dataset
@@ -14,7 +14,7 @@ from delineate.data.images import MAX_PIXELS, image_size
 from delineate.data.numbers import whole
 from delineate.data.pairing import check_size
 from delineate.ops.masks import paint_label_map
-from delineate.values import IGNORE, Content, InputError, Target
+from delineate.values import IGNORE, Content, InputError, Sample, Target
 
 
 def recognises(root: Path) -> bool:
@@ -39,18 +39,19 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Data
     problems = [problem for other in others for problem in add_keypoints(document, other)]
     problems += merge_pictures(document, source)
     images = document["images"]
-    files, unnamed = pictures(root, split, images, source, found)
+    files, unnamed, lost = pictures(root, split, images, source, found)
     sizes = [_size(image, file, source) for image, file in zip(images, files, strict=True)]
     objects = read_objects(document, sizes, source)
     problems += [*unnamed, *objects.problems]
-    return Coco(needs=needs, files=files, sizes=sizes, source=source, problems=problems, objects=objects)
+    return Coco(needs=needs, files=files, sizes=sizes, source=source, problems=problems, objects=objects, lost=lost)
 
 
 @dataclass(kw_only=True, eq=False)
 class Coco(Dataset):
     """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`, 0 where nobody knows.
 
-    Where there are many annotation files, `sources` has that of each picture. Masks are decoded when asked for. Label
+    Where there are many annotation files, `sources` has that of each picture. `lost` has a line for each picture that
+    is nowhere, which is said where it is asked for. Masks are decoded when asked for. Label
     maps are painted from them, smaller objects over larger ones: crowds are ignored, and what no object covers is
     background. Targets without masks have the areas that the file gives.
     """
@@ -62,6 +63,7 @@ class Coco(Dataset):
     problems: Sequence[str]
     objects: Objects
     sources: Sequence[Path] = ()
+    lost: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.categories = self.objects.categories
@@ -69,6 +71,18 @@ class Coco(Dataset):
 
     def size(self, index: int) -> tuple[int, int]:
         return self.sizes[index] if 0 not in self.sizes[index] else image_size(self.files[index])
+
+    def check_picture(self, index: int) -> None:
+        self._check_there(index)
+        super().check_picture(index)
+
+    def __getitem__(self, index: int) -> Sample:
+        self._check_there(index)
+        return super().__getitem__(index)
+
+    def _check_there(self, index: int) -> None:
+        if index in self.lost:
+            raise InputError(self.lost[index])
 
     def annotation_file(self, index: int) -> Path:
         return self.sources[index] if self.sources else self.source

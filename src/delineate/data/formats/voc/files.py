@@ -34,13 +34,13 @@ def chosen(part: Folders, pictures: Files, annotated: Files, kind: str) -> tuple
     """Give the keys of the split's pictures, in order, and lines that say what is left out.
 
     These are the entries of its list, or without one those that are `annotated`, by files of this `kind`. Raises
-    `InputError` naming an entry that is no picture.
+    `InputError` where no entry is a picture.
     """
     if part.entries is None:
         return [key for key in pictures if key in annotated], unpaired(pictures, annotated, kind)
-    entries = _entries(part.entries, pictures, part.pictures)
+    entries, lines = _entries(part.entries, pictures, part.pictures)
     keys = list(dict.fromkeys(entries))
-    lines = unpaired({key: path for key, path in pictures.items() if key in annotated}, annotated, kind)
+    lines += unpaired({key: path for key, path in pictures.items() if key in annotated}, annotated, kind)
     if len(keys) < len(entries):
         twice = [key for key, count in Counter(entries).items() if count > 1]
         lines.append(f"{part.entries}: {counted(len(twice), 'picture')} listed again, kept once: {listed(twice)}")
@@ -53,20 +53,19 @@ def chosen(part: Folders, pictures: Files, annotated: Files, kind: str) -> tuple
     return keys, lines
 
 
-def _entries(source: Path, pictures: Files, folder: Path) -> list[str]:
+def _entries(source: Path, pictures: Files, folder: Path) -> tuple[list[str], list[str]]:
+    """Give the keys of the pictures in a list, and a line that says which of its entries are none."""
     written = read_lines(source)
     keys = [_key(line, pictures) for line in written]
-    missing = [line for line, key in enumerate(keys) if key is None]
-    if missing:
-        entry = written[missing[0]]
-        unread = [path.name for path in visible_files(folder) if path.stem == entry and path.suffix.lower() in UNREAD]
-        raise InputError(
-            f"{source}: entry {missing[0] + 1}, {entry}, is no picture in {folder}"
-            + (f" ({unread[0]} is of a kind that is not read)" if unread else "")
-            + (f"; nor are {len(missing) - 1} others" if len(missing) > 1 else "")
-            + "; add the pictures or remove the entries"
-        )
-    return [key for key in keys if key is not None]
+    there, missing = [key for key in keys if key], [line for line, key in zip(written, keys, strict=True) if not key]
+    if not missing:
+        return there, []
+    others = [path for path in visible_files(folder) if path.stem in missing and path.suffix.lower() in UNREAD]
+    unread = f" ({others[0].name} is of a kind that is not read)" if others else ""
+    if not there:
+        raise InputError(f"{source}: no entry is a picture in {folder}: {listed(missing)}{unread}; correct the list")
+    pictures_said = counted(len(missing), "picture")
+    return there, [f"{source}: {pictures_said} of {len(keys)} not in {folder}, left out: {listed(missing)}{unread}"]
 
 
 def _key(entry: str, pictures: Files) -> str | None:
@@ -101,5 +100,8 @@ def contents_of(
             )
     if "masks" in whole and "boxes" not in whole:
         whole.discard("masks")
-        problems.append(f"{part.home}: masks of objects are left out, as no XML file says what the objects are")
+        problems.append(
+            f"{part.home}: masks of objects are left out, as no XML file says what the objects are; if labelme2voc "
+            "wrote them, give LabelMe's own JSON files, or what labelme2coco writes"
+        )
     return frozenset(whole), problems

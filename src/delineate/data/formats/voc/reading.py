@@ -1,6 +1,7 @@
 """A split of Pascal VOC is a data set whose annotations are read, picture by picture, when asked for."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,11 +101,9 @@ class Voc(Dataset):
         said = [*self.left_out, *(self.values.problems if self.values else ())]
         tally = Tally(self.part.annotations)
         for index, file in enumerate(self.files) if "boxes" in self.gives else ():
-            try:
+            with suppress(InputError):  # whoever reads the picture is told, or skips it
                 size = self.size(index)
-            except InputError:  # whoever reads the picture is told, or skips it
-                continue
-            tally.add(file, self._file("boxes", index), self._objects(index, size), size, self._merges)
+                tally.add(file, self._file("boxes", index), self._objects(index, size), size, self._merges)
         return [*said, *tally.lines()]
 
     def annotation_file(self, index: int) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from delineate.data.files import read_lines, read_text
+from delineate.data.formats.split_names import usual_name
 from delineate.data.formats.yolo import darknet
 from delineate.data.formats.yolo.files import DESCRIPTIONS, SPLITS, existing, find
 from delineate.data.formats.yolo.keypoints import KptShape, flip_order, keypoint_names, kpt_shape, skeleton
@@ -126,7 +127,7 @@ def _entries(
 ) -> dict[str, Sequence[str]]:
     """Read the entries of the usual splits, and what else points into `images/`; without any, look at the folders.
 
-    Exporters name a `test` that they did not write; it is left out.
+    Exporters name parts to validate on or to test with that they did not write; these are left out.
     """
     entries: dict[str, Sequence[str]] = {}
     for key, value in said.items():
@@ -137,8 +138,9 @@ def _entries(
     for key, values in entries.items():
         if not all(isinstance(value, str) and value for value in values):
             raise InputError(f"{source}: {key}: {list(values)} are no folders or lists of pictures")
-    if len(entries) > 1 and "test" in entries and not any(find(bases, entry)[0] for entry in entries["test"]):
-        notes.append(f"{source}: test: {', '.join(entries.pop('test'))} is not there; the split is left out")
+    gone = [key for key, values in entries.items() if not any(find(bases, value)[0] for value in values)]
+    left = [key for key in gone if len(gone) < len(entries) and usual_name(key) in ("val", "test")]
+    notes += [f"{source}: {key}: {', '.join(entries.pop(key))} is not there; the split is left out" for key in left]
     return entries or dict(darknet.entries_of(bases[0]))
 
 

@@ -1,0 +1,186 @@
+"""A run goes out of the library and comes back: the same results, by every command that takes a run."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jaxtyping
+import pytest
+import torch
+
+import delineate.export.optimising as optimising
+from delineate.artefact import load_system, read_record
+from delineate.cli.app import run as command
+from delineate.data.preprocess import Preprocess
+from delineate.data.splits import read_split
+from delineate.data.synthetic import synthesise
+from delineate.deploy import Predictor
+from delineate.evaluation import evaluate_run
+from delineate.export import exporting, verdict
+from delineate.export.exporting import check_export, export_run
+from delineate.system.catalog import build
+from delineate.system.system import System
+from delineate.system.tasks import DETECT
+from delineate.values import Detections, InputError
+
+TINY: dict[str, Any] = {"backbone": "resnet10t", "image_size": 96, "smallest_scale": 0.2}
+
+
+def quiet(_: str) -> None:
+    """Take a line, and say nothing."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_shape_checks() -> Iterator[None]:
+    """Shapes are symbols while a graph is traced."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learned nothing, beside its data."""
+    folder = tmp_path_factory.mktemp("run")
+    synthesise(folder / "data", num_images=12, image_size=(64, 80))
+    categories = read_split(folder / "data", "train", DETECT).categories
+    torch.manual_seed(0)
+    system = System(
+        name="ssd",
+        model=build("ssd", categories, **TINY),
+        arguments=TINY,
+        preprocess=Preprocess(size=(96, 96)),
+        categories=categories,
+    )
+    system.save(folder / "ssd" / "best.safetensors")
+    facts = {"model": "ssd", "data": str(folder / "data"), "train_split": "train", "val_split": "val", "format": None}
+    (folder / "ssd" / "settings.json").write_text(json.dumps(facts))
+    return folder / "ssd"
+
+
+@pytest.fixture(scope="module")
+def export(run: Path) -> Path:
+    folder, levels = export_run(run, to="onnx", say=quiet)
+    assert [level.name for level in levels] == ["graph", "results", "metric"]
+    return folder
+
+
+def pictures_of(run: Path) -> list[Path]:
+    return sorted((run.parent / "data").rglob("*.png"))[:4]
+
+
+def test_an_export_gives_what_its_run_gives(run: Path, export: Path) -> None:
+    assert export == run / "exports" / "onnx-fp32"
+    assert sorted(file.name for file in export.iterdir()) == ["graph.onnx", "system.json", "verdict.json"]
+    ours, theirs = (Predictor.load(path, device="cpu") for path in (export, run))
+    for one, other in zip(ours(pictures_of(run)), theirs(pictures_of(run)), strict=True):
+        assert isinstance(one, Detections)
+        assert isinstance(other, Detections)
+        torch.testing.assert_close(one.scores, other.scores, atol=1e-5, rtol=0)
+        assert len(one) > 0
+    assert evaluate_run(export).metrics["AP"] == pytest.approx(evaluate_run(run).metrics["AP"], abs=1e-3)
+
+
+def test_a_verdict_says_what_was_compared_and_where(run: Path, export: Path) -> None:
+    said = json.loads((export / "verdict.json").read_text())
+    assert [level["name"] for level in said["levels"]] == ["graph", "results", "metric"]
+    assert said["run"]["file"] == str(run / "best.safetensors")
+    assert {"onnxruntime", "torch"} <= set(said["versions"])
+    assert read_record(export).files.keys() == {"graph.onnx"}
+
+
+def test_a_stricter_choice_is_made_of_an_export_and_no_other(run: Path, export: Path) -> None:
+    system = load_system(export, device="cpu")
+    image = torch.full((3, 64, 80), 200, dtype=torch.uint8)
+    (all_of_them,) = system.infer([image])
+    assert isinstance(all_of_them, Detections)
+    middle = float(all_of_them.scores[len(all_of_them) // 2])
+    (fewer,) = system.with_thresholds(score=middle).infer([image])
+    assert isinstance(fewer, Detections)
+    assert len(fewer) == int((all_of_them.scores > middle).sum())
+    (three,) = system.with_thresholds(max_detections=3).infer([image])
+    assert isinstance(three, Detections)
+    assert len(three) == 3
+    for asked in ({"nms_iou": 0.3}, {"score": 0.0}, {"max_detections": 1000}, {"max_candidates": 7}):
+        with pytest.raises(InputError, match=rf"^{next(iter(asked))}: .*ask it of the run$"):
+            system.with_thresholds(**asked)
+
+
+def test_an_export_is_checked_again_and_a_changed_one_refused(run: Path, export: Path, tmp_path: Path) -> None:
+    assert all(level.passed for level in check_export(export, say=quiet))
+    graph = export / "graph.onnx"
+    content = graph.read_bytes()
+    graph.write_bytes(content[:-1] + b"\0")
+    try:
+        with pytest.raises(InputError, match=r"graph\.onnx: it is not the file that was exported"):
+            check_export(export, say=quiet)
+    finally:
+        graph.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["a level that fails", "Ctrl-C"])
+def test_what_is_not_proved_is_not_there(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    out = tmp_path / "out"
+    if kind == "Ctrl-C":
+        monkeypatch.setattr(exporting, "write_verdict", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            export_run(run, to="onnx", out=out, say=quiet)
+    else:
+        monkeypatch.setitem(verdict.VALUES, "scores", -1.0)
+        with pytest.raises(InputError, match=r"graph failed, .*scores .*\(at most -1\)"):
+            export_run(run, to="onnx", out=out, say=quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_a_verdict_is_no_export(export: Path, tmp_path: Path) -> None:
+    for name in ("graph.onnx", "system.json"):
+        (tmp_path / name).write_bytes((export / name).read_bytes())
+    with pytest.raises(InputError, match=r"verdict\.json is missing; copy the whole folder"):
+        Predictor.load(tmp_path)
+
+
+def test_targets_that_compute_otherwise_are_refused_in_one_line(run: Path, export: Path) -> None:
+    with pytest.raises(InputError, match=r"^precision: bf16 is computed by OpenVINO alone; take --to openvino"):
+        export_run(run, to="onnx", precision="bf16", say=quiet)
+    with pytest.raises(InputError, match=r"^out: .*onnx-fp32 is no empty folder"):
+        export_run(run, to="onnx", say=quiet)
+
+
+def test_int8_is_calibrated_on_what_the_run_learned_from(run: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    folder, levels = export_run(
+        run, to="openvino", precision="int8", out=tmp_path / "int8", tolerance=1.0, say=lines.append
+    )
+    assert [level.name for level in levels] == ["graph", "results", "metric"]
+    assert any(line.startswith("int8: ") and "layers are quantised" in line for line in lines)
+    assert "FakeQuantize" in (folder / "graph.xml").read_text()
+
+
+def test_commands_export_and_check(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "ov")
+    assert command(["export", str(run), "--to", "openvino", "--out", out, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["export"] == out
+    assert all(level["passed"] for level in said["levels"])
+    assert command(["check", out, "--run", str(run)]) == 0
+    assert command(["export", str(run), "--to", "openvino", "--out", out]) == 2
+    assert "no empty folder" in capsys.readouterr().err
+
+
+def test_the_fastest_form_is_measured_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([3.0, 1.0, 2.0])
+    monkeypatch.setattr(optimising, "_seconds", lambda *_: next(times))
+    monkeypatch.setattr(optimising, "compiled", lambda _: (_ for _ in ()).throw(InputError("no compiler")))
+    lines: list[str] = []
+    system = optimising.load_optimised(run / "best.safetensors", lines.append)
+    assert read_record(run / "optimised" / "openvino-fp32").precision == "fp32"
+    assert system.task == DETECT
+    assert "compiled is left out: no compiler" in lines
+    assert lines[-1].endswith("taken: openvino-fp32")
+    kept = json.loads((run / "optimised" / "choice.json").read_text())
+    assert kept["choice"] == "openvino-fp32"
+    assert "compiled" in kept["left_out"]
+    lines.clear()
+    optimising.load_optimised(run / "best.safetensors", lines.append)
+    assert lines == []  # `times` would have ended
