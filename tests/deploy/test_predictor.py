@@ -238,3 +238,9 @@ def test_bfloat16_finds_nearly_the_same_in_float32(tmp_path: Path, name: str) ->
         assert near.boxes.dtype == near.scores.dtype == torch.float32
         assert float(near.scores[0]) == pytest.approx(float(exact.scores[0]), abs=0.02)
         assert not torch.equal(near.boxes, exact.boxes), "it did compute in bfloat16"
+
+
+def test_the_fastest_form_is_one_of_a_cpu(tmp_path: Path) -> None:
+    for options in ({"device": "cuda"}, {"precision": "bf16"}):
+        with pytest.raises(InputError, match=r"^optimise: it looks among every precision on a CPU"):
+            Predictor.load(tmp_path, optimise="auto", **options)  # type: ignore[arg-type]

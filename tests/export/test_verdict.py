@@ -13,11 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.data.samples import InMemory
 from tests.models.systems import CATEGORIES, overfit_boxes, pictures, system_of
 
-from delineate.artefact.record import Record, kind_record
+from delineate.artefact.record import Record
 from delineate.evaluation import Source
 from delineate.export.agreement import Found, paired
-from delineate.export.exporting import Proof, write_graph
-from delineate.system.system import System
+from delineate.export.exporting import Proof, record_of, write_graph
 from delineate.values import InputError, Sample, Thresholds
 
 
@@ -59,31 +58,12 @@ def graph(proof: Proof, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def record_of(system: System) -> Record:
-    return Record(
-        system=system.name,
-        arguments=system.arguments,
-        task=system.task.name,
-        protocol=system.task.protocol,
-        categories=system.categories,
-        preprocess=system.preprocess,
-        input_size=system.model.input_size,
-        reader=kind_record(system.reader),
-        search=None,
-        most_objects=system.model.most_objects,
-        outputs=("boxes", "scores", "labels"),
-        target="onnx",
-        precision="fp32",
-        metrics={},
-        parameters=1,
-        flops=1.0,
-        run="best.safetensors",
-        files={},
-    )
+def record(proof: Proof) -> Record:
+    return record_of(proof.system, ("boxes", "scores", "labels"), "onnx", "fp32", file=proof.file)
 
 
 def test_a_graph_that_is_the_run_passes_every_level(proof: Proof, graph: Path) -> None:
-    levels = proof.graph(graph, "onnx") + proof.results(graph.parent, record_of(proof.system))
+    levels = proof.graph(graph, "onnx") + proof.results(graph.parent, record(proof))
     assert [level.name for level in levels] == ["graph", "results", "metric"]
     assert all(level.passed for level in levels)
     assert "objects 0 (at most 0)" in levels[1].line
@@ -132,9 +112,9 @@ def test_a_mean_that_is_the_standard_deviation_fails_by_its_values(proof: Proof,
 
 
 def test_classes_in_another_order_are_no_results_of_the_run(proof: Proof, graph: Path) -> None:
-    record = record_of(proof.system)
+    right = record(proof)
     first, second = CATEGORIES.class_names
-    swapped = record.model_copy(
+    swapped = right.model_copy(
         update={"categories": replace(CATEGORIES, class_names=(second, first), label_map_names=())}
     )
     with pytest.raises(
@@ -145,10 +125,10 @@ def test_classes_in_another_order_are_no_results_of_the_run(proof: Proof, graph:
 
 def test_objects_that_are_left_out_fail_by_results(proof: Proof, graph: Path) -> None:
     """What follows the graph is a part of the export: here all objects but the first are dropped."""
-    record = record_of(proof.system)
-    reader = {**record.reader, "thresholds": {**record.reader["thresholds"], "max_detections": 1}}
+    right = record(proof)
+    reader = {**right.reader, "thresholds": {**right.reader["thresholds"], "max_detections": 1}}
     with pytest.raises(InputError, match=r"; results failed, .* objects of 6 pictures.*\.png: an object of score"):
-        proof.results(graph.parent, record.model_copy(update={"reader": reader}))
+        proof.results(graph.parent, right.model_copy(update={"reader": reader}))
 
 
 def test_a_metric_beyond_the_tolerance_fails(proof: Proof, graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,9 +145,9 @@ def test_a_metric_beyond_the_tolerance_fails(proof: Proof, graph: Path, monkeypa
 
     monkeypatch.setattr(verdict, "evaluate", first_is_worse)
     with pytest.raises(InputError, match=r"; metric failed, AP .* AP 0\.002 \(at most 0\.001\)"):
-        proof.results(graph.parent, record_of(proof.system))
+        proof.results(graph.parent, record(proof))
     seen.clear()
-    assert replace(proof, tolerance=0.003).results(graph.parent, record_of(proof.system))[-1].passed
+    assert replace(proof, tolerance=0.003).results(graph.parent, record(proof))[-1].passed
 
 
 ROWS = Found(torch.tensor([[0.0, 0, 10, 10], [20, 20, 30, 30]]), torch.tensor([0, 1]), torch.tensor([0.9, 0.6]))

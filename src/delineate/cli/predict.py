@@ -87,6 +87,14 @@ def predict(
             "by about a hundredth; auto takes it there."
         ),
     ] = "fp32",
+    optimise: Annotated[
+        bool,
+        typer.Option(
+            "--optimise",
+            help="Take the fastest form of the run on this CPU that gives its results: as it is, compiled, or in "
+            "OpenVINO. It is looked for the first time, which takes minutes, and kept in RUN/optimised.",
+        ),
+    ] = False,
     weights: Annotated[
         Literal["best", "last"],
         typer.Option(help="Use the weights that were best in validation, or those at the end of the training."),
@@ -114,7 +122,8 @@ def predict(
 
     if as_json and (layout or again):
         raise InputError(f"{'format' if layout else 'again'}: with --json results are printed, not kept; leave one out")
-    alone = Predictor.load(run, device=device, weights=weights, precision=precision)
+    form: Literal["auto"] | None = "auto" if optimise else None
+    alone = Predictor.load(run, device=device, weights=weights, precision=precision, optimise=form)
     check_format(layout or "coco", alone.system.task)
     predictor: Predictor | TopDown = alone
     if detector is not None:
@@ -136,7 +145,9 @@ def predict(
     }
     kept = None
     if not as_json:
-        kept = _kept(out, run, weights, detector, {**options, "bf16": alone.system.in_bf16}, again)
+        kept = _kept(
+            out, run, weights, detector, {**options, "bf16": alone.system.in_bf16, "optimise": optimise}, again
+        )
     files, unreadable, start = _new(paths, out, kept), Unreadable(), time.perf_counter()
     workers = min(num_cores(), MAX_WORKERS) if workers is None else workers
     options |= {"batch_size": batch_size, "workers": workers, "unreadable": unreadable}

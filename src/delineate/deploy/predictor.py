@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from delineate.artefact import load_system
+from delineate.artefact import is_export, load_system
 from delineate.deploy.pictures import Pictures, decoded, read_ahead
 from delineate.deploy.pipeline import gathered, in_order, reordered
 from delineate.deploy.tiling import segment_tiled
@@ -81,8 +81,10 @@ class Predictor:
         """
         if optimise is None:
             return cls(load_system(Path(run), device=device, weights=weights, precision=precision))
-        if device == "cuda" or precision != "fp32":
-            raise InputError("optimise: the fastest form on a CPU is looked for in every precision; give it alone")
+        if device not in ("auto", "cpu") or precision != "fp32":
+            raise InputError("optimise: it looks among every precision on a CPU; leave precision and device out")
+        if is_export(Path(run)):
+            raise InputError(f"optimise: {run} is an export, which is in a form already; name its run")
         return cls(load_optimised(find_checkpoint(Path(run), weights)))
 
     @property

@@ -73,6 +73,19 @@ class Proof:
         ]
         return judged(levels if metric else levels[:1], self._what, self.say)
 
+    def record(self, outputs: tuple[str, ...], to: Target, precision: Precision) -> Record:
+        """Write down what one needs to use a graph of the system, and what the system costs."""
+        trained = System.load(self.file)  # in use, norms are folded
+        return record_of(
+            self.system,
+            outputs,
+            to,
+            precision,
+            file=self.file,
+            parameters=sum(weight.numel() for weight in trained.model.parameters()),
+            flops=count_flops(trained, self.pictures[0].image),
+        )
+
     def allowed(self, precision: Precision) -> float:
         """Say by how much the metric may differ."""
         return TOLERANCES[precision] if self.tolerance is None else self.tolerance
@@ -108,7 +121,7 @@ def export_run(
     with folder_beside(folder) as beside:
         outputs = write_graph(proof.system, beside / GRAPHS[to], to)
         levels = proof.graph(beside / GRAPHS[to], to)
-        record = record_of(proof, outputs, to, precision)
+        record = proof.record(outputs, to, precision)
         if precision == "int8":
             quantise(beside / record.graph, record, _learned(proof), proof.pictures, proof.allowed(precision), say)
         levels += proof.results(beside, write_files(beside, record))
@@ -179,9 +192,17 @@ def _learned(proof: Proof) -> Dataset:
         return proof.pictures
 
 
-def record_of(proof: Proof, outputs: tuple[str, ...], to: Target, precision: Precision) -> Record:
-    """Write down what one needs to use a graph of the system."""
-    system, trained = proof.system, System.load(proof.file)  # in use, norms are folded
+def record_of(
+    system: System,
+    outputs: tuple[str, ...],
+    to: Target,
+    precision: Precision,
+    *,
+    file: Path,
+    parameters: int = 0,
+    flops: float = 0.0,
+) -> Record:
+    """Write down what one needs to use a graph of the system, which the weights in `file` are of."""
     search = system.model.search
     return Record(
         system=system.name,
@@ -198,9 +219,9 @@ def record_of(proof: Proof, outputs: tuple[str, ...], to: Target, precision: Pre
         target=to,
         precision=precision,
         metrics=system.metrics,
-        parameters=sum(weight.numel() for weight in trained.model.parameters()),
-        flops=count_flops(trained, proof.pictures[0].image),
-        run=str(proof.file.absolute()),
+        parameters=parameters,
+        flops=flops,
+        run=str(file.absolute()),
         files={},
     )
 

@@ -24,7 +24,6 @@ from delineate.export.exporting import (
     RUNTIMES,
     Proof,
     proof_of,
-    record_of,
     write_files,
     write_graph,
     write_verdict,
@@ -133,7 +132,7 @@ def _exported(proof: Proof, folder: Path, precision: Precision) -> System:
     out = folder / f"openvino-{precision}"
     with folder_beside(out) as beside:
         outputs = write_graph(proof.system, beside / GRAPHS["openvino"], "openvino")
-        record = write_files(beside, record_of(proof, outputs, "openvino", precision))
+        record = write_files(beside, proof.record(outputs, "openvino", precision))
         levels = proof.graph(beside / record.graph, "openvino") + proof.results(beside, record, metric=False)
         write_verdict(beside, proof, levels)
     return load_artefact(out, CPU)
