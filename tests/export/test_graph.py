@@ -11,18 +11,23 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
-from tests.models.systems import pictures, size_for, system_of
+from tests.data.samples import InMemory
+from tests.models.systems import CATEGORIES, pictures, size_for, system_of
 from torch import Tensor, nn
 
+from delineate.artefact.record import GRAPHS, Target
 from delineate.artefact.sessions import open_session
+from delineate.evaluation import Source
+from delineate.export.exporting import Proof, record_of
 from delineate.export.graph import Graph, export_program, outputs_of, write_onnx
 from delineate.export.openvino import write_openvino
 from delineate.system.catalog import CATALOG
 from delineate.system.system import System
-from delineate.values import Thresholds
+from delineate.values import Sample, Thresholds
 
 TOLERANCES = {"boxes": 1e-3, "keypoints": 1e-3, "scores": 1e-4, "masks": 1e-4, "labels": 0.0, "posed": 0.0}
 OTHER_SIZE = (97, 74)
+TARGETS: tuple[Target, ...] = ("onnx", "openvino")
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +39,7 @@ def _without_shape_checks() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", list(CATALOG))
-def test_what_is_exported_gives_what_the_system_gives(name: str, tmp_path: Path) -> None:
+def test_what_is_exported_gives_what_the_system_gives_and_has_a_verdict(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     system, empty = decided(system_of(name))
     program = export_program(system, **given_to(system, 2))
@@ -60,6 +65,32 @@ def test_what_is_exported_gives_what_the_system_gives(name: str, tmp_path: Path)
             assert_equal(result, expected)
         if given is empty:
             assert (expected["scores"] < 0).all()
+    proof = Proof(
+        system=system,
+        file=tmp_path / "best.safetensors",
+        pictures=samples(system),
+        source=Source(tmp_path),
+        tolerance=None,
+        say=lambda _: None,
+        watch=iter,
+    )
+    for to in TARGETS:
+        levels = proof.graph(tmp_path / GRAPHS[to], to)
+        record = record_of(system, outputs_of(program), to, "fp32", file=proof.file)
+        levels += proof.results(tmp_path, record, metric=False)
+        assert [level.passed for level in levels] == [True, True]
+
+
+def samples(system: System) -> InMemory:
+    """A few pictures of the size that the system takes."""
+    images, targets = pictures(3, size_for(system.model))
+    return InMemory(
+        [
+            Sample(image=image, target=target, file=f"{number}.png")
+            for number, (image, target) in enumerate(zip(images, targets, strict=True))
+        ],
+        CATEGORIES,
+    )
 
 
 def given_to(system: System, count: int, size: tuple[int, int] | None = None) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """`delineate predict RUN PATHS` writes results of pictures as files and lines."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from rich.markup import escape
 
 from delineate.cli.options import AsJson, Device, MaxCandidates, MaxDetections, NmsIou, RunOrExport
 from delineate.cli.output import Unreadable, print_json, print_line, progress, say
+from delineate.values import InputError
 
 if TYPE_CHECKING:
     from delineate.deploy.predictor import Predicted, PredictOptions
@@ -26,9 +26,19 @@ MAX_WORKERS = 4
 """More threads hinder each other where they run Python."""
 
 
+def _there(paths: list[Path]) -> list[Path]:
+    """Raise `InputError` where nothing is there before anything else is done; single pictures may be missing."""
+    if not any(path.exists() for path in paths):
+        raise InputError(f"{paths[0]}: there is no such picture or folder")
+    return paths
+
+
 def predict(
     run: RunOrExport,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATHS...", help="Pictures, and folders of pictures.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATHS...", callback=_there, help="Pictures, and folders of pictures."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write the results to.")] = Path("predictions"),
     tile: Annotated[
         int | None,
@@ -110,15 +120,11 @@ def predict(
     scores, and where the system gives them masks (COCO RLE) and keypoints. A picture that cannot be read is reported
     and passed over, and the exit code is then 2. Earlier results in OUT are not taken for pictures.
     """
-    # torch's threads sleep while they wait for each other: those that read and write need the cores on which they spin
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
     from delineate.data.pairing import unread
     from delineate.deploy import Predictor, TopDown
     from delineate.deploy.pipeline import in_order
     from delineate.deploy.writing import check_format, write_results
     from delineate.io.machine import num_cores
-    from delineate.values import InputError
 
     if as_json and (layout or again):
         raise InputError(f"{'format' if layout else 'again'}: with --json results are printed, not kept; leave one out")
@@ -145,31 +151,35 @@ def predict(
     }
     kept = None
     if not as_json:
-        kept = _kept(
-            out, run, weights, detector, {**options, "bf16": alone.system.in_bf16, "optimise": optimise}, again
-        )
+        computing = {"bf16": alone.system.in_bf16, "optimise": optimise}
+        kept = _kept(out, run, weights, detector, {**options, **computing}, again)
     files, unreadable, start = _new(paths, out, kept), Unreadable(), time.perf_counter()
     workers = min(num_cores(), MAX_WORKERS) if workers is None else workers
     options |= {"batch_size": batch_size, "workers": workers, "unreadable": unreadable}
+    num_objects = 0
     with progress() as bar:
         task = bar.add_task("predicting", total=len(files))
         jobs = (
             partial(_write, found, predictor.categories, out, files[Path(found.file)][1], overlays)
             for found in predictor.predict(list(files), **options)
         )
-        for num_done, write in enumerate(in_order(jobs, workers, 2 * workers, at_once=True), start=1):
+        for num_written, write in enumerate(in_order(jobs, workers, 2 * workers, at_once=True), start=1):
             record = write()
+            num_objects += len(record.get("boxes", ()))
             if kept is None:
                 print_json(record)
             else:
                 below, name = files[Path(record["file"])]
                 kept.add(Path(record["file"]), name, below, record)
-            bar.update(task, completed=num_done + unreadable.count)
+            bar.update(task, completed=num_written + unreadable.count)
     if kept is not None:
         written, lost = write_results(kept, predictor.categories, out, layout or "coco", alone.system.task)
         for line in lost:
             say(line)
-        _print_summary(len(files) - unreadable.count, unreadable.count, time.perf_counter() - start, written)
+        num_done = len(files) - unreadable.count
+        if num_done and not num_objects and alone.system.task.finds_many:
+            say(f"no object scored {min_score} or more; --min-score lowers that")
+        _print_summary(num_done, unreadable.count, time.perf_counter() - start, written)
     if unreadable.count:
         raise typer.Exit(2)
 

@@ -1,8 +1,8 @@
 """Pictures go through a pipeline: threads work ahead of the network and behind it, and all that waits is bounded.
 
-files ──► in_order: read, resize ──► gathered: batches of one size ──► network
-                                                                          │
-files ◄── in_order: draw, write ◄──────── reordered ◄──────── in_order: results
+files ──► in_order: read, resize ──► gathered: batches of one size ──► network ─► in_order: results ──┐
+                                                                  └──► in_order: both, on a CPU ──────┤
+files ◄── in_order: draw, write ◄────────────────────── reordered ◄───────────────────────────────────┘
 """
 
 from collections import deque

@@ -14,6 +14,7 @@ from delineate.deploy.pictures import Pictures, decoded, read_ahead
 from delineate.deploy.pipeline import gathered, in_order, reordered
 from delineate.deploy.tiling import segment_tiled
 from delineate.export.optimising import load_optimised
+from delineate.io.machine import num_cores
 from delineate.io.runs import find_checkpoint
 from delineate.models.contract import Rows, Scores
 from delineate.system.system import System, evaluating
@@ -113,8 +114,9 @@ class Predictor:
         `Thresholds`; what is `None` is as the system was saved. With `tile`, pictures larger than that
         `(height, width)` go through the network in tiles that overlap by `overlap` pixels (dense systems only). Up to
         `batch_size` pictures of one resized size, which need not follow each other, go through the network together;
-        `workers` threads read and resize pictures ahead of it, and one makes objects of its outputs behind it. However
-        many pictures there are, those of a few batches are in memory.
+        `workers` threads read and resize pictures ahead of it; where there are some, PyTorch takes a batch on each core
+        of a CPU, and otherwise one thread makes objects of the network's outputs behind it. However many pictures there
+        are, those of a few batches are in memory.
 
         Raises `InputError` for a threshold where the system has nothing to choose, and for a picture that cannot be
         read, unless `unreadable` takes the error: then the picture is passed over.
@@ -130,6 +132,10 @@ class Predictor:
             return
         ready = read_ahead(pictures, partial(_ready, system), unreadable, workers, batch_size + workers)
         batches = gathered(ready, lambda one: tuple(one.resized.shape), batch_size, SPAN * batch_size)
+        if workers and _takes_cores(system):
+            whole = (partial(_whole, system, batch) for batch in batches)
+            yield from reordered(results() for results in in_order(whole, num_cores(), num_cores(), at_once=True))
+            return
         begun = (_begun(system, batch) for batch in batches)
         behind = 0 if "label_map" in system.task.needs else min(workers, 1)  # torch's own threads make label maps
         yield from reordered(results() for results in in_order(begun, behind, 1, at_once=True))
@@ -160,6 +166,15 @@ def _begun(system: System, batch: Batch) -> Callable[[], list[tuple[int, Predict
     with evaluating(system.model):
         outputs = system.find(system.inputs(resized, proposals or None))
     return partial(_results, system, batch, outputs)
+
+
+def _takes_cores(system: System) -> bool:
+    """Tell whether PyTorch computes on the CPU: there, batches side by side are faster than one on all cores."""
+    return system.device.type == "cpu" and not system.exported
+
+
+def _whole(system: System, batch: Batch) -> list[tuple[int, Predicted]]:
+    return _begun(system, batch)()
 
 
 @torch.inference_mode()

@@ -63,7 +63,8 @@ def tally(
 ) -> Tally:
     """Gather what the system finds in every `world_size`-th picture, from number `rank` on."""
     gathered = system.task.tally(dataset.categories)
-    loader = evaluation_loader(dataset, system.preprocess, num_workers=num_workers, rank=rank, world_size=world_size)
+    workers = 0 if system.exported else num_workers
+    loader = evaluation_loader(dataset, system.preprocess, num_workers=workers, rank=rank, world_size=world_size)
     for turn, (batch, target) in enumerate(watch(loader)):
         proposals = batch.targets[0].proposals
         prepared = system.together(list(batch.images), [target.image_size], None if proposals is None else [proposals])

@@ -193,7 +193,7 @@ def _prediction(system: System, image: Tensor, proposals: list[Tensor] | None) -
 
 def metric_level(system: System, exported: System, pictures: Dataset, tolerance: float, watch: Watch = iter) -> Level:
     """Measure both on the pictures, by the metrics of the task."""
-    ours, theirs = (evaluate(some, pictures, num_workers=1, watch=watch).metrics for some in (exported, system))
+    ours, theirs = (evaluate(some, pictures, watch=watch).metrics for some in (exported, system))
     names = [name for name in (system.task.metric, *FURTHER) if name in theirs]
     apart = {name: abs(ours[name] - theirs[name]) for name in names}
     return Level(

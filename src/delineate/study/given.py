@@ -202,7 +202,7 @@ def _folder(out: Path, path: Path) -> Path:
 def _result(name: str, given: Given, source: Source, skip_unreadable: bool, device: str) -> Result:
     system = load_system(given.path, device=device)
     pictures = evaluation_data(system, source, skip_unreadable=skip_unreadable).dataset
-    evaluation = evaluate(system, pictures, num_workers=1)
+    evaluation = evaluate(system, pictures)  # in this process, which may have the threads of runtimes
     costs = measure(given.path, pictures.files, device=device)
     trained = (Run(given.weights.parent).read_metrics() or [{}])[-1]
     return Result(

@@ -115,6 +115,11 @@ class System:
         return next(self.model.parameters(), torch.empty(0)).device
 
     @property
+    def exported(self) -> bool:
+        """Another runtime computes: there are no weights here, but threads beside which no process is to be forked."""
+        return next(self.model.parameters(), None) is None
+
+    @property
     def reader(self) -> Reader[Any, Any]:
         """The model's reader has this system's thresholds here."""
         reader = self.model.reader
