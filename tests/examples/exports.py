@@ -9,9 +9,9 @@ from PIL import Image
 from tests.export.test_graph import decided
 from tests.models.systems import CATEGORIES, TINY, Disks, pictures, system_of
 
-from delineate.artefact.record import GRAPHS, RECORD, VERDICT, Record, kind_record, read_record
+from delineate.artefact.record import GRAPHS, VERDICT, read_record
 from delineate.data.preprocess import Preprocess
-from delineate.export.exporting import write_graph
+from delineate.export.exporting import record_of, write_files, write_graph
 from delineate.export.openvino import write_openvino
 from delineate.system.catalog import build
 from delineate.system.system import System
@@ -49,27 +49,7 @@ def export(system: System, folder: Path) -> Path:
         outputs = write_graph(system, folder / GRAPHS["onnx"], "onnx")
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
-    record = Record(
-        system=system.name,
-        arguments=system.arguments,
-        task=system.task.name,
-        protocol=system.task.protocol,
-        categories=system.categories,
-        preprocess=system.preprocess,
-        input_size=system.model.input_size,
-        reader=kind_record(system.reader),
-        search=None,
-        most_objects=system.model.most_objects,
-        outputs=outputs,
-        target="onnx",
-        precision="fp32",
-        metrics={},
-        parameters=0,
-        flops=0,
-        run="",
-        files={},
-    )
-    (folder / RECORD).write_text(record.model_dump_json(indent=2), encoding="utf-8")
+    write_files(folder, record_of(system, outputs, "onnx", "fp32", file=folder / "best.safetensors"))
     (folder / VERDICT).write_text("{}", encoding="utf-8")
     return folder
 
@@ -78,8 +58,7 @@ def for_openvino(onnx: Path, folder: Path) -> Path:
     """Write the same export for OpenVINO."""
     folder.mkdir()
     write_openvino(onnx / GRAPHS["onnx"], folder / GRAPHS["openvino"])
-    record = read_record(onnx).model_copy(update={"target": "openvino"})
-    (folder / RECORD).write_text(record.model_dump_json(indent=2), encoding="utf-8")
+    write_files(folder, read_record(onnx).model_copy(update={"target": "openvino"}))
     shutil.copy(onnx / VERDICT, folder)
     return folder
 

@@ -147,6 +147,19 @@ def test_targets_that_compute_otherwise_are_refused_in_one_line(run: Path, expor
         export_run(run, to="onnx", say=quiet)
 
 
+def test_options_that_an_export_cannot_follow_are_refused(
+    run: Path, export: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options, message in (
+        ({"precision": "bf16"}, "precision: .* computes in fp32"),
+        ({"weights": "last"}, "weights: "),
+    ):
+        with pytest.raises(InputError, match=f"^{message}"):
+            load_system(export, **options)
+    assert command(["export", str(run), "--format", "coco"]) == 2
+    assert "format: the run knows that of its own data" in capsys.readouterr().err
+
+
 def test_int8_is_calibrated_on_what_the_run_learned_from(run: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     folder, levels = export_run(

@@ -106,10 +106,15 @@ def load_system(run: Path, *, device: str = "auto", weights: str = "best", preci
     """Load a run, a file of its weights, or an export, ready for use on a device.
 
     Networks of runs compute in bfloat16 with `precision` `bf16`, and with `auto` where the device has instructions for
-    it; an export computes in its own precision. Raises `InputError` where there is no such run or device.
+    it; an export computes in its own precision, and with `auto` on the CPU. Raises `InputError` where there is no such
+    run or device, and for what an export cannot follow.
     """
-    place = find_device(device)
     if is_export(run):
-        return load_artefact(run, place)
+        if weights == "last":
+            raise InputError(f"weights: {run} was made of the best; leave it out")
+        if precision == "bf16" and read_record(run).precision != "bf16":
+            raise InputError(f"precision: {run} computes in {read_record(run).precision}; export its run with bf16")
+        return load_artefact(run, find_device("cpu" if device == "auto" else device))
+    place = find_device(device)
     in_bf16 = precision == "bf16" or (precision == "auto" and has_bf16(place))
     return System.load(find_checkpoint(run, weights), place, in_bf16)

@@ -49,12 +49,12 @@ def _onnx(graph: Path, precision: Precision, device: torch.device) -> Session:
 
 def _openvino(graph: Path, precision: Precision, device: torch.device) -> Session:
     openvino = import_openvino()
-    place = "CPU" if device.type == "cpu" else "GPU"
+    if device.type != "cpu":
+        raise InputError(f"device: OpenVINO computes on the CPU here, not on {device.type}; take cpu")
     options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
-    if place == "CPU":
-        options["INFERENCE_NUM_THREADS"] = str(num_cores())
+    options["INFERENCE_NUM_THREADS"] = str(num_cores())
     try:
-        return compiled_session(openvino.Core().compile_model(graph, place, options))
+        return compiled_session(openvino.Core().compile_model(graph, "CPU", options))
     except RuntimeError as error:
         raise InputError(f"{graph}: OpenVINO does not read it: {_line(error)}") from error
 

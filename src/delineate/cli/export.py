@@ -1,16 +1,15 @@
 """`delineate export RUN` writes a run as a graph for other runtimes, and `delineate check` compares it again."""
 
-from collections.abc import Iterable
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from delineate.cli.options import AsJson, Format, Run
 from delineate.cli.output import print_json, print_line, progress, say
+from delineate.values import InputError
 
 if TYPE_CHECKING:
     from delineate.evaluation import Source
@@ -59,7 +58,7 @@ def export(
     """
     from delineate.export.exporting import export_run
 
-    with _watching() as watch:
+    with progress() as bar:
         folder, levels = export_run(
             run,
             to=to,
@@ -68,7 +67,7 @@ def export(
             out=out,
             tolerance=tolerance,
             say=say,
-            watch=watch,
+            watch=lambda things: bar.track(things, description="comparing"),
         )
     _print(folder, levels, as_json)
     if not as_json:
@@ -90,14 +89,14 @@ def check(
     """Compare an export with its run again, on the machine where it is to run, and write its verdict anew."""
     from delineate.export.exporting import check_export
 
-    with _watching() as watch:
+    with progress() as bar:
         levels = check_export(
             export,
             run=run,
             source=_source(run or export, data, split, data_format),
             tolerance=tolerance,
             say=say,
-            watch=watch,
+            watch=lambda things: bar.track(things, description="comparing"),
         )
     _print(export, levels, as_json)
 
@@ -105,17 +104,9 @@ def check(
 def _source(run: Path, data: Path | None, split: str | None, data_format: str | None) -> "Source | None":
     from delineate.evaluation import source_of
 
+    if data is None and data_format is not None:
+        raise InputError("format: the run knows that of its own data; leave it out, or name --data")
     return None if data is None and split is None else source_of(run, data, split, data_format)
-
-
-@contextmanager
-def _watching() -> Any:
-    with progress() as bar:
-        yield lambda things: _tracked(bar, things)
-
-
-def _tracked(bar: Any, things: Iterable[Any]) -> Iterable[Any]:
-    return bar.track(things, description="comparing")  # type: ignore[no-any-return]
 
 
 def _print(folder: Path, levels: "tuple[Level, ...]", as_json: bool) -> None:

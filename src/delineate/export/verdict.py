@@ -132,7 +132,9 @@ def graph_inputs(system: System, pictures: Dataset) -> Iterator[tuple[str, UInt8
     # a plain picture would do, but equal scores everywhere are in no order
     noise = torch.randint(-NOISE, NOISE, (1, 3, height, width), generator=torch.Generator().manual_seed(0))
     yield "a gray picture", (GRAY + noise).to(torch.uint8)
-    parts = [_resized(images[place % len(images)], (-(-height // MOSAIC), -(-width // MOSAIC))) for place in range(9)]
+    parts = [
+        _resized(images[place % len(images)], (-(-height // MOSAIC), -(-width // MOSAIC))) for place in range(MOSAIC**2)
+    ]
     rows = [torch.cat(parts[row : row + MOSAIC], dim=2) for row in range(0, MOSAIC**2, MOSAIC)]
     yield "nine pictures in one", torch.cat(rows, dim=1)[None, :, :height, :width]
 
