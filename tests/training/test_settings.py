@@ -21,7 +21,7 @@ def test_every_field_is_described_and_has_a_panel() -> None:
         ({"optimizer": "adam"}, "optimizer: Input should be 'adamw' or 'sgd', not 'adam'"),
         ({"scale": (2.0, 0.5)}, r"scale \(2.0, 0.5\) is not smallest and largest, both above 0"),
         (
-            {"pretrained": True, "backbone_weights": "x.pth"},
+            {"pretrained": "download", "backbone_weights": "x.pth"},
             "of pretrained, backbone_weights and weights, more than one is given",
         ),
         ({"epoch": 3}, r"epoch: there is no such setting; did you mean epochs\?"),

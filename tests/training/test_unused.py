@@ -30,9 +30,12 @@ OTHER_VALUES: dict[str, Any] = {
     "clip_gradient": 1e-3,
     "ema": None,
     "class_weights": "median_frequency",
-    "pretrained": True,
+    "pretrained": "download",
     "backbone_weights": "somewhere.pth",
     "freeze_until": 0,
+    "thaw": 0.5,
+    "backbone_rate": 0.5,
+    "layer_decay": 0.5,
     "short_side": 24,
     "long_side": 24,
     "crop_size": (24, 24),
@@ -94,7 +97,7 @@ def base(name: str, data: Path, objects: Path) -> dict[str, Any]:
     return {**common, "arguments": {"width": 4, "depth": 2}, "data": data}
 
 
-OF_DETECTORS = ["max_detections", "class_weights", "freeze_until", "short_side", "long_side", "crop_size"]
+OF_DETECTORS = ["max_detections", "class_weights", "freeze_until", "thaw", "backbone_rate", "layer_decay", "short_side", "long_side", "crop_size"]
 OF_DETECTORS += ["augment", "scale", "multi_scale", "flip", "colour"]
 
 

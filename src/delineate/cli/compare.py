@@ -67,6 +67,10 @@ def compare(
     seeds: Annotated[
         int, typer.Option(min=1, help="How often to train each system, with other random numbers, to see the spread.")
     ] = 1,
+    pretrained: Annotated[
+        Literal["none", "auto", "download"],
+        typer.Option(help="What backbones begin with, as in `train`: nothing, ImageNet weights here, or timm's."),
+    ] = "none",
     train_split: Annotated[str, typer.Option(help="Part of the data set to train on.")] = "train",
     split: Split = "val",
     data_format: Format = None,
@@ -114,6 +118,7 @@ def compare(
         format=data_format,
         skip_unreadable=skip_unreadable,
         device=device,
+        settings=None if pretrained == "none" else {"pretrained": pretrained},
     )
     if dry_run:
         check(study, out, say)

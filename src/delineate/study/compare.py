@@ -33,10 +33,16 @@ from delineate.study.plan import Study, keep_record, read_record
 from delineate.study.results import Findings, Result, attempt, measured_values, together, write_json, write_tables
 from delineate.system.catalog import build
 from delineate.training import Run, TrainingSettings, resume, train
+from delineate.training.backbones import find_published
 from delineate.training.earlier import as_asked
 from delineate.training.pace import pictures_a_second
 from delineate.values import InputError, counted
 
+PRETRAINED = {
+    "none": "from scratch",
+    "auto": "ImageNet weights where this machine has them",
+    "download": "timm's ImageNet weights",
+}
 SAME_PICTURES = {"augment": "scale", "multi_scale": False}
 """What a system's own recipe may not change, so that all see their pictures varied in the same way."""
 
@@ -166,9 +172,8 @@ def _budgets(study: Study, out: Path, train: Dataset, say: Say) -> dict[str, dic
         paces = {}
         for entry in study.entries:
             try:
-                paces[entry.name] = pictures_a_second(
-                    as_asked(_settings(study, entry, 0, out / "pace", {"epochs": 1}))[0], train
-                )
+                settings, _ = find_published(_settings(study, entry, 0, out / "pace", {"epochs": 1}))
+                paces[entry.name] = pictures_a_second(as_asked(settings)[0], train)
             except Exception as error:  # it will fail in its turn, with a message
                 say(f"{entry.name}: {error}")
         write_json(file, paces)
@@ -187,7 +192,8 @@ def _facts(study: Study, found: StudyData, results: Sequence[Result]) -> dict[st
         share = f"{study.share:.3g} minutes of training" if study.fair == "time" else "as many pictures seen"
         seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
         but_for = f"; not for {', '.join(given)}, trained before" if given else ""
-        facts["equal for all"] = f"{share}, {seeds}, split, schedule, augmentation{but_for}"
+        weights = PRETRAINED[(study.settings or {}).get("pretrained", "none")]
+        facts["equal for all"] = f"{weights}, {share}, {seeds}, split, schedule, augmentation{but_for}"
     if found.learned:
         facts["trained on pictures that are measured, and so better there"] = found.learned
     return facts | {"measured on": ", ".join(dict.fromkeys(result.machine for result in results if result.machine))}

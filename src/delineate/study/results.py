@@ -192,7 +192,7 @@ def not_tried(results: Sequence[Result]) -> str:
     tried = {result.model for result in results}
     left = [name for name, entry in CATALOG.items() if entry.task in tasks and name not in tried]
     systems = f"; of this task, {', '.join(left)}" if left else ""
-    return f"Not tried: longer training, pretrained weights, and options beyond those in the table{systems}."
+    return f"Not tried: longer training, other weights to begin with, and options beyond those in the table{systems}."
 
 
 def _described(result: Result) -> str:

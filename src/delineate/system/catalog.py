@@ -40,6 +40,8 @@ class Entry:
     paper: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """Settings of its training (`TrainingSettings`) that are not everyone's defaults."""
+    fine_tuning: Mapping[str, Any] = field(default_factory=dict)
+    """Settings in place of those where its backbone begins with weights."""
     light: Mapping[str, Any] = field(default_factory=dict)
     """Options and settings of a form that learns sooner, where minutes are few."""
 

@@ -8,11 +8,51 @@ from torch import Tensor
 
 from delineate.data.preprocess import Preprocess
 from delineate.models.contract import AnyModel
-from delineate.nn.backbones import Backbone, load_backbone_weights, read_weights
+from delineate.nn.backbones import (
+    PLACE,
+    Backbone,
+    cached_weights,
+    load_backbone_weights,
+    named_weights,
+    read_weights,
+)
+from delineate.system.catalog import options
 from delineate.system.checkpoint import is_checkpoint
 from delineate.system.system import System
 from delineate.training.settings import TrainingSettings
+from delineate.training.unused import can_be_built
 from delineate.values import InputError, listed
+
+OF_BACKBONES = ("pretrained", "backbone_weights", "freeze_until", "backbone_rate", "layer_decay")
+"""These settings have no effect on a system without a backbone."""
+
+
+def find_published(settings: TrainingSettings) -> tuple[TrainingSettings, list[str]]:
+    """Name the file of ImageNet weights that `pretrained="auto"` finds on this machine; a line says which.
+
+    Where the settings name no backbone, and there are weights of another one that the system can have, it takes that
+    one. Where there are none, it begins from scratch, and says so.
+    """
+    if settings.pretrained != "auto":
+        return settings, []
+    if "backbone" not in options(settings.model):
+        raise InputError(f"pretrained: {settings.model} has no choice of backbones; leave it out")
+    usual, named = options(settings.model)["backbone"].default, named_weights()
+    backbone = settings.arguments.get("backbone", usual)
+    file = named.get(backbone.split(".")[0]) or cached_weights(backbone)
+    if file is None and "backbone" not in settings.arguments:
+        fitting = (name for name in named if can_be_built(settings.model, {**settings.arguments, "backbone": name}))
+        if (found := next(fitting, None)) is not None:
+            backbone, file = found, named[found]
+    given = {name: getattr(settings, name) for name in settings.model_fields_set - {"pretrained"}}
+    if file is None:
+        return TrainingSettings(**given), [
+            f"pretrained: no weights of {backbone} are on this machine, neither where {PLACE} points nor in timm's "
+            "cache: it begins from scratch; --pretrained download fetches them"
+        ]
+    instead = "" if backbone == usual else f" (its usual one is {usual})"
+    given["arguments"] = {**settings.arguments, "backbone": backbone}
+    return TrainingSettings(**given, backbone_weights=file), [f"pretrained: backbone {backbone}{instead}, from {file}"]
 
 
 def begin_backbones(
@@ -24,12 +64,13 @@ def begin_backbones(
     where there is none, and for weights of another one.
     """
     backbones = [module for module in model.modules() if isinstance(module, Backbone)]
-    if not backbones and (settings.pretrained or settings.backbone_weights or settings.freeze_until is not None):
-        raise InputError(f"{settings.model} has no backbone: leave out pretrained, backbone_weights and freeze_until")
+    usual = {name: field.default for name, field in TrainingSettings.model_fields.items()}
+    if not backbones and any(getattr(settings, name) != usual[name] for name in OF_BACKBONES):
+        raise InputError(f"{settings.model} has no backbone: leave out {', '.join(OF_BACKBONES)}")
     for backbone in backbones:
         if settings.freeze_until is not None:
             backbone.freeze_until(settings.freeze_until)
-        if fresh and settings.pretrained:
+        if fresh and settings.pretrained == "download":
             load_backbone_weights(backbone, backbone.imagenet_weights(), "pretrained")
             preprocess = replace(preprocess, **backbone.imagenet_statistics())
         if fresh and settings.backbone_weights:

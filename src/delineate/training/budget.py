@@ -60,7 +60,7 @@ def _times(settings: TrainingSettings, train: Dataset) -> float:
 def _lighter(settings: TrainingSettings, given: Set[str]) -> TrainingSettings:
     """Take what the catalog has of a lighter form, but for what is given and what goes with it."""
     stays = set(given)
-    if settings.pretrained or settings.backbone_weights:
+    if settings.pretrained != "none" or settings.backbone_weights:
         stays.add("backbone")
     for together in (SIZES, AUGMENTATION):
         stays |= together if together & given else set()

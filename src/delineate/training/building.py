@@ -5,13 +5,14 @@ from dataclasses import replace
 import torch
 from lightning.fabric import Fabric
 
+from delineate.data.augmentation import Augmentation, training_transform
 from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
 from delineate.data.preprocess import Preprocess
 from delineate.data.proposals import with_proposals
 from delineate.data.statistics import Statistics, usual_size
-from delineate.data.transforms import Augmentation, training_transform
 from delineate.io.runs import find_checkpoint
+from delineate.models.contract import AnyModel
 from delineate.system.catalog import build, find_entry
 from delineate.system.system import System
 from delineate.training.backbones import begin_backbones
@@ -52,7 +53,7 @@ def build_system(
     """
     torch.manual_seed(settings.seed)
     model = build(settings.model, dataset.categories, **settings.arguments)
-    preprocess, carried = _preprocess(settings, model.input_size), set[str]()
+    preprocess, carried = _preprocess(settings, model), set[str]()
     preprocess = begin_backbones(settings, model, preprocess, notes, fresh=begun is None)
     if settings.class_weights != "none" and "label_map" not in find_entry(settings.model).task.needs:
         raise InputError(f"class_weights: {settings.model} weighs no pixels; leave it out")
@@ -86,32 +87,40 @@ def build_system(
     return system, not measured.lacks("measure")
 
 
-def _preprocess(settings: TrainingSettings, input_size: tuple[int, int] | None) -> Preprocess:
+def _preprocess(settings: TrainingSettings, model: AnyModel) -> Preprocess:
+    input_size = model.input_size
     sizes = [name for name in ("short_side", "long_side", "crop_size") if getattr(settings, name) is not None]
     if input_size is not None and sizes:
         size = " x ".join(map(str, input_size))
         raise InputError(f"{sizes[0]}: {settings.model} resizes every picture to {size}; leave {', '.join(sizes)} out")
+    if model.learns_whole and settings.crop_size is not None:
+        raise InputError(
+            f"crop_size: {settings.model} learns whole pictures, as its boxes are shares of their sides; leave it out, "
+            "and choose their size by --short-side or --long-side"
+        )
     return Preprocess(short_side=settings.short_side, long_side=settings.long_side, size=input_size)
 
 
-def build_loader(
-    settings: TrainingSettings, dataset: Dataset, preprocess: Preprocess, fabric: Fabric
-) -> TrainingLoader:
-    """Make the loader of this process's batches; raises `InputError` for many scales of which there is but one."""
-    crop_size = settings.crop_size or preprocess.size
-    if crop_size is None:
-        crop_size = usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
+def build_loader(settings: TrainingSettings, dataset: Dataset, system: System, fabric: Fabric) -> TrainingLoader:
+    """Make the loader of this process's batches, of windows, or of whole pictures where the system learns those.
+
+    Raises `InputError` for many scales of which there is but one.
+    """
+    preprocess = system.preprocess
+    size = settings.crop_size or preprocess.size
+    if size is None:
+        size = usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
     augmentation = Augmentation(
+        way=settings.augment,
         scale=settings.scale,
-        crop_size=crop_size,
+        crop_size=None if system.model.learns_whole else size,
         flip=settings.flip,
         colour=settings.colour,
-        ssd=settings.augment == "ssd",
     )
-    augmentations = at_many_scales(augmentation) if settings.multi_scale else [augmentation]
+    augmentations = at_many_scales(augmentation, min(size)) if settings.multi_scale else [augmentation]
     if settings.multi_scale and len(augmentations) == 1:
-        size = " x ".join(map(str, crop_size))
-        raise InputError(f"multi_scale: pictures of {size} have no other size in its steps; add --no-multi-scale")
+        usual = " x ".join(map(str, size))
+        raise InputError(f"multi_scale: pictures of {usual} have no other size in its steps; add --no-multi-scale")
     return training_loader(
         dataset,
         [training_transform(variant, preprocess, dataset.categories) for variant in augmentations],
@@ -124,20 +133,19 @@ def build_loader(
     )
 
 
-def at_many_scales(augmentation: Augmentation) -> list[Augmentation]:
+def at_many_scales(augmentation: Augmentation, shorter: int) -> list[Augmentation]:
     """Vary an augmentation from 0.75 to 1.5 times its size, in steps of 32 pixels of the shorter side.
 
     At 416 x 416 these are the 320 to 608 pixels of Redmon & Farhadi 2017, YOLO9000, section 2, "Multi-Scale Training".
     """
-    assert augmentation.crop_size is not None
-    shorter = min(augmentation.crop_size)
     sides = range(-(-shorter * 3 // 4 // SCALE_STEP) * SCALE_STEP, shorter * 3 // 2 + 1, SCALE_STEP)
     factors = [side / shorter for side in sides] or [1.0]
+    crop = augmentation.crop_size
     return [
         replace(
             augmentation,
             scale=(augmentation.scale[0] * factor, augmentation.scale[1] * factor),
-            crop_size=(round(augmentation.crop_size[0] * factor), round(augmentation.crop_size[1] * factor)),
+            crop_size=None if crop is None else (round(crop[0] * factor), round(crop[1] * factor)),
         )
         for factor in factors
     ]

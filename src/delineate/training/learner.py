@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from delineate.io.machine import has_bf16
 from delineate.system.system import System
-from delineate.training.optimisation import begin_average, learning_rate, make_optimizer
+from delineate.training.optimisation import begin_average, learning_rate, make_optimizer, thaw
 from delineate.training.processes import name_ranks
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State
@@ -46,6 +46,14 @@ class Learner:
     def learning_rate(self) -> float:
         """Compute the learning rate of the next step."""
         return learning_rate(self.settings, self.state.progress(self.settings))
+
+    def begin_step(self) -> None:
+        """Set the learning rates of the next step, and thaw what is due."""
+        rate = self.learning_rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get("share", 1.0)  # earlier versions saved none
+        if self.settings.thaw is not None and self.state.progress(self.settings) >= self.settings.thaw:
+            thaw(self.system.model)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Compute in bfloat16 where the settings say so; Fabric's own context rounds the targets' boxes to it, too."""
@@ -80,6 +88,8 @@ def make_fabric(settings: TrainingSettings, device: torch.device) -> Fabric:
         logging.getLogger(name).setLevel(logging.WARNING)  # they announce devices and processes
     torch.backends.cudnn.benchmark = device.type == "cuda"
     devices, num_nodes = settings.devices or 1, settings.num_nodes or 1
+    if settings.thaw is not None and devices * num_nodes > 1:
+        raise InputError("thaw: several processes exchange the gradients of what is trained from the start; leave it out")
     if device.type == "cuda" and devices > torch.cuda.device_count():
         raise InputError(
             f"devices: {devices}, of which this process sees {torch.cuda.device_count()}; ask for fewer (with SLURM, "

@@ -49,8 +49,7 @@ def step(learner: Learner, batch: Batch) -> dict[str, float]:
     """
     settings, state, fabric = learner.settings, learner.state, learner.fabric
     torch.manual_seed(mixed(settings.seed, state.epoch, state.batch, fabric.global_rank))
-    for group in learner.optimizer.param_groups:
-        group["lr"] = learner.learning_rate
+    learner.begin_step()
     num_sharing, moves = state.sharing(settings.accumulate)
     with fabric.no_backward_sync(learner.network, enabled=not moves):
         with learner.autocast():

@@ -8,22 +8,60 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from delineate.nn.backbones import Backbone
 from delineate.training.settings import TrainingSettings
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
-    """Make AdamW or SGD over what is not frozen; biases and norms, whose weights have one dimension, do not decay."""
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    """Make AdamW or SGD over what is trained now or after thawing.
+
+    Biases and norms, whose weights have one dimension, do not decay. A group has the `share` of the learning rate that
+    its weights learn at. Raises `InputError` where a decay by stages is asked of a backbone without any.
+    """
+    shares = backbone_shares(model, settings)
+    later = thawing(model) if settings.thaw is not None else set()
+    parted: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for weight in model.parameters():
+        if weight.requires_grad or weight in later:
+            parted.setdefault((shares.get(weight, 1.0), weight.ndim > 1), []).append(weight)
     groups = [
-        {"params": [weight for weight in trained if weight.ndim > 1], "weight_decay": settings.decay},
-        {"params": [weight for weight in trained if weight.ndim <= 1], "weight_decay": 0.0},
+        {"params": weights, "weight_decay": settings.decay if decays else 0.0, "share": share}
+        for (share, decays), weights in sorted(parted.items(), key=lambda part: part[0], reverse=True)
     ]
-    groups = [group for group in groups if group["params"]]
     if settings.optimizer == "sgd":
         return SGD(groups, lr=settings.peak_learning_rate, momentum=0.9, nesterov=True, fused=True)
     return AdamW(groups, lr=settings.peak_learning_rate, fused=True)
+
+
+def backbone_shares(model: nn.Module, settings: TrainingSettings) -> dict[nn.Parameter, float]:
+    """Give the weights of backbones that learn more slowly their shares of the learning rate.
+
+    A stage learns at `layer_decay` times the rate of the one behind it (Clark et al. 2020, ELECTRA, section 3.2; Bao et
+    al. 2022, BEiT, appendix H). Raises `InputError` where the stages cannot be told apart.
+    """
+    shares: dict[nn.Parameter, float] = {}
+    for backbone in (module for module in model.modules() if isinstance(module, Backbone)):
+        shares |= dict.fromkeys(backbone.parameters(), settings.backbone_rate)
+        if settings.layer_decay != 1:
+            for depth, stage in enumerate(reversed(backbone.told_apart("layer_decay"))):
+                shares |= dict.fromkeys(stage.parameters(), settings.backbone_rate * settings.layer_decay**depth)
+    return shares
+
+
+def thawing(model: nn.Module) -> set[nn.Parameter]:
+    """Collect the weights that are frozen now and thaw later."""
+    backbones = [module for module in model.modules() if isinstance(module, Backbone)]
+    kept = {weight for backbone in backbones for norm in backbone.frozen_norms for weight in norm.parameters()}
+    return {weight for backbone in backbones for stage in backbone.frozen_stages for weight in stage.parameters()} - kept
+
+
+def thaw(model: nn.Module) -> None:
+    """Let what was frozen by stages train."""
+    for module in model.modules():
+        if isinstance(module, Backbone) and module.frozen_stages:
+            module.thaw()
 
 
 def learning_rate(settings: TrainingSettings, progress: float) -> float:

@@ -26,7 +26,7 @@ def pictures_a_second(settings: TrainingSettings, dataset: Dataset) -> float:
     with torch.random.fork_rng([]):
         fabric = make_fabric(settings, find_device(settings.device))
         system, train, _, _ = build_training(settings, (some, Part(dataset, []), []))
-        loader = build_loader(settings, train, system.preprocess, fabric)
+        loader = build_loader(settings, train, system, fabric)
         learner = make_learner(settings, State(num_batches=loader.num_batches), system, fabric)
         take_single_values(system.model, lambda _: None)
         batches = _batches(learner.state, loader)

@@ -1,12 +1,15 @@
 """Everything that a training run depends on is one value; the command line is made from it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from delineate.data.augmentation import Way
 from delineate.io.machine import num_cores
-from delineate.system.catalog import CATALOG
+from delineate.nn.backbones import PLACE
+from delineate.system.catalog import CATALOG, Entry
 from delineate.values import InputError, formats, nearest
 
 Panel = Literal["Data", "Budget", "Optimisation", "Weights", "Augmentation", "Machine", "Run"]
@@ -75,6 +78,16 @@ class TrainingSettings(BaseModel):
         f"Highest learning rate; {LEARNING_RATES['adamw']} for adamw, {LEARNING_RATES['sgd']} for sgd if not given.",
         gt=0,
     )
+    backbone_rate: float = _field(
+        "Optimisation", 1.0, "The backbone learns at this share of the learning rate.", gt=0, le=1
+    )
+    layer_decay: float = _field(
+        "Optimisation",
+        1.0,
+        "Each stage of the backbone learns at this share of the rate of the stage behind it.",
+        gt=0,
+        le=1,
+    )
     weight_decay: float | None = _field(
         "Optimisation",
         None,
@@ -100,7 +113,12 @@ class TrainingSettings(BaseModel):
         "Optimisation", "none", "Whether pixels of rare classes count more in the loss (Eigen & Fergus 2015)."
     )
 
-    pretrained: bool = _field("Weights", False, "Begin with timm's ImageNet weights of the backbone; downloads them.")
+    pretrained: Literal["none", "auto", "download"] = _field(
+        "Weights",
+        "none",
+        "Begin with ImageNet weights of the backbone. auto: those that this machine has, in the file or folder that "
+        f"{PLACE} names, or in timm's cache; where --backbone is not given, it follows the file. download: timm's.",
+    )
     backbone_weights: Path | None = _field(
         "Weights", None, "Begin with the weights of the backbone in this .safetensors or .pth file."
     )
@@ -111,19 +129,26 @@ class TrainingSettings(BaseModel):
         "keypoints go by their names, layers of other shapes begin anew.",
     )
     freeze_until: int | None = _field("Weights", None, "Do not train the backbone's stages 0 to this one.", ge=0)
+    thaw: float | None = _field(
+        "Weights", None, "Share of the run after which what --freeze-until froze is trained, too.", gt=0, lt=1
+    )
 
     short_side: int | None = _field(
         "Augmentation", None, "Resize pictures to this shorter side, in training and in use.", ge=1
     )
     long_side: int | None = _field("Augmentation", None, "Largest longer side after resizing by --short-side.", ge=1)
     crop_size: tuple[int, int] | None = _field(
-        "Augmentation", None, "Height and width to train on; the usual picture's, at most 512, if not given."
+        "Augmentation",
+        None,
+        "Height and width to train on; if not given, the usual picture's, at most 512, or whole pictures where boxes are "
+        "shares of them.",
     )
-    augment: Literal["scale", "ssd"] = _field(
+    augment: Way = _field(
         "Augmentation",
         "scale",
-        "How pictures are varied. scale: windows of --crop-size after resizing by --scale; ssd: distorted colours, "
-        "zoom-out, crops that overlap objects.",
+        "How pictures are varied. scale: resized by --scale, then windows of --crop-size; yolo: each side moved by up to "
+        "a fifth; detr: as scale, but half of them begin with a cut, which is resized as a picture; ssd: distorted "
+        "colours, zoom-out, crops that overlap objects.",
     )
     scale: tuple[float, float] = _field(
         "Augmentation", (0.75, 1.33), "Smallest and largest factor by which pictures are resized at random."
@@ -163,12 +188,18 @@ class TrainingSettings(BaseModel):
 
     def __init__(self, **values: Any) -> None:
         entry = CATALOG.get(values.get("model", ""))
-        recipe = {name: value for name, value in entry.recipe.items() if name not in values} if entry else {}
+        recipe = _recipe(entry, values) if entry else {}
         try:
             super().__init__(**recipe, **values)
         except ValidationError as error:
             raise InputError("; ".join(_line(problem) for problem in error.errors())) from None
         self.model_fields_set.difference_update(recipe)  # what is set is what was given
+
+    @field_validator("pretrained", mode="before")
+    @classmethod
+    def _of_earlier(cls, value: Any) -> Any:
+        """Read what earlier versions saved."""
+        return {True: "download", False: "none"}[value] if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _check(self) -> "TrainingSettings":
@@ -178,7 +209,9 @@ class TrainingSettings(BaseModel):
             raise ValueError("early_stopping counts validations, and val_every is 0; give one of them another value")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale {self.scale} is not smallest and largest, both above 0")
-        if sum(map(bool, (self.pretrained, self.backbone_weights, self.weights))) > 1:
+        if self.thaw is not None and self.freeze_until is None:
+            raise ValueError("thaw: nothing is frozen; add freeze_until, or leave it out")
+        if sum(map(bool, (self.pretrained != "none", self.backbone_weights, self.weights))) > 1:
             raise ValueError("of pretrained, backbone_weights and weights, more than one is given; choose one")
         return self
 
@@ -198,6 +231,13 @@ class TrainingSettings(BaseModel):
     @property
     def num_workers(self) -> int:
         return self.workers if self.workers is not None else max(1, min(8, num_cores() // 2))
+
+
+def _recipe(entry: Entry, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the defaults of a system: those of fine-tuning come first where its backbone begins with weights."""
+    begins = values.get("backbone_weights") or values.get("pretrained", "none") != "none"
+    recipe = {**entry.recipe, **(entry.fine_tuning if begins else {})}
+    return {name: value for name, value in recipe.items() if name not in values}
 
 
 def _line(problem: Any) -> str:

@@ -13,6 +13,7 @@ from delineate.data.splits import left_out
 from delineate.io.machine import find_device
 from delineate.nn.norms import take_single_values
 from delineate.system.catalog import find_entry
+from delineate.training.backbones import find_published
 from delineate.training.begun import Begun
 from delineate.training.budget import seldom, within_budget
 from delineate.training.building import build_loader, build_training
@@ -56,9 +57,10 @@ def train(settings: TrainingSettings, *, lighter: bool = True) -> TrainingResult
     `KeyboardInterrupt`. Raises `InputError` for what is wrong in the settings or the data, before the folder is made,
     and when the loss is no number, with the names of the pictures.
     """
+    settings, found = find_published(settings)
     given = {*settings.model_fields_set, *settings.arguments} if lighter else None
     settings, notes = as_asked(settings)
-    return _run(settings, None, [*begins_again(settings), *notes], given)
+    return _run(settings, None, [*found, *begins_again(settings), *notes], given)
 
 
 def resume(folder: Path, **given: Any) -> TrainingResult:
@@ -93,7 +95,7 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
             settings, lines = within_budget(settings, given, data[0])
             said = [*said, *lines]
         system, train_set, val_set, notes = build_training(settings, data, begun)
-        loader = build_loader(settings, train_set, system.preprocess, fabric)
+        loader = build_loader(settings, train_set, system, fabric)
         notes = [*said, *notes, *state.begin(loader.num_batches, len(train_set))]
         if run is None:
             run = create_run(settings, fabric)

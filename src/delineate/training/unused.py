@@ -11,18 +11,19 @@ from delineate.system.catalog import build
 from delineate.training.settings import TrainingSettings
 from delineate.values import Categories, InputError
 
-OF_SCALE = ("scale", "colour")
-"""The paper's augmentation (`--augment ssd`) has ranges of its own in the place of these."""
+IN_PLACE_OF: dict[str, tuple[str, ...]] = {"ssd": ("scale", "colour"), "yolo": ("scale",)}
+"""A paper's augmentation (`--augment ssd`) has ranges of its own in the place of these."""
 SOME = Categories(class_names=("a", "b"), label_map_names=("a", "b"), keypoint_names=("c",))
 """For some names a system is built, to look at what its options do."""
 
 
 def refuse_unused(settings: TrainingSettings, otherwise: TrainingSettings) -> None:
     """Raise `InputError` for what `settings` have and nothing uses; with `otherwise` it was not said."""
-    for name in OF_SCALE:
-        if settings.augment == "ssd" and getattr(settings, name) != getattr(otherwise, name):
+    way = settings.augment
+    for name in IN_PLACE_OF.get(way, ()):
+        if getattr(settings, name) != getattr(otherwise, name):
             raise InputError(
-                f"{name}: --augment ssd has its own {name}, and takes no other; leave it out, or add --augment scale"
+                f"{name}: --augment {way} has its own {name}, and takes no other; leave it out, or add --augment scale"
             )
     given = {key: value for key, value in settings.arguments.items() if value != otherwise.arguments.get(key)}
     form = _form_with(settings.model, settings.arguments) if given else None
@@ -34,6 +35,15 @@ def refuse_unused(settings: TrainingSettings, otherwise: TrainingSettings) -> No
             continue
         if unchanged:
             raise InputError(f"{key}: changes nothing in this {settings.model}, as its other options are; leave it out")
+
+
+def can_be_built(name: str, arguments: Mapping[str, Any]) -> bool:
+    """Tell whether a system can have these options."""
+    try:
+        _form_with(name, arguments)
+    except InputError:
+        return False
+    return True
 
 
 def _form_with(name: str, arguments: Mapping[str, Any]) -> Any:

@@ -6,12 +6,12 @@ indices  stride after a max pooling -> for each pooled value, where in the map b
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import timm
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from delineate.values import InputError
 
@@ -34,7 +34,8 @@ class Backbone(nn.Module, ABC):
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     index_channels: dict[int, int]
-    frozen: tuple[nn.Module, ...] = ()
+    frozen_stages: tuple[nn.Module, ...] = ()
+    frozen_norms: tuple[nn.Module, ...] = ()
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Features: ...
@@ -64,25 +65,37 @@ class Backbone(nn.Module, ABC):
 
         Raises `InputError` when there is no such stage.
         """
-        stages = self.stages()
-        if len(stages) != len(self.strides):
-            raise InputError(f"freeze_until: the stages of {self.name} cannot be told apart; leave it out")
+        stages = self.told_apart("freeze_until")
         if not 0 <= stage < len(stages):
             raise InputError(f"freeze_until: {stage} is no stage of this backbone; choose 0..{len(stages) - 1}")
-        self._freeze(stages[: stage + 1])
+        self.frozen_stages = tuple(stages[: stage + 1])
+        self._freeze()
 
     def freeze_norms(self) -> None:
         """Stop the training of all batch norms, their statistics included."""
-        self._freeze([module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)])
+        self.frozen_norms = tuple(module for module in self.modules() if isinstance(module, _BatchNorm))
+        self._freeze()
 
-    def _freeze(self, modules: Iterable[nn.Module]) -> None:
-        self.frozen = (*self.frozen, *modules)
-        for module in self.frozen:
-            module.requires_grad_(False)
+    def thaw(self) -> None:
+        """Let the stages that `freeze_until` stopped train again."""
+        for module in self.frozen_stages:
+            module.requires_grad_(True)
+        self.frozen_stages = ()
         self.train(self.training)
+
+    def told_apart(self, option: str) -> list[nn.Module]:
+        """List the stages, one a level; raises `InputError` that names the option where they cannot be told apart."""
+        stages = self.stages()
+        if len(stages) != len(self.strides):
+            raise InputError(f"{option}: the stages of {self.name} cannot be told apart; leave it out")
+        return stages
+
+    def _freeze(self) -> None:
+        for module in (*self.frozen_stages, *self.frozen_norms):
+            module.requires_grad_(False)
+            module.eval()
 
     def train(self, mode: bool = True) -> "Backbone":
         super().train(mode)
-        for module in self.frozen:
-            module.eval()
+        self._freeze()
         return self
