@@ -1,5 +1,6 @@
 # Two commands do everything on a machine that has Python (>= 3.11) and make:
-#   make demo    makes a synthetic set, trains, evaluates and writes runs/demo/report.html
+#   make demo    makes a synthetic set, trains, evaluates and writes runs/demo/report.html; with WEIGHTS=NAME.safetensors
+#                it fine-tunes timm's backbone NAME
 #   make test    linting, types, floors and all tests
 # and one writes what the command line says of systems and settings anew, after they were changed:
 #   make schema
@@ -13,7 +14,7 @@ BIN := .venv/bin
 .PHONY: demo test schema docs clean
 
 demo: .venv/.installed
-	$(BIN)/delineate demo
+	$(BIN)/delineate demo $(if $(WEIGHTS),--backbone-weights $(WEIGHTS))
 
 test: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -3,6 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import timm
+from safetensors.torch import save_file
 
 from delineate.cli import demo
 from delineate.evaluation import report
@@ -51,3 +53,17 @@ def test_an_earlier_demo_is_replaced_and_nothing_else_is(delineate: Callable, tm
     assert str(earlier / "report.html") in last
     assert "no demo" in delineate("demo", "--out", other, *QUICK).mistake
     assert (other / "old.txt").read_text() == "old"
+
+
+def test_with_weights_it_fine_tunes_their_backbone(delineate: Callable, tmp_path: Path) -> None:
+    save_file(timm.create_model("test_resnet", pretrained=False).state_dict(), tmp_path / "test_resnet.safetensors")
+    weights = ("--backbone-weights", tmp_path / "test_resnet.safetensors")
+    assert delineate("demo", "--out", tmp_path / "demo", *QUICK, *weights).code == 0
+    settings = json.loads((tmp_path / "demo" / "run" / "settings.json").read_text())
+    assert settings["arguments"]["backbone"] == "test_resnet"
+    page = (tmp_path / "demo" / "report.html").read_text()
+    assert "trained on them from ImageNet weights" in page
+    (tmp_path / "mine.pth").touch()
+    mistake = delineate("demo", "--out", tmp_path / "none", *QUICK, "--backbone-weights", tmp_path / "mine.pth").mistake
+    assert "no file there has the name of a timm model" in mistake
+    assert not (tmp_path / "none").exists()

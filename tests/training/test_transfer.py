@@ -13,7 +13,7 @@ from delineate.nn.backbones import PLACE, Backbone
 from delineate.system.catalog import CATALOG, Entry
 from delineate.system.system import System
 from delineate.training import Run, TrainingSettings, resume, train
-from delineate.training.backbones import find_published
+from delineate.training.backbones import find_published, from_scratch
 from delineate.training.building import build_training
 from delineate.training.optimisation import make_optimizer
 from delineate.values import InputError
@@ -149,6 +149,27 @@ def test_frozen_stages_thaw_when_it_is_time_and_a_resumed_run_ends_the_same(
         train(unet(data, **settings, out=tmp_path / "stopped"))
     resumed = True
     assert torch.equal(first_layer(resume(tmp_path / "stopped").folder), first_layer(whole))
+
+
+@pytest.mark.parametrize(
+    ("here", "how"), [(False, "--pretrained download fetches test_resnet's"), (True, "--pretrained auto takes those")]
+)
+def test_training_few_pictures_from_scratch_says_what_would_help(
+    here: bool, how: str, file: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if here:
+        monkeypatch.setenv(PLACE, str(file))
+    system, *_ = build_training(unet(data))
+    (line,) = from_scratch(unet(data), system.model, 205)
+    assert line.startswith("from scratch on 205 pictures: with fewer than 1,000")
+    assert how in line
+    assert from_scratch(unet(data), system.model, 1000) == []
+    assert from_scratch(unet(data, backbone_weights=file), system.model, 205) == []
+
+
+def test_a_file_of_another_backbone_is_named_by_the_option_for_it(file: Path, data: Path) -> None:
+    with pytest.raises(InputError, match=r"its name says test_resnet: add --backbone test_resnet"):
+        build_training(unet(data, arguments={"backbone": "resnet10t"}, backbone_weights=file))
 
 
 def test_several_processes_cannot_thaw(data: Path, tmp_path: Path) -> None:

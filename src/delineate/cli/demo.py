@@ -37,6 +37,13 @@ def demo(
     minutes: Annotated[float, typer.Option(min=0.01, help="Minutes to train for.")] = 2.5,
     num_images: Annotated[int, typer.Option(min=50, help="How many synthetic pictures to make.")] = NUM_IMAGES,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the pictures and of the training.")] = 0,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fine-tune the backbone whose ImageNet weights are in this file, NAME.safetensors or NAME.pth with "
+            "timm's NAME, instead of training from scratch."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """See a network learn to find objects: synthetic pictures, training, results, and a report to open."""
@@ -47,13 +54,20 @@ def demo(
     from delineate.training import TrainingSettings, train
 
     start = time.perf_counter()
+    own, begin = _begun_with(backbone_weights)
     _clear(out)
     _say(1, f"{num_images} synthetic pictures into {out / 'data'}")
     synthesise(out / "data", num_images=num_images, seed=seed, image_size=IMAGE_SIZE, splits=SPLITS)
 
     _say(2, f"training {SYSTEM} for {minutes:g} minutes")
     settings = TrainingSettings(
-        model=SYSTEM, data=out / "data", arguments=ARGUMENTS, minutes=minutes, out=out / "run", seed=seed, **SETTINGS
+        model=SYSTEM,
+        data=out / "data",
+        arguments={**ARGUMENTS, **own},
+        minutes=minutes,
+        out=out / "run",
+        seed=seed,
+        **{**SETTINGS, **begin},
     )
     result = train(settings)
 
@@ -66,6 +80,7 @@ def demo(
     _say(4, "drawing, and writing the report")
     measured = Measured(evaluation=evaluation, dataset=dataset, system=system)
     command = f"delineate demo --minutes {minutes:g} --num-images {num_images} --seed {seed}"
+    command += f" --backbone-weights {backbone_weights}" if backbone_weights else ""
     _write_report(out, measured, result, settings, command, start)
     if as_json:
         print_json(
@@ -77,6 +92,16 @@ def demo(
         f"[bold green]{values}[/] on {evaluation.num_images} pictures it never saw; "
         f"open [bold]{escape(str(out / 'report.html'))}[/]"
     )
+
+
+def _begun_with(weights: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the options and the settings of a training that begins with weights, none where there are none."""
+    if weights is None:
+        return {}, {}
+    from delineate.nn.backbones import weights_at
+
+    ((backbone, file),) = list(weights_at(weights, str(weights)).items())[:1]
+    return {"backbone": backbone}, {"backbone_weights": file}
 
 
 def _clear(out: Path) -> None:
@@ -108,14 +133,15 @@ def _write_report(
     from delineate.training import Run, curves
     from delineate.viz import Report, write_picture, write_report
 
+    begun = "from ImageNet weights" if settings.backbone_weights else "from scratch"
     rows = measured.rows()
     for file, row in rows.items():
         write_picture(out / "predictions" / f"{Path(file).stem}.png", row[-1])
     evaluation = measured.evaluation
     report = Report(
         title="A network learned to find objects",
-        summary="The demo of delineate: synthetic pictures were made, a network was trained on them from scratch to "
-        "find objects with their boxes and masks, and then measured on others, which it had not seen.",
+        summary=f"The demo of delineate: synthetic pictures were made, a network was trained on them {begun} to find "
+        "objects with their boxes and masks, and then measured on others, which it had not seen.",
         facts={
             "system": system_fact(settings.model, settings.arguments),
             "data": f"synthetic pictures of {IMAGE_SIZE[1]} x {IMAGE_SIZE[0]} pixels, seed {settings.seed}",

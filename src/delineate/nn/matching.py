@@ -56,9 +56,28 @@ def match(
             highest = iou.amax(1, keepdim=True)
             positive |= ((iou == highest) & (highest > 0)).any(0)
         if one_for_each:
-            claimed = iou.argmax(1)
-            positive[claimed] = True
-            rows[claimed] = torch.arange(num_objects, device=boxes.device)
+            owners = own_boxes(iou)
+            positive |= owners >= 0
+            rows = owners.where(owners >= 0, rows)
     negative = (best >= negative_iou[0]) & (best < negative_iou[1]) & ~positive
     negative &= coverage(boxes, truth.ignored) <= IGNORED_COVER
     return Matches(positive & valid, negative & valid, rows)
+
+
+def own_boxes(iou: Float[Tensor, "g a"]) -> Int64[Tensor, " a"]:
+    """Give each of G objects a box of its own among A, and of each box the object that it is of, -1 of most.
+
+    Of all pairs the one with the highest IoU comes first, as in the authors' code (`MatchBBox`); an object that no free
+    box overlaps has none. Nothing is read from the device.
+    """
+    num_objects, num_boxes = iou.shape
+    owners = torch.full((num_boxes,), -1, device=iou.device)
+    # others have taken no more than G - 1 boxes, so that an object's is among its G best
+    count = min(num_objects, num_boxes)
+    overlaps, boxes = iou.topk(count)
+    for _ in range(count):
+        highest = overlaps.argmax()[None]
+        box, free = boxes.take(highest), overlaps.take(highest) > 0
+        owners[box] = (highest // count).where(free, owners[box])
+        overlaps = overlaps.where(boxes != box, -1.0).index_fill(0, highest // count, -1.0)
+    return owners

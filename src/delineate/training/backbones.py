@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from timm import is_model
 from torch import Tensor
 
 from delineate.data.preprocess import Preprocess
@@ -21,10 +22,12 @@ from delineate.system.checkpoint import is_checkpoint
 from delineate.system.system import System
 from delineate.training.settings import TrainingSettings
 from delineate.training.unused import can_be_built
-from delineate.values import InputError, listed
+from delineate.values import InputError, counted, listed
 
 OF_BACKBONES = ("pretrained", "backbone_weights", "freeze_until", "backbone_rate", "layer_decay")
 """These settings have no effect on a system without a backbone."""
+FEW = 1000
+"""From fewer pictures, what ImageNet teaches cannot be learned."""
 
 
 def find_published(settings: TrainingSettings) -> tuple[TrainingSettings, list[str]]:
@@ -55,6 +58,19 @@ def find_published(settings: TrainingSettings) -> tuple[TrainingSettings, list[s
     return TrainingSettings(**given, backbone_weights=file), [f"pretrained: backbone {backbone}{instead}, from {file}"]
 
 
+def from_scratch(settings: TrainingSettings, model: AnyModel, num_pictures: int) -> list[str]:
+    """Say, where pictures are few and nothing is known of any before them, which weights would bring much."""
+    names = [module.name for module in model.modules() if isinstance(module, Backbone) and module.imagenet_statistics()]
+    if not names or num_pictures >= FEW or settings.backbone_weights or settings.weights or settings.pretrained != "none":
+        return []
+    here = named_weights() or cached_weights(names[0])
+    how = "--pretrained auto takes those on this machine" if here else f"--pretrained download fetches {names[0]}'s"
+    return [
+        f"from scratch on {counted(num_pictures, 'picture')}: with fewer than {FEW:,}, ImageNet weights to begin with "
+        f"bring more than any option (docs/results.md); {how}"
+    ]
+
+
 def begin_backbones(
     settings: TrainingSettings, model: AnyModel, preprocess: Preprocess, notes: list[str], *, fresh: bool
 ) -> Preprocess:
@@ -81,7 +97,9 @@ def begin_backbones(
 def _begin_with(backbone: Backbone, file: Path, notes: list[str]) -> dict[str, Any]:
     """Load the weights in a file, say what has no place in the backbone, and give the statistics of their pictures."""
     weights, statistics = _of_run(file) if is_checkpoint(file) else (read_weights(file), backbone.imagenet_statistics())
-    left = load_backbone_weights(backbone, weights, str(file))
+    named = file.stem.split(".")[0]
+    another = f" (its name says {named}: add --backbone {named})" if named != backbone.name and is_model(named) else ""
+    left = load_backbone_weights(backbone, weights, f"{file}{another}")
     note = f"backbone_weights: those of {file}"
     if left:
         note += f", but for {listed(left)}, which have no place in {backbone.name}"

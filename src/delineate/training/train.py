@@ -13,7 +13,7 @@ from delineate.data.splits import left_out
 from delineate.io.machine import find_device
 from delineate.nn.norms import take_single_values
 from delineate.system.catalog import find_entry
-from delineate.training.backbones import find_published
+from delineate.training.backbones import find_published, from_scratch
 from delineate.training.begun import Begun
 from delineate.training.budget import seldom, within_budget
 from delineate.training.building import build_loader, build_training
@@ -96,6 +96,7 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
             said = [*said, *lines]
         system, train_set, val_set, notes = build_training(settings, data, begun)
         loader = build_loader(settings, train_set, system, fabric)
+        said = said if saved else [*said, *from_scratch(settings, system.model, len(train_set))]
         notes = [*said, *notes, *state.begin(loader.num_batches, len(train_set))]
         if run is None:
             run = create_run(settings, fabric)

@@ -1,7 +1,7 @@
 """Backbones make feature maps of pictures, at declared channels and strides."""
 
 from delineate.nn.backbones.contract import Backbone, Features
-from delineate.nn.backbones.published import PLACE, cached_weights, named_weights
+from delineate.nn.backbones.published import PLACE, cached_weights, named_weights, weights_at
 from delineate.nn.backbones.timm import TimmBackbone
 from delineate.nn.backbones.vgg import Tap, VGGBackbone, pool_between
 from delineate.nn.backbones.weights import load_backbone_weights, read_weights
@@ -19,6 +19,7 @@ __all__ = [
     "pool_between",
     "read_weights",
     "timm_backbone",
+    "weights_at",
 ]
 
 

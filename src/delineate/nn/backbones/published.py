@@ -22,16 +22,20 @@ def named_weights() -> dict[str, Path]:
     Raises `InputError` where there is no such file or folder, or where no file has the name of a `timm` model.
     """
     place = os.environ.get(PLACE)
-    if not place:
-        return {}
-    path = Path(place).expanduser()
+    return weights_at(Path(place).expanduser(), f"{PLACE}={place}") if place else {}
+
+
+def weights_at(path: Path, source: str) -> dict[str, Path]:
+    """List a file of weights, or those in a folder, by the `timm` backbones that they have the names of.
+
+    Raises `InputError` naming the `source` where there are none.
+    """
     files = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
-    known = set(timm.list_models())
-    named = {file.stem.split(".")[0]: file for file in files if file.suffix in SUFFIXES}
-    found = {name: file for name, file in named.items() if name in known}
+    found = {file.stem.split(".")[0]: file for file in files if file.suffix in SUFFIXES}
+    found = {name: file for name, file in found.items() if timm.is_model(name)}
     if not found:
         what = "no file there has the name of a timm model" if files else "no such file or folder"
-        raise InputError(f"{PLACE}={place}: {what}; name NAME.safetensors or NAME.pth, as resnet18.safetensors")
+        raise InputError(f"{source}: {what}; name NAME.safetensors or NAME.pth, as resnet18.safetensors")
     return found
 
 
