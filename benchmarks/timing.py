@@ -4,19 +4,19 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from rich.console import Console
 from rich.table import Table
 
 
 class Row(TypedDict):
-    """One question's answer; a `ratio` above 1 means that ours is better."""
+    """One question's answer; a `ratio` above 1 means that ours is better. Some have no peer."""
 
     name: str
     ours: float
-    peer: float
-    ratio: float
+    peer: NotRequired[float]
+    ratio: NotRequired[float]
 
 
 def interleaved(
@@ -46,5 +46,6 @@ def print_rows(rows: Sequence[Row], *, as_json: bool) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:
-        table.add_row(row["name"], f"{row['ours']:.4g}", f"{row['peer']:.4g}", f"{row['ratio']:.2f}")
+        beside = (f"{row['peer']:.4g}", f"{row['ratio']:.2f}") if "peer" in row else ()
+        table.add_row(row["name"], f"{row['ours']:.4g}", *beside)
     Console().print(table)

@@ -30,7 +30,7 @@ ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "localizer, synthetic": ("localizer", {"arguments": {"image_size": 128}}),
     "localizer, lsp": ("localizer", {"arguments": {"image_size": 160}}),
     "pose_regressor, lsp": ("pose_regressor", {"arguments": {"image_size": 160}}),
-    "pose_regressor --refine, lsp": ("pose_regressor", {"arguments": {"image_size": 160, "refine": True}}),
+    "pose_regressor --stages 1, lsp": ("pose_regressor", {"arguments": {"image_size": 160, "stages": 1}}),
     "pose_regressor --joint-loss l2, lsp": ("pose_regressor", {"arguments": {"image_size": 160, "joint_loss": "l2"}}),
 }
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torchvision.models.detection import fasterrcnn_resnet50_fpn
+from torchvision.models.detection import MaskRCNN, fasterrcnn_resnet50_fpn
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 NAME = "fasterrcnn_resnet50_fpn"
 
@@ -38,6 +39,29 @@ def test_an_imported_detector_is_used_as_a_run(delineate: Callable, weights: Pat
     assert "classes carried over by name: none; begun anew: disk, ring, square" in ended.err
     arguments = json.loads((tmp_path / "tuned" / "settings.json").read_text())["arguments"]
     assert {"backbone": "resnet50", "frozen_norm": True, "num_rois": 8, "fpn": True}.items() <= arguments.items()
+
+
+def test_what_no_file_of_torchvision_says_is_said(delineate: Callable, tmp_path: Path) -> None:
+    backbone = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
+    torch.save(MaskRCNN(backbone, num_classes=2).state_dict(), tmp_path / "mine.pth")
+    run, half = tmp_path / "run", [0.5, 0.5, 0.5]
+    (tmp_path / "classes.txt").write_text("cell\n")
+    sizes = ["--short-side", 320, "--long-side", 640, "--anchor-size", 16, "--mean", *half, "--std", *half]
+    names = ["--classes", tmp_path / "classes.txt", "--out", run]
+    delineate("import", "maskrcnn_resnet18_fpn", tmp_path / "mine.pth", *sizes, *names)
+    facts = json.loads((run / "best.json").read_text())
+    assert facts["categories"]["class_names"] == ["cell"]
+    assert facts["arguments"] == {"backbone": "resnet18", "frozen_norm": True, "anchor_size": 16}
+    assert facts["preprocess"] == {
+        "short_side": 320,
+        "long_side": 640,
+        "size": None,
+        "resizing": "sampled",
+        "mean": half,
+        "std": half,
+    }
+    elsewhere = ["import", "--from", "transformers", tmp_path / "mine.pth", "--out", tmp_path / "other"]
+    assert "short_side: goes with weights of torchvision" in delineate(*elsewhere, "--short-side", 320).mistake
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from delineate.cli.predict import result_names
+from delineate.cli.predicting import result_names
 from delineate.data import read_image, read_label_map
 from delineate.deploy import Predictor
 from delineate.deploy.results import Results
@@ -230,7 +230,7 @@ def test_overlays_of_very_large_pictures_are_reduced(
     monkeypatch: pytest.MonkeyPatch,
     system: str,
 ) -> None:
-    monkeypatch.setattr("delineate.cli.predict.MAX_OVERLAY", 30)
+    monkeypatch.setattr("delineate.cli.predicting.MAX_OVERLAY", 30)
     run = trained if system == "dense" else detector
     assert delineate("predict", run, pictures, "--out", tmp_path).code == 0
     shapes = {tuple(read_image(file).shape) for file in (tmp_path / "overlays").iterdir()}
@@ -250,7 +250,7 @@ def test_overlays_of_very_large_pictures_are_reduced(
         ),
         (["RUN", "DATA", "--min-score", "2"], "Invalid value for '--min-score'"),
         (["DETECTOR", "DATA", "--json", "--format", "csv"], "format: with --json results are printed, not kept"),
-        (["DETECTOR", "DATA", "--tile", "64"], "tile: only dense systems can go through a picture in tiles"),
+        (["DETECTOR", "DATA", "--tile", "64"], "overlap: 64 is not between 0 and the tile's 64 pixels"),
     ],
 )
 def test_mistakes(

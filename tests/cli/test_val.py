@@ -47,6 +47,9 @@ def test_thresholds_are_those_that_are_given(delineate: Callable, data: Path, de
     assert own == metrics()
     assert metrics("--min-score", 1)["AR100"] == 0 < own["AR100"]
     assert metrics("--max-detections", 1)["AR100"] < own["AR100"]
+    assert metrics("--class-agnostic", "--nms-iou", 0) != metrics("--nms-iou", 0)
+    assert metrics("--tile", 40, "--overlap", 16)["AR100"] != own["AR100"]
+    assert "AR150" in metrics("--max-detections", 150)
     page = tmp_path / "report.html"
     metrics("--min-score", 0.25, "--nms-iou", 0.75, "--report", page)
     assert "--min-score 0.25 --nms-iou 0.75 --report" in page.read_text()

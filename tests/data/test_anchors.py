@@ -6,8 +6,8 @@ import torch
 
 from delineate.data import read_dataset, synthesise
 from delineate.data.anchors import find_anchors
+from delineate.data.augmentation import Augmentation
 from delineate.data.preprocess import Preprocess
-from delineate.data.transforms import Augmentation
 from delineate.models.one_stage import YOLOv2
 from delineate.system.system import System
 from delineate.system.tasks import POSE
@@ -42,10 +42,10 @@ def test_a_run_begins_with_its_datas_anchors_and_another_with_its(
 
 
 def test_scales_are_those_of_the_paper() -> None:
-    each = at_many_scales(Augmentation(crop_size=(416, 416), scale=(0.5, 1.0)))
+    each = at_many_scales(Augmentation(crop_size=(416, 416), scale=(0.5, 1.0)), 416)
     assert [augmentation.crop_size for augmentation in each] == [(side, side) for side in range(320, 609, 32)]
     assert each[0].scale == pytest.approx((0.5 * 320 / 416, 320 / 416))
-    assert [varied.crop_size for varied in at_many_scales(Augmentation(crop_size=(32, 64)))] == [(32, 64)]
+    assert [varied.crop_size for varied in at_many_scales(Augmentation(crop_size=(32, 64)), 32)] == [(32, 64)]
 
 
 def test_bodies_of_one_picture_are_held_out_together(data: Path, tmp_path: Path) -> None:

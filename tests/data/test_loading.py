@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from delineate.data.augmentation import Augmentation, training_transform
 from delineate.data.dataset import Dataset
 from delineate.data.loading import Batch, TrainingLoader, collate, evaluation_loader, training_loader
 from delineate.data.preprocess import Preprocess
-from delineate.data.transforms import MEAN_COLOUR, Augmentation, training_transform
+from delineate.data.transforms import MEAN_COLOUR
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 CATEGORIES = Categories(class_names=("a", "b"), label_map_names=("a", "b"))
@@ -175,6 +176,7 @@ def test_pictures_of_several_sizes_are_padded_to_the_largest() -> None:
     assert label_map is not None
     assert label_map[20:].eq(IGNORE).all()
     assert not label_map[:20].any()
+    assert [target.image_size for target in batch.targets] == [(20, 30), (23, 30)]
 
 
 def test_a_batch_moves_with_its_targets() -> None:

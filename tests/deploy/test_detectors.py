@@ -89,9 +89,16 @@ def test_thresholds_below_and_beside_the_systems_own_change_what_is_found(mask_r
         found(predictor, image, nms_iou=1.5)
 
 
-def test_what_only_dense_systems_can_do_is_said(predictor: Predictor) -> None:
-    with pytest.raises(InputError, match="tile: only dense systems"):
-        predictor(picture(60, 80), tile=(32, 32))
+def test_tiles_give_what_is_found_in_each_with_masks(predictor: Predictor) -> None:
+    image = picture(60, 80)
+    [tiled] = predictor(image, tile=(48, 48), overlap=16, min_score=0.0)
+    assert isinstance(tiled, Detections)
+    assert tiled.image_size == (60, 80)
+    assert tiled.rles is not None
+    assert len(tiled) > 0
+    assert all(rle["size"] == [60, 80] for rle in tiled.rles)
+    [one] = predictor(image, tile=(80, 80), overlap=16)
+    assert torch.equal(one.boxes, found(predictor, image).boxes)
 
 
 def test_an_rpn_proposes_in_the_pixels_of_the_picture(mask_run: Path) -> None:

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from delineate.data.cutting import starts
 from delineate.data.preprocess import Preprocess
+from delineate.data.regions import InMemory
 from delineate.deploy import Predictor
-from delineate.deploy.tiling import segment_tiled, starts, taper
+from delineate.deploy.tiling import segment_tiled, taper
 from delineate.models.segmentation import Segmenter
 from delineate.system.system import System
 from delineate.values import Categories, InputError
@@ -68,7 +70,7 @@ def test_blending_equals_its_formula() -> None:
             sums[top : top + 20, left : left + 16] += weights
     assert sums.min() > 0
     for batch_size in (1, 3):
-        tiled = segment_tiled(system, image, tile=(20, 16), overlap=6, batch_size=batch_size)
+        tiled = segment_tiled(system, InMemory(image), tile=(20, 16), overlap=6, batch_size=batch_size)
         assert torch.equal(tiled.label_map, (scores / sums).argmax(0))
 
 
@@ -83,4 +85,4 @@ def test_tiles_are_resized_as_pictures_are() -> None:
 
 def test_an_overlap_as_large_as_the_tile_is_refused() -> None:
     with pytest.raises(InputError, match="overlap: 16 is not between 0 and the tile's 16"):
-        segment_tiled(segmenter(1), noise(40, 40), tile=(16, 16), overlap=16)
+        segment_tiled(segmenter(1), InMemory(noise(40, 40)), tile=(16, 16), overlap=16)

@@ -1,6 +1,7 @@
 """A run goes out of the library and comes back: the same results, by every command that takes a run."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from delineate.data.preprocess import Preprocess
 from delineate.data.splits import read_split
 from delineate.data.synthetic import synthesise
 from delineate.deploy import Predictor
-from delineate.evaluation import evaluate_run
+from delineate.evaluation import evaluate_run, source_of
+from delineate.evaluation.operating import Aim, calibrate_run
 from delineate.export import exporting, verdict
 from delineate.export.exporting import check_export, export_run
 from delineate.system.catalog import build
+from delineate.system.operating import fingerprint
 from delineate.system.system import System
 from delineate.system.tasks import DETECT
 from delineate.values import Detections, InputError
@@ -64,6 +67,20 @@ def export(run: Path) -> Path:
     folder, levels = export_run(run, to="onnx", say=quiet)
     assert [level.name for level in levels] == ["graph", "results", "metric"]
     return folder
+
+
+def test_an_export_has_the_operating_points_of_its_run(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    source = source_of(run, run.parent / "data", "train")
+    calibrated = calibrate_run(tmp_path / "run", source, Aim.read("recall=0.1"), num_workers=0)
+    folder, _ = export_run(tmp_path / "run", to="onnx", source=source, out=tmp_path / "out", say=quiet)
+    points = load_system(folder).operating_points
+    assert points is not None
+    assert points.classes == calibrated.points.classes
+    assert points.weights == fingerprint(folder / "system.json")
+    again = calibrate_run(folder, source, Aim(), num_workers=0)
+    assert again.file == folder / "operating_points.json"
+    assert load_system(folder).operating_points == again.points.model_copy(update={"weights": points.weights})
 
 
 def pictures_of(run: Path) -> list[Path]:

@@ -245,13 +245,13 @@ def test_a_table_by_what_is_measured() -> None:
     assert by_content(metrics) == {"AP": {"boxes": 0.5, "masks": 0.4}, "AR": {"keypoints": 0.3}}
 
 
-def crowded(num_objects: int) -> CocoEvaluation:
+def crowded(num_objects: int, most: int | None = None) -> CocoEvaluation:
     """One picture of objects side by side, all found."""
     left = torch.arange(num_objects) * 4.0
     boxes = torch.stack([left, torch.zeros_like(left), left + 3, torch.full_like(left, 3)], 1)
     labels, size = torch.zeros(num_objects, dtype=torch.int64), (3, 4 * num_objects)
     scores = torch.linspace(1, 0.5, num_objects)
-    evaluation = CocoEvaluation()
+    evaluation = CocoEvaluation(most)
     evaluation.add(
         Detections(image_size=size, boxes=boxes, labels=labels, scores=scores),
         Target(image_size=size, boxes=boxes, labels=labels),
@@ -267,3 +267,19 @@ def test_where_a_picture_has_more_than_a_hundred_objects_all_detections_are_meas
     assert "every detection, as a picture has 250 objects of a class, where COCO takes 100" in dense.protocol
     assert usual.metrics(("cell",))["AP"] == pytest.approx(1)
     assert usual.protocol == COCO_PROTOCOL
+
+
+def test_as_many_detections_count_as_are_asked_for() -> None:
+    asked, few, fewer = crowded(250, 200), crowded(150, 200), crowded(150, 50)
+    metrics = asked.metrics(("cell",))
+    assert metrics["AR200"] == pytest.approx(0.8)
+    assert metrics["AR100"] == pytest.approx(0.4)
+    assert metrics["AP"] == pytest.approx(0.8, abs=0.01)
+    assert (
+        "at most 200 detections a class and picture, as was asked for, where COCO takes 100, of which" in asked.protocol
+    )
+    assert "a picture has 250 objects" in asked.protocol
+    assert few.metrics(("cell",))["AR200"] == pytest.approx(1)
+    assert "a picture has" not in few.protocol
+    assert "AR50" not in fewer.metrics(("cell",))
+    assert "AR250" not in crowded(250).metrics(("cell",))

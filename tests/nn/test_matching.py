@@ -4,7 +4,7 @@ from torch import Tensor
 from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou
 
-from delineate.nn.matching import match
+from delineate.nn.matching import match, own_boxes
 from delineate.values import Target, Truth
 
 SIZE = (100, 100)
@@ -37,12 +37,36 @@ def test_a_box_answers_for_the_object_that_it_overlaps_most() -> None:
 
 def test_one_box_answers_for_each_object_even_if_it_overlaps_another_more() -> None:
     objects = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 4.0], [70.0, 70.0, 90.0, 90.0]])
-    boxes = torch.tensor([[0.0, 0.0, 10.0, 8.0], [60.0, 60.0, 80.0, 72.0], [30.0, 30.0, 40.0, 40.0]])
+    boxes = torch.tensor(
+        [[0.0, 0.0, 10.0, 9.0], [0.0, 0.0, 10.0, 8.0], [60.0, 60.0, 80.0, 72.0], [30.0, 30.0, 40.0, 40.0]]
+    )
     matches = match(boxes, truth(objects), positive_iou=0.5, negative_iou=(0.0, 0.5), one_for_each=True)
-    # the first box overlaps the first object most, but is the best that the second one has
+    # the second box overlaps the first object most, but is the best that the second one has
+    assert matches.positive.tolist() == [True, True, True, False]
+    assert matches.rows[:3].tolist() == [0, 1, 2]
+    assert matches.negative.tolist() == [False, False, False, True]
+
+
+def test_each_object_has_a_box_of_its_own_the_highest_pair_first() -> None:
+    for _ in range(50):
+        iou = torch.rand(int(torch.randint(1, 7, ())), int(torch.randint(1, 7, ())))
+        iou[torch.rand(iou.shape) < 0.4] = 0
+        left, expected = iou.clone(), torch.full((iou.shape[1],), -1)
+        while left.max() > 0:  # the algorithm as it is told
+            row, column = divmod(int(left.argmax()), left.shape[1])
+            expected[column] = row
+            left[row] = left[:, column] = 0
+        assert torch.equal(own_boxes(iou), expected)
+    assert torch.equal(own_boxes(torch.zeros(3, 0)), torch.zeros(0, dtype=torch.int64))
+
+
+def test_of_two_objects_with_the_same_best_box_neither_goes_without() -> None:
+    objects = torch.tensor([[0.0, 0.0, 10.0, 10.0], [1.0, 1.0, 11.0, 11.0]])
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 11.0], [6.0, 6.0, 16.0, 16.0], [50.0, 50.0, 60.0, 60.0]])
+    assert box_iou(objects, boxes).argmax(1).tolist() == [0, 0]
+    matches = match(boxes, truth(objects), positive_iou=0.5, negative_iou=(0.0, 0.5), one_for_each=True)
     assert matches.positive.tolist() == [True, True, False]
-    assert matches.rows[:2].tolist() == [1, 2]
-    assert matches.negative.tolist() == [False, False, True]
+    assert matches.rows[:2].tolist() == [0, 1]
 
 
 def test_rows_count_ordinary_objects_only() -> None:
@@ -120,10 +144,10 @@ def test_padding_is_neither_positive_nor_negative() -> None:
     boxes = torch.cat([SQUARE, torch.zeros(2, 4), SQUARE])
     valid = torch.tensor([True, False, False, False])
     options = {"positive_iou": 0.0, "negative_iou": (0.0, 0.5), "valid": valid}
-    for rule in ({}, {"best_for_each": True}, {"one_for_each": True}):
+    for rule in ({}, {"best_for_each": True}, {"one_for_each": True}):  # no padding is an object's own
         matches = match(boxes, truth(SQUARE), **options, **rule)
         assert matches.positive.tolist() == [True, False, False, False]
         assert not matches.negative.any()
     assert match(boxes, truth(SQUARE[:0]), **options).negative.tolist() == valid.tolist()
     far = match(boxes, truth(SQUARE + 50), positive_iou=0.5, negative_iou=(0.0, 0.5), one_for_each=True, valid=valid)
-    assert far.positive.tolist() == valid.tolist()
+    assert not far.positive.any()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, nms
 
 from delineate.ops.nms import NONE, Selected, keep_best, select
 
@@ -65,3 +65,15 @@ def test_pictures_of_a_batch_are_thinned_out_as_each_alone(max_detections: int) 
 def test_without_suppression_all_that_score_are_kept() -> None:
     scores = torch.tensor([[0.5, NONE, 0.0]])
     assert keep_best(BOXES[None, None], scores[None], 1.0, 9).tolist() == [[[True, False, True]]]
+
+
+@pytest.mark.parametrize("max_candidates", [None, 250])
+def test_of_all_classes_at_once_only_the_best_of_what_overlaps_stays(max_candidates: int | None) -> None:
+    corners = torch.rand(200, 2) * torch.tensor([60.0, 40.0])
+    boxes, scores = torch.cat([corners, corners + 5 + 15 * torch.rand(200, 2)], 1), torch.rand(200, 5)
+    result = selected(scores, boxes, class_agnostic=True, max_candidates=max_candidates)
+    rows, labels = (scores > 0.1).nonzero().unbind(1)
+    kept = nms(boxes[rows], scores[rows, labels], 0.5)[:100]
+    assert torch.equal(result.boxes, boxes[rows][kept])
+    assert torch.equal(result.labels, labels[kept])
+    assert len(kept) < len(selected(scores, boxes, max_detections=1000).boxes)

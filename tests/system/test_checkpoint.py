@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from delineate.data.preprocess import Preprocess
 from delineate.nn.backbones import read_weights
 from delineate.system.catalog import build
-from delineate.system.checkpoint import VERSION, read_facts
+from delineate.system.checkpoint import VERSION, Facts, read_facts, write_checkpoint
 from delineate.system.system import System
 from delineate.values import Categories, InputError
 
@@ -52,6 +53,24 @@ def test_weights_that_do_not_fit_are_named(saved: Path) -> None:
         System.load(saved)
 
 
+def test_what_an_earlier_version_made_otherwise_is_refused_in_a_line(tmp_path: Path) -> None:
+    """Its SegNet ended in a 1x1 convolution."""
+    categories = Categories(class_names=("a", "b"), label_map_names=("a", "b"))
+    weights = build("segnet", categories, backbone="vgg11_bn").state_dict()
+    weights["network.classify.weight"] = weights["network.classify.weight"][..., :1, :1]
+    facts = Facts(
+        version=2,
+        system="segnet",
+        arguments={"backbone": "vgg11_bn"},
+        categories=categories,
+        preprocess=Preprocess(),
+    )
+    write_checkpoint(tmp_path / "best.safetensors", facts, weights)
+    message = r"do not fit segnet \(size mismatch .*\); an earlier delineate wrote it: use that one, or train anew$"
+    with pytest.raises(InputError, match=message):
+        System.load(tmp_path / "best.safetensors")
+
+
 def test_nothing_is_left_beside(saved: Path) -> None:
     assert sorted(file.name for file in saved.parent.iterdir()) == ["best.json", "best.safetensors"]
 
@@ -80,6 +99,19 @@ def test_facts_that_are_wrong_are_named(saved: Path, changes: dict[str, Any], me
     with pytest.raises(InputError, match=message) as error:
         System.load(saved)
     assert "\n" not in str(error.value)
+
+
+def test_a_pose_regressor_that_looked_once_is_read_and_one_that_looked_again_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "best.safetensors"
+    categories = Categories(class_names=("a",), keypoint_names=("b", "c"))
+    arguments = {"backbone": "resnet10t", "image_size": 64, "width": 8, "hidden": 8}
+    model = build("pose_regressor", categories, **arguments, stages=1)
+    system = System(name="pose_regressor", model=model, categories=categories, preprocess=Preprocess(size=(64, 64)))
+    replace(system, arguments={**arguments, "refine": False}).save(file)
+    assert System.load(file).arguments == {**arguments, "stages": 1}
+    rewritten(file, arguments={**arguments, "refine": True})
+    with pytest.raises(InputError, match=r"best.safetensors: its second stage \(--refine\) saw other windows"):
+        System.load(file)
 
 
 def test_facts_are_beside_the_weights_and_in_them(saved: Path) -> None:

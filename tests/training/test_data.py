@@ -11,7 +11,8 @@ from delineate.system.tasks import DETECT, SEGMENT
 from delineate.training import TrainingSettings
 from delineate.training.building import build_training
 from delineate.training.data import remember_held_out, training_data
-from delineate.values import InputError
+from delineate.training.stock import mirrored
+from delineate.values import Categories, InputError
 
 
 def test_without_a_validation_split_some_pictures_are_held_out(small: dict[str, Any], tmp_path: Path) -> None:
@@ -100,6 +101,13 @@ def test_a_picture_with_more_objects_than_a_system_can_find_is_said(tmp_path: Pa
     assert "the fullest picture has 30 objects, of which detr_small finds 16 at most" in notes
     with pytest.raises(InputError, match="max_detections: detr_small finds 16 at most"):
         build_training(settings.model_copy(update={"max_detections": 20}))
+
+
+def test_which_keypoints_change_places_when_mirrored_is_said() -> None:
+    sided = Categories(class_names=("a",), keypoint_names=("nose", "L_Eye", "R_Eye"))
+    assert mirrored(sided) == "mirrored pictures exchange L_Eye and R_Eye, and not 1 other keypoint"
+    numbered = Categories(class_names=("a",), keypoint_names=("1", "2"))
+    assert mirrored(numbered) == "mirrored pictures exchange none of 2 keypoints: if some are left and right, --flip 0"
 
 
 def test_a_usual_set_leaves_the_thresholds_as_they_are(tmp_path: Path) -> None:

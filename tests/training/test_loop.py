@@ -34,7 +34,7 @@ def test_batches_share_a_step_and_fewer_do_at_an_epochs_end(
 def learner_of(settings: TrainingSettings) -> tuple[Learner, list[Batch]]:
     system, train, _, _ = build_training(settings)
     fabric = make_fabric(settings, torch.device("cpu"))
-    loader = build_loader(settings, train, system.preprocess, fabric)
+    loader = build_loader(settings, train, system, fabric)
     return make_learner(settings, State(num_batches=loader.num_batches), system, fabric), list(loader)
 
 

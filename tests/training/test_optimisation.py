@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from delineate.models.one_stage.yolov1 import LocallyConnected
 from delineate.training import TrainingSettings
 from delineate.training.optimisation import begin_average, learning_rate, make_optimizer, update_average
 
@@ -31,6 +32,13 @@ def test_norms_and_biases_do_not_decay_and_frozen_weights_are_left_out() -> None
     assert [id(weight) for weight in decaying["params"]] == [id(model[0].weight)]
     assert {id(weight) for weight in others["params"]} == {id(model[0].bias), id(model[1].weight), id(model[1].bias)}
     assert (decaying["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+
+
+def test_a_bias_of_each_place_does_not_decay() -> None:
+    model = LocallyConnected(3, 5, 4)
+    decaying, others = make_optimizer(model, settings(weight_decay=0.3)).param_groups
+    assert decaying["params"] == [model.weight]
+    assert others["params"] == [model.bias]
 
 
 def test_the_average_follows_its_formula_statistics_included() -> None:

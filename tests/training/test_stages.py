@@ -12,10 +12,12 @@ from delineate.data import synthesise
 from delineate.evaluation import evaluate_run
 from delineate.models.contract import Batches, Say
 from delineate.models.two_stage import TwoStageDetector
+from delineate.system.catalog import build
 from delineate.system.system import System
 from delineate.training import Run, TrainingSettings, resume, train
 from delineate.training.outputs import Outputs
 from delineate.training.state import State
+from delineate.values import InputError
 
 
 class KilledError(Exception):
@@ -70,6 +72,36 @@ def test_svms_are_fitted_after_the_epochs_and_a_complete_run_says_so(
     assert resume(run.folder) == result
     assert capsys.readouterr().err == f"{run.folder}: this run is complete\n"
     assert run.best.stat().st_mtime_ns == written
+
+
+def test_without_an_epoch_svms_are_fitted_to_what_the_run_begins_with(
+    settings: TrainingSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The paper's first row: features that were not fine-tuned."""
+    arguments = {**settings.arguments, "box_regression": False}
+    result = train(settings.model_copy(update={"epochs": 0, "arguments": arguments}))
+    errors = capsys.readouterr().err
+    assert "fitting to the training pictures" in errors
+    assert "each picture was seen" not in errors
+    run = Run(result.folder)
+    (row,) = run.read_metrics()
+    assert {"AP", "AP50"} < set(result.metrics)
+    assert row["pictures"] == result.pictures == 0
+    fitted = System.load(run.best).model.state_dict()
+    categories = System.load(run.best).categories
+    torch.manual_seed(settings.seed)
+    begun = build("rcnn", categories, **arguments).state_dict()
+    differing = [name for name, value in begun.items() if not torch.equal(value, fitted[name])]
+    assert differing == ["box_head.one_vs_rest", "box_head.classify.weight", "box_head.classify.bias"]
+    assert resume(run.folder) == result
+
+
+def test_without_an_epoch_nothing_else_can_be_learned(settings: TrainingSettings) -> None:
+    softmax = {**settings.arguments, "classifier": "softmax"}
+    with pytest.raises(InputError, match=r"^epochs: rcnn learns nothing in 0"):
+        train(settings.model_copy(update={"epochs": 0, "arguments": softmax}))
+    assert settings.out is not None
+    assert not settings.out.exists()
 
 
 def test_what_is_fitted_is_kept_without_validations_too(settings: TrainingSettings) -> None:

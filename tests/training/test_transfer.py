@@ -1,5 +1,6 @@
 """A run begins with ImageNet weights: they are found, learn at rates of their own, and thaw when it is time."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 from torch.optim import AdamW
 
 from delineate.nn.backbones import PLACE, Backbone
-from delineate.system.catalog import CATALOG, Entry
+from delineate.system.catalog import CATALOG
 from delineate.system.system import System
 from delineate.training import Run, TrainingSettings, resume, train
 from delineate.training.backbones import find_published, from_scratch
@@ -38,9 +39,7 @@ def unet(data: Path, **changes: Any) -> TrainingSettings:
 
 
 @pytest.mark.parametrize("place", ["file", "folder"])
-def test_weights_that_are_named_are_found(
-    file: Path, place: str, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_that_are_named_are_found(file: Path, place: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PLACE, str(file if place == "file" else file.parent))
     settings, notes = find_published(unet(data, pretrained="auto"))
     assert (settings.backbone_weights, settings.pretrained) == (file, "none")
@@ -88,7 +87,7 @@ def test_a_recipe_of_fine_tuning_holds_with_weights_alone(
     file: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = CATALOG["unet"]
-    changed = Entry(entry.preset, entry.task, entry.title, entry.paper, {"flip": 0.1}, {"backbone_rate": 0.3, "flip": 0})
+    changed = replace(entry, recipe={"flip": 0.1}, fine_tuning={"backbone_rate": 0.3, "flip": 0})
     monkeypatch.setitem(CATALOG, "unet", changed)
     chosen = [
         (settings.backbone_rate, settings.flip)

@@ -30,6 +30,15 @@ OTHER_VALUES: dict[str, Any] = {
     "clip_gradient": 1e-3,
     "ema": None,
     "class_weights": "median_frequency",
+    "focal": 2.0,
+    "sampler": "class_balanced",
+    "mosaic": 1.0,
+    "mixup": 1.0,
+    "copy_paste": 1.0,
+    "rotate": 45.0,
+    "shear": 20.0,
+    "blur": 1.0,
+    "elastic": 0.1,
     "pretrained": "download",
     "backbone_weights": "somewhere.pth",
     "freeze_until": 0,
@@ -97,8 +106,19 @@ def base(name: str, data: Path, objects: Path) -> dict[str, Any]:
     return {**common, "arguments": {"width": 4, "depth": 2}, "data": data}
 
 
-OF_DETECTORS = ["max_detections", "class_weights", "freeze_until", "thaw", "backbone_rate", "layer_decay", "short_side", "long_side", "crop_size"]
+OF_DETECTORS = [
+    "max_detections",
+    "class_weights",
+    "freeze_until",
+    "thaw",
+    "backbone_rate",
+    "layer_decay",
+    "short_side",
+    "long_side",
+    "crop_size",
+]
 OF_DETECTORS += ["augment", "scale", "multi_scale", "flip", "colour"]
+OF_DETECTORS += ["focal", "sampler", "mosaic", "mixup", "copy_paste", "rotate", "elastic"]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +174,7 @@ WITHOUT_WEIGHTS: dict[str, Any] = {
     "fully_convolutional": False,
     "box_loss": "l2",
     "joint_loss": "l1",
+    "dropout": 0.1,
     "box_weight": 1.0,
     "smallest_scale": 0.3,
     "image_size": 192,

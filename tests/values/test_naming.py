@@ -20,7 +20,7 @@ def test_habits_lead_to_what_there_is() -> None:
     from delineate.cli.schema import schema
 
     own = {option for system in schema()["systems"].values() for option in system["options"]}
-    others = {"model", "data", "resume", "min_score", "nms_iou", "max_detections"}
+    others = {"model", "data", "resume", "min_score", "nms_iou", "max_detections", "class_agnostic"}
     assert {name for names in HABITS.values() for name in names} <= {*own, *schema()["settings"], *others, *ORDER}
 
 

@@ -14,6 +14,7 @@ from delineate.artefact.sessions import Session, open_session
 from delineate.io.machine import find_device, has_bf16
 from delineate.io.runs import find_checkpoint
 from delineate.models.contract import Inputs, Model, Reader, Rows, Scores
+from delineate.system.operating import read_points
 from delineate.system.system import System
 from delineate.values import InputError, Prediction, Truth
 
@@ -34,7 +35,7 @@ class ArtefactReader(Reader[Any, Any]):
         asked, given = self.thresholds, self.inside.thresholds
         if asked is None or given is None:
             return
-        for name in ("nms_iou", "max_candidates"):
+        for name in ("nms_iou", "max_candidates", "class_agnostic"):
             if getattr(asked, name) != getattr(given, name):
                 raise InputError(f"{name}: it is {getattr(given, name)} inside the exported graph; ask it of the run")
         if asked.score < given.score:
@@ -86,7 +87,8 @@ def is_export(path: Path) -> bool:
 def load_artefact(export: Path, device: torch.device) -> System:
     """Load an export as a system; raises `InputError` where files, or its runtime, are missing."""
     record = read_record(export)
-    return artefact_system(record, open_session(export / record.graph, record.target, record.precision, device))
+    session = open_session(export / record.graph, record.target, record.precision, device)
+    return replace(artefact_system(record, session), operating_points=read_points(export / RECORD))
 
 
 def artefact_system(record: Record, session: Session) -> System:

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from delineate.data.preprocess import Preprocess
 from delineate.io.runs import RECORD as RECORD
 from delineate.models.contract import Reader
+from delineate.models.one_stage.fcos import FCOSReader
+from delineate.models.one_stage.retinanet import RetinaNetReader
 from delineate.models.one_stage.ssd import SSDReader
 from delineate.models.one_stage.yolov1 import YOLOv1Reader
 from delineate.models.one_stage.yolov2 import YOLOv2Reader
@@ -38,7 +40,7 @@ READERS: dict[str, type[Reader[Any, Any]]] = {
     kind.__name__: kind
     for kind in (
         *(SegmenterReader, LocalizerReader, PoseReader, TwoStageReader),
-        *(YOLOv1Reader, YOLOv2Reader, SSDReader, DETRReader),
+        *(YOLOv1Reader, YOLOv2Reader, SSDReader, RetinaNetReader, FCOSReader, DETRReader),
     )
 }
 """Every kind of reader has a name in records."""

@@ -10,10 +10,13 @@ from typer.core import TyperGroup
 
 from delineate import __version__
 from delineate.cli.anchors import anchors
+from delineate.cli.augment import augment
+from delineate.cli.calibrate import calibrate
 from delineate.cli.click import Context, UsageError
 from delineate.cli.compare import compare, report
 from delineate.cli.convert import convert, synth
 from delineate.cli.demo import demo
+from delineate.cli.doctor import doctor
 from delineate.cli.explain import explain
 from delineate.cli.export import check, export
 from delineate.cli.importing import import_weights
@@ -32,6 +35,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "models": models,
         "train": train_app,
         "val": val,
+        "calibrate": calibrate,
         "predict": predict,
         "explain": explain,
         "compare": compare,
@@ -40,7 +44,14 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "import": import_weights,
     },
     "Out of the library": {"export": export, "check": check},
-    "Data": {"split": split, "convert": convert, "synth": synth, "anchors": anchors},
+    "Data": {
+        "doctor": doctor,
+        "augment": augment,
+        "split": split,
+        "convert": convert,
+        "synth": synth,
+        "anchors": anchors,
+    },
 }
 ORDER = [name for commands in PANELS.values() for name in commands]
 

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from delineate.cli.operating import MIN_SCORE, taken_from
 from delineate.cli.options import AsJson, Device, Run
-from delineate.cli.output import print_json, print_line
+from delineate.cli.output import print_json, print_line, say
 
 
 def explain(
@@ -17,8 +18,14 @@ def explain(
         "explanation.html"
     ),
     min_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Show only objects, boxes and cells that score at least this.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Show only objects, boxes and cells that score at least this; if not given, what `delineate "
+            f"calibrate` chose for each class, or {MIN_SCORE}.",
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -44,6 +51,8 @@ def explain(
     file = find_checkpoint(run)
     system = System.load(file, find_device(device))
     regression = RunFolder(file.parent).regression
+    for line in taken_from(system, run) if min_score is None else ():
+        say(line)
     stages = explain_picture(system, read_image(picture), score=min_score, regression=regression)
     title = f"{system.name} on {picture.name}"
     facts, paper = system_fact(system.name, system.arguments), paper_line(system.name)

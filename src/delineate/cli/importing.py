@@ -1,4 +1,4 @@
-"""`delineate import ARCHITECTURE` makes a run of weights that another project published."""
+"""`delineate import ARCHITECTURE` makes a run of a detector that another project trained."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,8 +15,9 @@ def import_weights(
         str,
         typer.Argument(
             metavar="ARCHITECTURE|FILE",
-            help="What to import. From torchvision: the name of a detector, such as maskrcnn_resnet50_fpn. From "
-            "Transformers: the file of DETR's weights. From Darknet: the .cfg file of a YOLO.",
+            help="What to import. From torchvision: the name of a detector, such as maskrcnn_resnet50_fpn, with FILE "
+            "of any backbone in place of resnet50. From Transformers: the file of DETR's weights. From Darknet: the "
+            ".cfg file of a YOLO.",
         ),
     ],
     file: Annotated[
@@ -36,9 +37,27 @@ def import_weights(
         Path | None,
         typer.Option(metavar="FILE.txt", help="Text file with the names of the classes, one a line, no background."),
     ] = None,
+    short_side: Annotated[
+        int | None, typer.Option(min=1, help="torchvision's min_size, where it was not 800; no file says it.")
+    ] = None,
+    long_side: Annotated[
+        int | None, typer.Option(min=1, help="torchvision's max_size, where it was not 1333; no file says it.")
+    ] = None,
+    mean: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="torchvision's image_mean, where it was not ImageNet's; no file says it."),
+    ] = None,
+    std: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="torchvision's image_std, where it was not ImageNet's; no file says it."),
+    ] = None,
+    anchor_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Side of torchvision's smallest anchors, where it was not 32; no file says it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a detector that another project published, as a run like those that `train` writes.
+    """Import a detector that another project published, or that you trained with it, as a run that `train` writes.
 
     It can be used by `predict`, `val` and `propose`, and trained further with `train --weights`.
     """
@@ -51,8 +70,14 @@ def import_weights(
     check_new_run(folder)
     lines = None if classes is None else read_text(classes).splitlines()
     names = None if lines is None else [line.strip() for line in lines if line.strip()]
+    asked = {"short_side": short_side, "long_side": long_side, "mean": mean, "std": std}
+    preprocess = {name: value for name, value in asked.items() if value is not None}
+    if source != "torchvision" and (preprocess or anchor_size is not None):
+        raise InputError(f"{next(iter(preprocess), 'anchor_size')}: goes with weights of torchvision; leave it out")
     if source == "torchvision":
-        system = import_torchvision(architecture, file, class_names=names)
+        system = import_torchvision(
+            architecture, file, class_names=names, anchor_size=anchor_size, preprocess=preprocess
+        )
     elif source == "darknet":
         if file is None:
             raise InputError(f"{architecture}: give its weights, too: delineate import --from darknet CFG WEIGHTS")

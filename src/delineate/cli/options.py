@@ -62,6 +62,14 @@ SkipUnreadable = Annotated[
     typer.Option("--skip-unreadable", help="Leave out pictures that cannot be read, and count them."),
 ]
 Split = Annotated[str, typer.Option(help="Part of the data set to measure on.")]
+OwnSplit = Annotated[
+    str | None,
+    typer.Option(
+        help="Part of the data to measure on; if not given, val, or of the run's own data what it was validated on, "
+        "which may be pictures that it held out."
+    ),
+]
+Workers = Annotated[int, typer.Option(min=0, help="How many processes read pictures; 0 reads them in this one.")]
 NmsIou = Annotated[
     float | None,
     typer.Option(
@@ -79,9 +87,19 @@ MaxCandidates = Annotated[
         "others are dropped. If not given, the system's own value.",
     ),
 ]
+OVERLAP = 64
+Overlap = Annotated[int, typer.Option(min=0, help="Pixels by which neighbouring tiles overlap.")]
+ClassAgnostic = Annotated[
+    bool,
+    typer.Option(
+        "--class-agnostic", help="Let the best of boxes that overlap by more than --nms-iou stay, whatever their class."
+    ),
+]
 MaxDetections = Annotated[
     int | None,
     typer.Option(
-        min=1, help="The most objects to give for a picture. If not given, the system's own value, usually 100."
+        min=1,
+        help="The most objects to give for a picture, or a tile. If not given, the system's own value, usually 100. "
+        "`val` then counts as many of each class, where that is more than COCO's 100.",
     ),
 ]

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from delineate.cli.options import AsJson, Device, SkipUnreadable
 from delineate.cli.output import Unreadable, print_json, print_line, print_table, progress, say
-from delineate.cli.predict import result_names
+from delineate.cli.predicting import result_names
 from delineate.cli.val import rows_table
 
 if TYPE_CHECKING:

@@ -109,7 +109,7 @@ def train_command(name: str) -> Callable[..., None]:
         _parameter("context", Context, inspect.Parameter.empty),
         _parameter("data", Data, inspect.Parameter.empty),
         *(_own_option(option, facts) for option, facts in own.items()),
-        *(parameter for field, facts in fields.items() for parameter in _settings_options(field, facts, recipe)),
+        *(parameter for field, facts in fields.items() for parameter in settings_options(field, facts, recipe)),
         _parameter("resume", Resume, None),
         _parameter("as_json", AsJson, False),
     ]
@@ -128,7 +128,7 @@ def _own_option(name: str, facts: Option) -> inspect.Parameter:
     return _parameter(name, Annotated[annotation(facts), option], facts["default"])
 
 
-def _settings_options(name: str, facts: Option, recipe: dict[str, Any]) -> list[inspect.Parameter]:
+def settings_options(name: str, facts: Option, recipe: dict[str, Any]) -> list[inspect.Parameter]:
     """Make a field of `TrainingSettings` an option; one that can be off, but is not, has a `--no-` form too."""
     default = recipe.get(name, facts["default"])
     names = (_flag(name), _flag(f"no_{name}")) if default is True else (_flag(name),)

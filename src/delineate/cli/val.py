@@ -10,15 +10,21 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from delineate.cli.operating import taken_from
 from delineate.cli.options import (
+    OVERLAP,
     AsJson,
+    ClassAgnostic,
     Device,
     Format,
     MaxCandidates,
     MaxDetections,
     NmsIou,
+    Overlap,
+    OwnSplit,
     RunOrExport,
     SkipUnreadable,
+    Workers,
 )
 from delineate.cli.output import headline, number, print_json, print_line, print_table, progress, say, table
 
@@ -33,13 +39,7 @@ def val(
         Path | None,
         typer.Argument(metavar="DATA", help="Folder of labelled pictures; if not given, the run's own."),
     ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Part of the data to measure on; if not given, val, or of the run's own data what it was validated "
-            "on, which may be pictures that it held out."
-        ),
-    ] = None,
+    split: OwnSplit = None,
     data_format: Format = None,
     skip_unreadable: SkipUnreadable = False,
     min_score: Annotated[
@@ -54,6 +54,12 @@ def val(
     nms_iou: NmsIou = None,
     max_candidates: MaxCandidates = None,
     max_detections: MaxDetections = None,
+    class_agnostic: ClassAgnostic = False,
+    tile: Annotated[
+        int | None,
+        typer.Option(min=1, help="Find what is in pictures in square tiles of this many pixels, as predict."),
+    ] = None,
+    overlap: Overlap = OVERLAP,
     protocol: Annotated[
         Literal["coco", "voc"],
         typer.Option(
@@ -65,9 +71,7 @@ def val(
         typer.Option(metavar="FILE.html", help="Also write a report with figures and pictures to this file."),
     ] = None,
     device: Device = "auto",
-    workers: Annotated[
-        int, typer.Option(min=0, help="How many processes read pictures; 0 reads them in this one.")
-    ] = 1,
+    workers: Workers = 1,
     as_json: AsJson = False,
 ) -> None:
     """Measure a run's best weights on pictures that it was not trained on, at the original size of each.
@@ -76,6 +80,7 @@ def val(
     measured as it computes, on what its run would be.
     """
     from delineate.artefact import load_system
+    from delineate.deploy.tiling import in_tiles
     from delineate.evaluation import evaluate, evaluation_data, source_of
     from delineate.evaluation.report import Measured, run_report, weights_of
     from delineate.training import Run as RunFolder
@@ -83,7 +88,12 @@ def val(
     from delineate.values import InputError
     from delineate.viz import illegible, write_report
 
-    limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
+    limits = {
+        "nms_iou": nms_iou,
+        "max_candidates": max_candidates,
+        "max_detections": max_detections,
+        "class_agnostic": class_agnostic or None,
+    }
     system = load_system(run, device=device).with_thresholds(score=min_score, **limits)
     _check(system, protocol, report)
     if data is None and data_format is not None:
@@ -102,6 +112,8 @@ def val(
             found.dataset,
             num_workers=workers,
             watch=lambda batches: bar.track(batches, description="measuring"),
+            most=max_detections,
+            find=None if tile is None else in_tiles(system, tile, overlap),
         )
     evaluation = replace(evaluation, skipped=found.skipped, trained_on=found.trained_on)
     if protocol == "voc":
@@ -113,6 +125,8 @@ def val(
             format=data_format,
             skip_unreadable=skip_unreadable,
             protocol=protocol,
+            tile=tile,
+            overlap=None if tile is None else overlap,
             min_score=min_score,
             **limits,
             report=report,
@@ -125,7 +139,7 @@ def val(
             history=curves(RunFolder(weights_of(run).parent).read_metrics()),
         )
         write_report(report, page)
-        for line in illegible(evaluation.names):
+        for line in (*illegible(evaluation.names), *taken_from(system, run)):
             say(line)
     if as_json:
         names = ("metrics", "protocol", "num_images", "skipped", "trained_on")

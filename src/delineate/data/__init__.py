@@ -1,12 +1,13 @@
 """Pictures with what is known of them: read, written, converted, made, augmented and loaded."""
 
+from delineate.data.augmentation import Augmentation, training_transform
 from delineate.data.dataset import Dataset
 from delineate.data.dividing.division import Division, divide
 from delineate.data.formats import FORMATS, convert, read_dataset
 from delineate.data.images import from_pil, image_size, read_image, read_label_map
 from delineate.data.loading import Batch, evaluation_loader, training_loader
 from delineate.data.synthetic import Synthetic, synthesise
-from delineate.data.transforms import Augmentation, evaluation_transform, training_transform
+from delineate.data.transforms import evaluation_transform
 from delineate.values import Content
 
 __all__ = [

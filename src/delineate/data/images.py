@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os import SEEK_END
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
@@ -104,8 +104,22 @@ def read_label_map(path: Path) -> Int64[Tensor, "h w"]:
 
 def image_size(path: Path) -> tuple[int, int]:
     """Read the `(height, width)` that `read_image` gives from the file's header alone."""
+    return read_header(path).size
+
+
+class Header(NamedTuple):
+    """The header of a picture file says its format, EXIF's orientation (1 to 8), and the size that it is read in."""
+
+    format: str
+    orientation: int
+    size: tuple[int, int]
+
+
+def read_header(path: Path) -> Header:
+    """Read what is known of a picture without decoding it; raises `InputError` as `image_size`."""
     with _opened(path) as (picture, orientation):
-        return (picture.width, picture.height) if orientation >= 5 else (picture.height, picture.width)
+        size = (picture.width, picture.height) if orientation >= 5 else (picture.height, picture.width)
+        return Header(str(picture.format), orientation, size)
 
 
 def check_image(path: Path) -> None:
@@ -225,4 +239,5 @@ def _check_pixels(picture: Image.Image, name: str | Path) -> None:
 
 
 def _too_large(name: str | Path) -> str:
-    return f"{name}: the file claims more than {MAX_PIXELS} pixels; cut the picture into tiles"
+    parts = "of TIFFs, with 'delineate[large]' installed, `predict --tile` reads parts"
+    return f"{name}: the file claims more than {MAX_PIXELS} pixels; cut the picture into tiles ({parts})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from delineate.data.augmenting import Mix, alone
 from delineate.data.dataset import Dataset, skippable
 from delineate.data.preprocess import Preprocess
 from delineate.data.sampling import EpochSampler, mixed, own_randomness, seed_all
@@ -23,7 +25,8 @@ Item = TypeVar("Item")
 class Batch:
     """A batch has pictures of one size, their targets in the same coordinates, and their files.
 
-    `skipped` has a line for each picture that could not be read and was replaced by another.
+    Pictures of several sizes are padded, masks and label maps with them. `skipped` has a line for each picture that
+    could not be read and was replaced by another.
     """
 
     images: UInt8[Tensor, "b 3 h w"]
@@ -69,7 +72,8 @@ class Batch:
 def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
     """Make one batch; pictures are padded at the right and the bottom to the largest height and width among them.
 
-    For training: in use, a picture's prediction must not depend on others' sizes. The memory is channels-last.
+    For training: in use, a picture's prediction must not depend on others' sizes. Each target keeps its picture's own
+    `image_size`. The memory is channels-last.
     """
     size = (
         max(sample.target.image_size[0] for sample in samples),
@@ -78,7 +82,10 @@ def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
     padded = [pad(sample, size) for sample in samples]
     return Batch(
         images=torch.stack([sample.image.permute(1, 2, 0) for sample in padded]).permute(0, 3, 1, 2),
-        targets=tuple(sample.target for sample in padded),
+        targets=tuple(
+            changed(sample.target, image_size=own.target.image_size)
+            for sample, own in zip(padded, samples, strict=True)
+        ),
         files=tuple(sample.file for sample in padded),
         skipped=tuple(skipped),
     )
@@ -116,6 +123,7 @@ class TrainingLoader(Loader[Batch]):
 
     def __init__(self, items: TorchDataset[Batch | InputError], sampler: EpochSampler, num_workers: int) -> None:
         super().__init__(items, sampler, num_workers, persistent=True)
+        self.items = items
         self._sampler = sampler
 
     @property
@@ -142,14 +150,19 @@ def training_loader(
     rank: int = 0,
     world_size: int = 1,
     skip_unreadable: bool = False,
+    factors: Tensor | None = None,
+    mix: Mix = alone,
 ) -> TrainingLoader:
     """Load shuffled batches of transformed samples, the same for any number of workers and after a resume.
 
-    One of the transforms, drawn anew for each batch, makes all samples of a batch. An unreadable picture raises
-    `InputError`; with `skip_unreadable` the next one that can be read takes its place, and `Batch.skipped` says so.
+    Each comes once an epoch, or as often as its factor says; `mix` makes it of itself and of others. One of the
+    transforms, drawn anew for each batch, makes all samples of a batch. An unreadable picture raises `InputError`; with
+    `skip_unreadable` the next one that can be read takes its place, and `Batch.skipped` says so.
     """
-    sampler = EpochSampler(len(dataset), batch_size=batch_size, seed=seed, rank=rank, world_size=world_size)
-    return TrainingLoader(_TrainingBatches(dataset, transforms, seed, skip_unreadable), sampler, num_workers)
+    sampler = EpochSampler(
+        len(dataset), batch_size=batch_size, seed=seed, rank=rank, world_size=world_size, factors=factors
+    )
+    return TrainingLoader(_TrainingBatches(dataset, transforms, seed, skip_unreadable, mix), sampler, num_workers)
 
 
 def evaluation_loader(
@@ -169,6 +182,7 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
     transforms: Sequence[Transform]
     seed: int
     skip_unreadable: bool
+    mix: Mix = alone
 
     def __getitem__(self, keys: list[tuple[int, int]]) -> Batch | InputError:
         samples, skipped = [], []
@@ -177,12 +191,15 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
             for epoch, index in keys:
                 try:
                     sample, problems = self._read(index)
+                    seed_all(mixed(self.seed, epoch, index))
+                    samples.append(self.mix(transform(sample), partial(self._another, transform)))
                 except InputError as error:
                     return error if self.skip_unreadable else skippable(error)
-                seed_all(mixed(self.seed, epoch, index))
-                samples.append(transform(sample))
                 skipped += problems
         return collate(samples, skipped)
+
+    def _another(self, transform: Transform) -> Sample:
+        return transform(self._read(int(torch.randint(len(self.dataset), ())))[0])
 
     def _read(self, index: int) -> tuple[Sample, list[str]]:
         problems: list[str] = []

@@ -1,6 +1,7 @@
 """A decoded picture becomes a network's input, in a way that travels with the weights."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -14,12 +15,15 @@ class Preprocess:
 
     The shorter side becomes `short_side` pixels unless the longer one would pass `long_side`; `None` leaves the size.
     With `size`, `(height, width)`, every picture gets that size, and loses its aspect ratio.
+    `resizing` is `smooth`, or `sampled` as torchvision's detectors have it: without antialiasing, and to sizes that are
+    rounded down. A detector that was trained with one finds less with the other.
     `mean` and `std` are per RGB channel, of values in 0..1 (ImageNet's by default).
     """
 
     short_side: int | None = None
     long_side: int | None = None
     size: tuple[int, int] | None = None
+    resizing: Literal["smooth", "sampled"] = "smooth"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
@@ -33,7 +37,13 @@ class Preprocess:
             scale = self.short_side / min(height, width)
         if self.long_side is not None:
             scale = min(scale, self.long_side / max(height, width))
-        return max(1, round(height * scale)), max(1, round(width * scale))
+        rounded = round if self.antialias else int
+        return max(1, rounded(height * scale)), max(1, rounded(width * scale))
+
+    @property
+    def antialias(self) -> bool:
+        """Tell whether pixels are averaged where a picture is made smaller."""
+        return self.resizing == "smooth"
 
     def resized_sides(self, boxes: Float[Tensor, "n 4"], image_size: tuple[int, int]) -> Float[Tensor, "n 2"]:
         """Compute the width and height of boxes once their picture, of `image_size`, is resized."""
@@ -45,7 +55,7 @@ class Preprocess:
         size = self.resized((height, width))
         if size == (height, width):
             return image
-        resized: Tensor = transforms.resize(image, list(size), antialias=True)
+        resized: Tensor = transforms.resize(image, list(size), antialias=self.antialias)
         return resized
 
     def normalise(self, images: UInt8[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:

@@ -7,23 +7,37 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
+from delineate.data.balancing import balanced_order
 from delineate.values import InputError
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
     """The sampler gives the batches of an epoch, as lists of `(epoch, index)`.
 
-    The order is a function of the seed and the epoch alone. Every rank gets equally many: the order is dealt out in
+    The order is a function of the seed and the epoch alone. Where pictures come as often as `factors` say
+    (`balancing.repeat_factors`), the index of one that comes again in the epoch is higher by `num_samples`, for each
+    time: what is random about it is different. Every rank gets equally many: the order is dealt out in
     turn, and its beginning again where it does not come out even. The last batch is left out when it is incomplete,
     unless there is no other.
     """
 
-    def __init__(self, num_samples: int, *, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        factors: Tensor | None = None,
+    ) -> None:
         if num_samples == 0:
             raise InputError("the data set has no pictures to train on")
         self.num_samples = num_samples
+        self.factors = factors
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
@@ -47,7 +61,11 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
-        order = torch.randperm(self.num_samples, generator=generator).tolist()
+        if self.factors is None:
+            order = torch.randperm(self.num_samples, generator=generator).tolist()
+        else:
+            pictures, turns = balanced_order(self.factors, generator)
+            order = (pictures + turns * self.num_samples).tolist()
         mine = [order[(self.rank + self.world_size * turn) % self.num_samples] for turn in range(self.per_rank)]
         for batch in range(self.start_batch, self.num_batches):
             rows = mine[batch * self.batch_size : (batch + 1) * self.batch_size]

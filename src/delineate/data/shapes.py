@@ -15,6 +15,8 @@ Distance = Callable[[Field, Field], Field]
 
 POSE_NAMES = ("head", "neck", "hips", "left_hand", "right_hand", "left_foot", "right_foot")
 POSE_SKELETON = ((0, 1), (1, 2), (1, 3), (1, 4), (2, 5), (2, 6))
+HEAD, THICKNESS = 0.28, (0.2, 0.4, 0.22, 0.22, 0.26, 0.26)
+"""Radii of the head and of what joins the points. A figure fills about half of its box, as people do."""
 
 
 def to_segment(u: Field, v: Field, start: Point, end: Point) -> Field:
@@ -73,9 +75,10 @@ def cross(u: Field, v: Field) -> Field:
 
 
 def figure(u: Field, v: Field, pose: Sequence[Point]) -> Field:
-    """Draw a stick figure: a limb an edge of the skeleton, and a head."""
-    head = np.sqrt((u - pose[0][0]) ** 2 + (v - pose[0][1]) ** 2) - 0.24
-    limbs = [to_segment(u, v, pose[start], pose[end]) - 0.1 for start, end in POSE_SKELETON]
+    """Draw a figure: an edge of the skeleton is a limb, the trunk or the neck, and there is a head."""
+    head = np.sqrt((u - pose[0][0]) ** 2 + (v - pose[0][1]) ** 2) - HEAD
+    edges = zip(POSE_SKELETON, THICKNESS, strict=True)
+    limbs = [to_segment(u, v, pose[start], pose[end]) - radius for (start, end), radius in edges]
     body: Field = np.minimum.reduce([head, *limbs])
     return body
 
@@ -85,15 +88,15 @@ def random_pose(rng: np.random.Generator) -> list[Point]:
     lean = rng.uniform(-0.2, 0.2)
     left_arm, right_arm = rng.uniform(0.15 * math.pi, 0.85 * math.pi, 2)  # from hanging down
     left_leg, right_leg = rng.uniform(0.03 * math.pi, 0.25 * math.pi, 2)
-    head, neck, hips = (lean * 1.2, -0.76), (lean, -0.42), (0.0, 0.2)
+    head, neck, hips = (lean * 1.3, -0.88), (lean, -0.42), (0.0, 0.2)
     return [
         head,
         neck,
         hips,
         (neck[0] + 0.72 * math.sin(left_arm), neck[1] + 0.72 * math.cos(left_arm)),
         (neck[0] - 0.72 * math.sin(right_arm), neck[1] + 0.72 * math.cos(right_arm)),
-        (hips[0] + 0.8 * math.sin(left_leg), hips[1] + 0.8 * math.cos(left_leg)),
-        (hips[0] - 0.8 * math.sin(right_leg), hips[1] + 0.8 * math.cos(right_leg)),
+        (hips[0] + 0.73 * math.sin(left_leg), hips[1] + 0.73 * math.cos(left_leg)),
+        (hips[0] - 0.73 * math.sin(right_leg), hips[1] + 0.73 * math.cos(right_leg)),
     ]
 
 

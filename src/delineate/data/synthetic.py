@@ -76,7 +76,8 @@ class Synthetic(Dataset):
     """The set has `num_images` pictures of the endless sequence that `seed` names, beginning with number `first`.
 
     Each picture is a function of `(seed, number)` alone. Seven classes: six shapes, and a figure with seven keypoints;
-    each has a hue that its objects come near, as things in the world do.
+    each has a hue that its objects come near, as things in the world do. A figure fills about half of its box, as
+    people do, and as OKS, which divides by the area, takes for granted.
     About one picture in ten has no object, and one in ten has a crowd; with `single`, each has just one object.
     `image_size` is `(height, width)`.
 

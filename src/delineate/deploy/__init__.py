@@ -3,5 +3,6 @@
 from delineate.deploy.predictor import Predicted, Predictor
 from delineate.deploy.records import prediction_record
 from delineate.deploy.top_down import TopDown
+from delineate.deploy.video import PredictedFrame, open_video
 
-__all__ = ["Predicted", "Predictor", "TopDown", "prediction_record"]
+__all__ = ["Predicted", "PredictedFrame", "Predictor", "TopDown", "open_video", "prediction_record"]

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from torch import Tensor
 from delineate.data.folders import pictures_in
 from delineate.data.images import SUFFIXES, Stream, from_pil, read_image, read_stream
 from delineate.data.pairing import unread
+from delineate.data.regions import InMemory, Regions, Tiff, is_large_tiff
 from delineate.deploy.pipeline import in_order
 from delineate.values import InputError
 
@@ -77,6 +79,34 @@ def read_ahead(
             unreadable(error)
         else:
             yield made
+
+
+def in_regions(
+    pictures: Pictures, unreadable: Callable[[InputError], None] | None = None, workers: int = 0
+) -> Iterator[tuple[str, Regions]]:
+    """Give pictures one by one, to be read region by region, each with its file, `""` for one in memory.
+
+    Large TIFFs stay where they are; all others are read, one ahead where there are `workers`. Each is closed when the
+    next is asked for. Raises `InputError` as `read_ahead`.
+    """
+    jobs = (partial(_regions, picture, f"picture {number}") for number, picture in enumerate(each_picture(pictures), 1))
+    for read in in_order(jobs, min(workers, 1), min(workers, 1)):
+        try:
+            file, regions = read()
+        except InputError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
+        else:
+            with closing(regions):
+                yield file, regions
+
+
+def _regions(picture: Picture, name: str) -> tuple[str, Regions]:
+    if isinstance(picture, str | Path):
+        large = is_large_tiff(Path(picture))
+        return str(picture), Tiff(Path(picture)) if large else InMemory(to_image(picture, name))
+    return "", InMemory(to_image(picture, name))
 
 
 def to_image(picture: Picture, name: str = "picture") -> UInt8[Tensor, "3 h w"]:

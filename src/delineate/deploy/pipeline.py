@@ -6,9 +6,11 @@ files ◄── in_order: draw, write ◄─────────────
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
+from itertools import repeat
 from typing import TypeVar
 
 import torch
@@ -19,7 +21,7 @@ Made = TypeVar("Made")
 
 def in_order(
     jobs: Iterable[Callable[[], Made]], workers: int, waiting: int, *, at_once: bool = False
-) -> Iterator[Callable[[], Made]]:
+) -> Generator[Callable[[], Made], None, None]:
     """Give for each job, in order, what waits until a thread has done it, and then returns or raises what it did.
 
     There are so many `workers`, with up to `waiting` jobs ahead of what is given; without them each job is given as it
@@ -40,6 +42,17 @@ def in_order(
     finally:
         threads.shutdown(cancel_futures=True)
         torch.set_num_threads(torch.get_num_threads())  # what a thread sets is also the beginning of later ones
+
+
+def ahead(items: Iterable[Item], waiting: int) -> Generator[Item, None, None]:
+    """Give items in order, which a thread of their own makes, up to `waiting` ahead of what is asked for."""
+    iterator, end = iter(items), object()
+    with closing(in_order(repeat(partial(next, iterator, end)), 1, waiting)) as taken:
+        for take in taken:
+            item = take()
+            if item is end:
+                return
+            yield item
 
 
 def gathered(

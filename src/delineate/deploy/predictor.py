@@ -10,9 +10,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from delineate.artefact import is_export, load_system
-from delineate.deploy.pictures import Pictures, decoded, read_ahead
+from delineate.data.regions import Regions, as_seen
+from delineate.deploy.choosing import Score, choosing
+from delineate.deploy.pictures import Pictures, in_regions, read_ahead
 from delineate.deploy.pipeline import gathered, in_order, reordered
-from delineate.deploy.tiling import segment_tiled
+from delineate.deploy.tiling import check_tiled, find_tiled
+from delineate.deploy.video import PredictedFrame, Video, VideoSource, open_video, predicted_frames
 from delineate.export.optimising import load_optimised
 from delineate.io.machine import num_cores
 from delineate.io.runs import find_checkpoint
@@ -25,7 +28,10 @@ SPAN = 4
 
 
 class Predicted(NamedTuple):
-    """A result comes with its picture, and the picture's file (`""` for one that was given in memory)."""
+    """A result comes with its picture, and the picture's file (`""` for one that was given in memory).
+
+    A picture that was read by regions is shrunk, and its result is that of the original size.
+    """
 
     file: str
     image: UInt8[Tensor, "3 h w"]
@@ -35,10 +41,12 @@ class Predicted(NamedTuple):
 class ThresholdOptions(TypedDict, total=False):
     """These options of `Predictor.predict` choose among objects, as `Thresholds` does."""
 
-    min_score: float | None
+    min_score: Score | None
     nms_iou: float | None
     max_candidates: int | None
     max_detections: int | None
+    class_agnostic: bool | None
+    calibrate_scores: bool
 
 
 class PredictOptions(ThresholdOptions, total=False):
@@ -110,9 +118,12 @@ class Predictor:
     ) -> Iterator[Predicted]:
         """Give results one by one, in the order of the pictures, each at its picture's original size.
 
-        Objects that score `min_score` or more are given; `nms_iou`, `max_candidates` and `max_detections` are those of
+        Objects that score `min_score` or more are given, which may be one for each class by its name; where there is
+        none, those that the operating points of the run say. `calibrate_scores` makes scores the share of such
+        detections that is right. `nms_iou`, `max_candidates`, `max_detections` and `class_agnostic` are those of
         `Thresholds`; what is `None` is as the system was saved. With `tile`, pictures larger than that
-        `(height, width)` go through the network in tiles that overlap by `overlap` pixels (dense systems only). Up to
+        `(height, width)` go through the network in tiles that overlap by `overlap` pixels, detectors' once as a whole,
+        too; a large TIFF is then read region by region, and never whole in memory. Up to
         `batch_size` pictures of one resized size, which need not follow each other, go through the network together;
         `workers` threads read and resize pictures ahead of it; where there are some, PyTorch takes a batch on each core
         of a CPU, and otherwise one thread makes objects of the network's outputs behind it. However many pictures there
@@ -121,14 +132,22 @@ class Predictor:
         Raises `InputError` for a threshold where the system has nothing to choose, and for a picture that cannot be
         read, unless `unreadable` takes the error: then the picture is passed over.
         """
-        min_score = thresholds.pop("min_score", None)
-        score = None if min_score is None else _just_below(min_score)
-        system = self.system.with_thresholds(score=score, **thresholds)
-        if tile is not None and "label_map" not in system.task.needs:
-            raise InputError("tile: only dense systems can go through a picture in tiles; leave it out for a detector")
+        system, take = choosing(self.system, **thresholds)
+        for found in self._found(system, pictures, tile, overlap, batch_size, workers, unreadable):
+            yield found._replace(prediction=take(found.prediction))
+
+    def _found(
+        self,
+        system: System,
+        pictures: Pictures,
+        tile: tuple[int, int] | None,
+        overlap: int,
+        batch_size: int,
+        workers: int,
+        unreadable: Callable[[InputError], None] | None,
+    ) -> Iterator[Predicted]:
         if tile is not None:
-            for file, image in decoded(pictures, unreadable, min(workers, 1)):  # what is cut into tiles is large
-                yield Predicted(file, image, on_cpu(_tiled(system, image, tile, overlap, batch_size)))
+            yield from _tiled(system, in_regions(pictures, unreadable, workers), tile, overlap, batch_size, unreadable)
             return
         ready = read_ahead(pictures, partial(_ready, system), unreadable, workers, batch_size + workers)
         batches = gathered(ready, lambda one: tuple(one.resized.shape), batch_size, SPAN * batch_size)
@@ -139,6 +158,21 @@ class Predictor:
         begun = (_begun(system, batch) for batch in batches)
         behind = 0 if "label_map" in system.task.needs else min(workers, 1)  # torch's own threads make label maps
         yield from reordered(results() for results in in_order(begun, behind, 1, at_once=True))
+
+    def predict_video(
+        self, video: VideoSource | Video, *, track: bool = False, **options: Unpack[PredictOptions]
+    ) -> Iterator[PredictedFrame]:
+        """Give the results of the frames of a video one by one, as `predict` does those of pictures.
+
+        `video` is a file, a camera's number, an open file, `-` for standard input, or what `open_video` gives. With
+        `track`, objects keep an identity from frame to frame (`Detections.tracks`): what scores `min_score` or more,
+        0.5 if not given, begins one. Frames are decoded ahead; however long the video is, a few are in memory.
+
+        Raises `InputError` as `open_video` does, where objects cannot be tracked, and at the end for what could not be
+        decoded, unless `unreadable` takes that.
+        """
+        with video if isinstance(video, Video) else open_video(video) as opened:
+            yield from predicted_frames(opened, self.predict, self.system.task, track=track, **options)
 
 
 class _Ready(NamedTuple):
@@ -187,12 +221,22 @@ def _results(system: System, batch: Batch, outputs: Rows | Scores) -> list[tuple
     ]
 
 
-def _just_below(score: float) -> float:
-    """Lower a score by the least that float32 can tell: scores are above a threshold, and `min_score` is included."""
-    return float(torch.nextafter(torch.tensor(score, dtype=torch.float32), torch.tensor(0.0)))
-
-
-def _tiled(system: System, image: Tensor, tile: tuple[int, int], overlap: int, batch_size: int) -> Prediction:
-    if image.shape[-2] <= tile[0] and image.shape[-1] <= tile[1]:
-        return system.infer([image])[0]
-    return segment_tiled(system, image, tile=tile, overlap=overlap, batch_size=batch_size)
+def _tiled(
+    system: System,
+    pictures: Iterator[tuple[str, Regions]],
+    tile: tuple[int, int],
+    overlap: int,
+    batch_size: int,
+    unreadable: Callable[[InputError], None] | None,
+) -> Iterator[Predicted]:
+    check_tiled(system, tile, overlap)
+    for file, picture in pictures:
+        try:
+            found = find_tiled(system, picture, tile=tile, overlap=overlap, batch_size=batch_size)
+            predicted = Predicted(file, as_seen(picture), found)
+        except InputError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
+        else:
+            yield predicted

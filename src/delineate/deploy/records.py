@@ -13,8 +13,8 @@ def prediction_record(
 
     Always `file, height, width`. Of objects, scores descending: `boxes` `[[x1, y1, x2, y2]]` in pixels, `labels` (class
     names), `scores`, and where the system gives them `masks` (COCO RLE), `keypoints` `[[[x, y]]]` and `visibility`
-    `[[0|1|2]]`. Of a label map: `label_map`, the PNG that it was written to, or null, and `shares`, the share of the
-    picture's pixels of each class.
+    `[[0|1|2]]`, and in a video that is tracked `tracks`, null for what has no identity yet. Of a label map:
+    `label_map`, the PNG that it was written to, or null, and `shares`, the share of the picture's pixels of each class.
     """
     height, width = prediction.image_size
     record: dict[str, Any] = {"file": file, "height": height, "width": width}
@@ -32,4 +32,6 @@ def prediction_record(
         record["masks"] = list(prediction.rles)
     if prediction.keypoints is not None and prediction.visibility is not None:
         record |= {"keypoints": prediction.keypoints.tolist(), "visibility": prediction.visibility.tolist()}
+    if prediction.tracks is not None:
+        record["tracks"] = [None if track < 0 else track for track in prediction.tracks.tolist()]
     return record

@@ -5,13 +5,14 @@ the next picture is begun. Files in the field's formats are made of these lines 
 """
 
 import json
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from delineate.data.files import write_text
+from delineate.io.files import written_beside
 from delineate.values import InputError
 
 LINES = "results.jsonl"
@@ -56,6 +57,34 @@ class Results:
     def _remember(self, line: Mapping[str, Any]) -> None:
         self.names[line["path"]] = line["name"]
         self._file_names.add(line["file_name"])
+
+
+class FrameResults:
+    """The results of a video are the lines of its frames, in a file that is there once all of them are done."""
+
+    def __init__(self, folder: Path, made_by: Mapping[str, Any]) -> None:
+        self.file, self._made_by = folder / LINES, made_by
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Read frame by frame: `frame`, `seconds`, `name`, `file_name`, and the fields of `prediction_record`."""
+        with closing(_objects(self.file)) as objects:
+            yield from islice(objects, 1, None)
+
+    def check(self) -> None:
+        """Raise `InputError` where the results that are there were made otherwise."""
+        with closing(_objects(self.file)) as objects:
+            _check_same(self.file.parent, next(objects), self._made_by)
+
+    @contextmanager
+    def written(self) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Give what takes the records of frame after frame."""
+        with written_beside(self.file) as beside, beside.open("w", encoding="utf-8") as lines:
+
+            def add(record: Mapping[str, Any]) -> None:
+                lines.write(json.dumps(record) + "\n")
+
+            add(self._made_by)
+            yield add
 
 
 def made_by(checkpoint: Path, **options: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from delineate.data.bodies import cropped, square_around
 from delineate.deploy.pictures import Pictures
 from delineate.deploy.predictor import Predicted, PredictOptions, Predictor
+from delineate.deploy.video import PredictedFrame, Video, VideoSource, open_video, predicted_frames
 from delineate.values import Categories, Detections, InputError, Sample, Target, on_cpu
 
 
@@ -42,10 +43,19 @@ class TopDown:
             assert isinstance(predicted.prediction, Detections)
             yield predicted._replace(prediction=self._posed(predicted.image, predicted.prediction))
 
+    def predict_video(
+        self, video: VideoSource | Video, *, track: bool = False, **options: Unpack[PredictOptions]
+    ) -> Iterator[PredictedFrame]:
+        """Give the results of the frames of a video one by one, as `Predictor.predict_video` does."""
+        with video if isinstance(video, Video) else open_video(video) as opened:
+            yield from predicted_frames(opened, self.predict, self.detector.system.task, track=track, **options)
+
     def _posed(self, image: UInt8[Tensor, "3 h w"], detections: Detections) -> Detections:
         rows = torch.isin(detections.labels, torch.tensor(self.labels)).nonzero()[:, 0]
         boxes, num_joints = detections.boxes[rows], len(self.categories.keypoint_names)
         height, width = detections.image_size
+        if detections.image_size != (image.shape[-2], image.shape[-1]):
+            raise InputError("tile: bodies are posed in their own pixels, and a picture read by regions is shrunk")
         whole = Sample(image=image, target=Target(image_size=detections.image_size), file="")
         crops = [cropped(whole, box).image for box in boxes]
         joints = torch.zeros(len(rows), num_joints, 2)

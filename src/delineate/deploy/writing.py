@@ -19,6 +19,7 @@ from delineate.data.files import write_text
 from delineate.data.formats.coco.writing import category_rows, object_rows
 from delineate.data.formats.voc.writing import xml
 from delineate.data.formats.yolo.writing import box_lines, polygon_lines
+from delineate.deploy.server import write_server_results
 from delineate.io.files import written_beside
 from delineate.ops.masks import decode_rle
 from delineate.values import Categories, InputError, Target, Task
@@ -28,20 +29,26 @@ Lines = Iterable[dict[str, Any]]
 """What `Results` gives, as often as it is asked."""
 
 
-def check_format(layout: Format, task: Task) -> None:
-    """Raise `InputError` for a format of objects where the results are label maps."""
+def check_format(layout: Format, task: Task, ids: Path | None = None) -> None:
+    """Raise `InputError` for a format of objects where the results are label maps, and for numbers that it lacks."""
+    if ids is not None and (layout != "coco" or "label_map" in task.needs):
+        raise InputError(f"ids: {'label maps have none' if layout == 'coco' else f'{layout} has none'}; leave it out")
     if "label_map" in task.needs and layout in ("yolo", "voc"):
         raise InputError(f"format: {layout} holds objects, and this system finds {task.finds}; take coco or csv")
 
 
 def write_results(
-    lines: Lines, categories: Categories, folder: Path, layout: Format, task: Task
+    lines: Lines, categories: Categories, folder: Path, layout: Format, task: Task, ids: Path | None = None
 ) -> tuple[Path, list[str]]:
     """Write the results of a system of some task below a folder.
 
-    Gives the file or the folder that was written, and a line for what the format cannot hold.
+    With `ids`, COCO's results have the numbers of that file, and are what COCO's server takes. Gives the file or the
+    folder that was written, and a line for what the format cannot hold.
     """
     dense = "label_map" in task.needs
+    if ids is not None:
+        file = folder / "results.json"
+        return file, list(write_server_results(lines, lambda line: _target(line, categories), file, ids))
     if layout == "coco":
         return _write_coco(lines, categories, folder / "results.json", dense), []
     if layout == "csv":
@@ -91,6 +98,8 @@ def _annotations(lines: Lines, categories: Categories) -> Iterator[dict[str, Any
             if "masks" in line:
                 rle = line["masks"][index]
                 row |= {"segmentation": rle, "area": float(coco_masks.area([rle])[0])}
+            if line.get("tracks"):
+                row["track_id"] = line["tracks"][index]
             yield {"id": count, "image_id": number, **row, "score": line["scores"][index]}
 
 
@@ -98,15 +107,24 @@ def _write_csv(lines: Lines, file: Path, dense: bool) -> Path:
     """Write a row for each object; of label maps, for each class that has a pixel."""
     with written_beside(file) as beside, beside.open("w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out, lineterminator="\n")
-        rows.writerow(["file", "class", "share"] if dense else ["file", "class", "score", "x1", "y1", "x2", "y2"])
+        head = ["file", "class", "share"] if dense else ["file", "class", "score", "x1", "y1", "x2", "y2"]
+        rows.writerow([*head, *["track"] * ("tracks" in next(iter(lines), {}))])
         for line in lines:
             if dense:
                 values = [[name, _short(share)] for name, share in line["shares"].items() if share]
             else:
                 objects = zip(line["labels"], line["scores"], line["boxes"], strict=True)
                 values = [[name, *map(_short, (score, *box))] for name, score, box in objects]
+                values = [[*row, *track] for row, track in zip(values, _tracks(line), strict=True)]
             rows.writerows([line["file_name"], *row] for row in values)
     return file
+
+
+def _tracks(line: dict[str, Any]) -> list[list[str]]:
+    """Give a column of identities where objects are tracked, which is empty for one that has none yet."""
+    if "tracks" not in line:
+        return [[] for _ in line["boxes"]]
+    return [["" if track is None else str(track)] for track in line["tracks"]]
 
 
 def _write_yolo(lines: Lines, categories: Categories, folder: Path) -> Counter[str]:

@@ -1,11 +1,11 @@
 """A trained system is measured at the original size of every picture."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from delineate.artefact import load_system
@@ -13,10 +13,13 @@ from delineate.data.dataset import Dataset
 from delineate.data.loading import evaluation_loader
 from delineate.data.splits import Watch
 from delineate.evaluation.data import evaluation_data, source_of
-from delineate.metrics import CocoEvaluation
+from delineate.metrics import CocoEvaluation, detection_confusion
 from delineate.system.system import System
-from delineate.values import Categories, Tally, Task, counted
+from delineate.values import Categories, Prediction, Tally, Task, counted
 from delineate.values.categories import BACKGROUND
+
+Find = Callable[[UInt8[Tensor, "3 h w"]], Prediction]
+"""It finds what is in a picture."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,13 +52,37 @@ class Evaluation:
         return counted(self.num_images, "body" if self.task.crops else "picture") + known + left_out
 
 
-def evaluate(system: System, dataset: Dataset, *, num_workers: int = 0, watch: Watch = iter) -> Evaluation:
+def evaluate(
+    system: System,
+    dataset: Dataset,
+    *,
+    num_workers: int = 0,
+    watch: Watch = iter,
+    most: int | None = None,
+    find: Find | None = None,
+) -> Evaluation:
     """Measure a system, on the device it is on, over a data set whose pictures the workers decode.
 
-    Raises `InputError` naming a picture that cannot be read.
+    `find` takes the place of the system's own way to find what is in a picture, as tiles do. With `most`, so many
+    detections of a class and picture count (`CocoEvaluation`). The confusion matrix is of the
+    objects that are taken for found: by operating points where there are some. Raises `InputError` naming a picture
+    that cannot be read.
     """
-    gathered = tally(system, dataset, num_workers=num_workers, watch=watch)
-    return summarise(gathered, system.task, dataset.categories, len(dataset))
+    if find is None:
+        gathered = tally(system, dataset, num_workers=num_workers, watch=watch)
+    else:
+        gathered = system.task.tally(dataset.categories)
+        for number in watch(range(len(dataset))):
+            sample = dataset[number]
+            gathered.add(find(sample.image), sample.target, number)
+    if isinstance(gathered, CocoEvaluation):
+        gathered.most = most
+    evaluation = summarise(gathered, system.task, dataset.categories, len(dataset))
+    if system.least is None or evaluation.objects is None:
+        return evaluation
+    objects, num_classes = evaluation.objects, dataset.categories.num_classes
+    confusion = detection_confusion(objects.detections, objects.targets, num_classes, score=system.least)
+    return replace(evaluation, confusion=confusion)
 
 
 def tally(

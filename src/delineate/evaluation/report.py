@@ -53,7 +53,12 @@ class Measured:
         if self.evaluation.objects is None:
             (prediction,) = self.system.infer([self.dataset[index].image])
             return on_cpu(prediction)
-        return self.evaluation.objects.detections[index].above(LIKELY)
+        return self.evaluation.objects.detections[index].above(self.least)
+
+    @property
+    def least(self) -> float | Tensor:
+        """Objects are taken for found from this score on, which each class may have its own of."""
+        return LIKELY if self.system.least is None else self.system.least
 
     def row(self, index: int) -> list[Tensor]:
         """Draw picture, truth and prediction."""
@@ -81,7 +86,7 @@ class Measured:
         """Draw what is right, wrong and missed in a picture, beside the picture itself."""
         assert self.evaluation.objects is not None
         sample, detections = self.dataset[mistakes.index], self.evaluation.objects.detections[mistakes.index]
-        verdicts = judge(detections, sample.target)
+        verdicts = judge(detections, sample.target, self.least)
         drawn = draw_verdicts(sample.image, detections, sample.target, self.dataset.categories, **verdicts._asdict())
         name = Path(self.dataset.files[mistakes.index]).name
         caption = f"{name}: {mistakes.num_missed} missed, {mistakes.num_false} wrong"
@@ -158,7 +163,9 @@ def _detection_parts(measured: Measured) -> dict[str, Any]:
         name: {**row, **({} if name not in curves else _operating(curves[name].best))}
         for name, row in measured.evaluation.per_class.items()
     }
-    worst = worst_pictures(detections, targets)[:NUM_WORST]
+    worst = worst_pictures(detections, targets, measured.least)[:NUM_WORST]
+    points = measured.system.operating_points
+    taken = f"those of {LIKELY:.2f} or more" if points is None else f"what is taken: {points.line}"
     return {
         "advice": _advice(best_f1(of_all_classes(rankings))),
         "per_class": per_class,
@@ -167,7 +174,7 @@ def _detection_parts(measured: Measured) -> dict[str, Any]:
         "error_counts": breakdown.counts,
         "detection_note": "A detection finds an object of its class where both overlap by an IoU of 0.50 or more. The "
         "curves and what errors cost are of detections of every score; pictures, disagreements and the confusion "
-        f"matrix take those of {LIKELY:.2f} or more.",
+        f"matrix take {taken}.",
         "worst_pictures": [measured.judged(mistakes) for mistakes in worst],
     }
 

@@ -34,6 +34,7 @@ from delineate.io.runs import find_checkpoint
 from delineate.models.contract import Say
 from delineate.system.checkpoint import installed, versions
 from delineate.system.flops import count_flops
+from delineate.system.operating import write_points
 from delineate.system.system import System
 from delineate.values import InputError
 
@@ -126,7 +127,18 @@ def export_run(
             quantise(beside / record.graph, record, _learned(proof), proof.pictures, proof.allowed(precision), say)
         levels += proof.results(beside, write_files(beside, record))
         write_verdict(beside, proof, levels)
+        _hand_on(proof, beside, precision)
     return folder, levels
+
+
+def _hand_on(proof: Proof, folder: Path, precision: Precision) -> None:
+    """Give an export the operating points of its run, whose scores it gives but for the digits of its precision."""
+    points = proof.system.operating_points
+    if points is None:
+        return
+    write_points(points, folder / RECORD)
+    if precision != "fp32":
+        proof.say(f"operating points are the run's; `delineate calibrate` of the export makes those of {precision}")
 
 
 def check_export(

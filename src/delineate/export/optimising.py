@@ -10,6 +10,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ from delineate.io.files import folder_beside, written_beside
 from delineate.io.machine import num_cores, processor
 from delineate.models.contract import Say
 from delineate.system.checkpoint import installed, versions
+from delineate.system.operating import read_points
 from delineate.system.system import System
 from delineate.values import InputError
 
@@ -80,7 +82,9 @@ def _remembered(file: Path, here: dict[str, Any]) -> Form | None:
 def _load(form: Form, file: Path, folder: Path) -> System:
     if form == "eager":
         return System.load(file, CPU)
-    return compiled(System.load(file, CPU)) if form == "compiled" else load_artefact(folder / form, CPU)
+    if form == "compiled":
+        return compiled(System.load(file, CPU))
+    return replace(load_artefact(folder / form, CPU), operating_points=read_points(file))
 
 
 def compiled(system: System) -> System:

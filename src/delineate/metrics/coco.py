@@ -21,7 +21,8 @@ COCO_PROTOCOL = (
     f"have objects; {AT_MOST}; small is below 32^2 pixels, large "
     "above 96^2, by the area of the mask, or of the box where there is none; crowds (by the share of the detection "
     "inside) and difficult objects (by IoU) take any number of detections, which then count neither as right nor as "
-    f"wrong; keypoints by OKS with COCO's sigmas for 17 keypoints, else {CUSTOM_SIGMA} (their mean) for each"
+    f"wrong; keypoints by OKS with COCO's sigmas for 17 keypoints, else {CUSTOM_SIGMA} (their mean) for each; "
+    "OKS divides by the area of the mask, and so asks for nearer keypoints of thin bodies than of others"
 )
 PREFIXES: Mapping[Content, str] = {"masks": "mask_", "keypoints": "keypoint_", "boxes": ""}
 """The names of metrics begin with these."""
@@ -30,11 +31,13 @@ PREFIXES: Mapping[Content, str] = {"masks": "mask_", "keypoints": "keypoint_", "
 class CocoEvaluation:
     """The evaluation gathers pictures on the CPU, masks as RLE, and measures them all at once.
 
-    It can be pickled, and what other processes gathered be merged into it.
+    It can be pickled, and what other processes gathered be merged into it. `most` detections of a class and picture
+    count, where that is more than COCO's 100; if not given, all where a picture has more objects of a class.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self._pictures: list[Picture] = []
+        self.most = most
 
     def add(self, detections: Detections, target: Target, number: int = 0) -> None:
         """Take one picture, which has the place `number` in the data set.
@@ -70,6 +73,10 @@ class CocoEvaluation:
     def protocol(self) -> str:
         """Say by which rules these pictures are measured: COCO's limit would hide objects of fuller pictures."""
         fullest = most_of_a_class(self.targets)
+        if self.most is not None and self.most > MOST:
+            asked = f"at most {self.most} detections a class and picture, as was asked for, where COCO takes {MOST}"
+            lost = f", of which a picture has {fullest} objects" if fullest > self.most else ""
+            return COCO_PROTOCOL.replace(AT_MOST, f"{asked}{lost} (20 with keypoints)")
         if fullest <= MOST:
             return COCO_PROTOCOL
         every = f"every detection, as a picture has {fullest} objects of a class, where COCO takes {MOST} of a picture"
@@ -85,23 +92,33 @@ class CocoEvaluation:
         left out of `mask_`; objects without an annotated keypoint are ignored in `keypoint_`. What no object counts
         for (a class, a size) is left out.
 
-        Where a picture has more than 100 objects of a class, every detection is measured, but in `AR1` to `AR100`.
+        Where a picture has more than 100 objects of a class, every detection is measured, but in `AR1` to `AR100`;
+        where more than 100 are asked for, that many, with an `AR` of that number.
         Raises `InputError` where no picture has an object that counts, and where some detections have masks or
         keypoints and others have none.
         """
         pictures = self.pictures
         known = all((value.labels < len(names)).all() for p in pictures for value in (p.detections, p.target))
         assert known, f"a label has no name of {len(names)}"
-        result = coco_figures("boxes", pictures, names)
+        most, asked = self._limit, self.most is not None
+        result = coco_figures("boxes", pictures, names, most, asked=asked)
         if not result:
             raise InputError(NOTHING)
         if _both_have("rles", [(len(p.detections), p.detections.rles, p.rles) for p in pictures]):
             masked = [picture for picture in pictures if picture.rles is not None or not len(picture.target)]
-            result |= _prefixed("masks", coco_figures("masks", masked, names))
+            result |= _prefixed("masks", coco_figures("masks", masked, names, most, asked=asked))
         points = [(len(p.detections), p.detections.keypoints, p.target.keypoints) for p in pictures]
         if _both_have("keypoints", points):
             result |= _prefixed("keypoints", coco_figures("keypoints", pictures, names))
         return result
+
+    @property
+    def _limit(self) -> int:
+        if self.most is not None:
+            return max(self.most, MOST)
+        if most_of_a_class(self.targets) <= MOST:
+            return MOST
+        return max(MOST, *(len(detections) for detections in self.detections))
 
     def confusion(self, num_classes: int) -> Int64[Tensor, "n n"]:
         """Count how often objects were taken for others: `detection_confusion` of all pictures, by their boxes."""

@@ -32,8 +32,14 @@ class Picture:
     rles: list[RLE] | None
 
 
-def coco_figures(content: Content, pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, float]:
-    """Measure boxes, masks or keypoints, named as in `CocoEvaluation.metrics`; nothing where no object counts."""
+def coco_figures(
+    content: Content, pictures: Sequence[Picture], names: Sequence[str], most: int = MOST, *, asked: bool = False
+) -> dict[str, float]:
+    """Measure boxes, masks or keypoints, named as in `CocoEvaluation.metrics`; nothing where no object counts.
+
+    Of boxes and masks, `most` detections of a class and picture count where that is more than COCO's 100; where it was
+    `asked` for, there is a recall by that number, too.
+    """
     images = [
         {"id": number, "height": picture.target.image_size[0], "width": picture.target.image_size[1]}
         for number, picture in enumerate(pictures, start=1)
@@ -48,11 +54,12 @@ def coco_figures(content: Content, pictures: Sequence[Picture], names: Sequence[
     kind = {"boxes": "bbox", "masks": "segm"}.get(content, content)
     evaluator = _Evaluator(truth, predicted, kind, kpt_oks_sigmas=sigmas, print_function=_say_nothing)
     evaluator.params.catIds = list(range(len(names)))
-    if content != "keypoints" and most_of_a_class([picture.target for picture in pictures]) > MOST:
-        evaluator.params.maxDets = [*LIMITS, max(MOST, *(len(picture.detections) for picture in pictures))]
+    if content != "keypoints" and most > MOST:
+        evaluator.params.maxDets = [*LIMITS, most]
     evaluator.evaluate()
     evaluator.accumulate()
-    return _figures(content == "keypoints", evaluator.eval["precision"], evaluator.eval["recall"], names)
+    limits = evaluator.params.maxDets if asked else LIMITS
+    return _figures(content == "keypoints", evaluator.eval["precision"], evaluator.eval["recall"], names, limits)
 
 
 def most_of_a_class(targets: Sequence[Target]) -> int:
@@ -136,7 +143,9 @@ def _flat_points(objects: Target | Detections) -> list[list[float]]:
     return rows
 
 
-def _figures(points: bool, precision: Any, recall: Any, names: Sequence[str]) -> dict[str, float]:
+def _figures(
+    points: bool, precision: Any, recall: Any, names: Sequence[str], limits: Sequence[int]
+) -> dict[str, float]:
     """Average over the classes, sizes and thresholds that objects count for.
 
     `precision` is (IoU, recall, class, area, detections) and `recall` (IoU, class, area, detections); -1 where no
@@ -146,7 +155,7 @@ def _figures(points: bool, precision: Any, recall: Any, names: Sequence[str]) ->
     if points:
         figures |= {"AR": recall[..., 0, -1], "AR50": recall[0, ..., 0, -1], "AR75": recall[5, ..., 0, -1]}
     else:
-        figures |= {f"AR{most}": recall[..., 0, index] for index, most in enumerate(LIMITS)}
+        figures |= {f"AR{most}": recall[..., 0, index] for index, most in enumerate(limits)}
     for area, size in enumerate(("medium", "large") if points else ("small", "medium", "large"), start=1):
         figures |= {f"AP_{size}": precision[..., area, -1], f"AR_{size}": recall[..., area, -1]}
     figures |= {f"AP/{name}": precision[:, :, label, 0, -1] for label, name in enumerate(names)}

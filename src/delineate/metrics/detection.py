@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from delineate.metrics.matching import Ranking, match_detections, overlaps, rank_detections, same_class
@@ -107,18 +107,19 @@ def detection_confusion(
     targets: Sequence[Target],
     num_classes: int,
     *,
-    score: float = LIKELY,
+    score: float | Float[Tensor, " _c"] = LIKELY,
 ) -> Int64[Tensor, "n n"]:
     """Count how often an object of each class (row) was taken for each class (column); the last of both is background.
 
-    Boxes scored `score` or more find objects, the highest first, at an IoU of 0.5 or more: an object of their class if
-    they can, else one of another class that is left. The last row are detections of nothing, the last column missed
-    objects, their common cell is 0. Detections of crowds and difficult objects, and these, are left out.
+    Boxes scored `score` (of each class its own, where there are several) or more find objects, the highest first, at an
+    IoU of 0.5 or more: an object of their class if they can, else one of another class that is left. The last row are
+    detections of nothing, the last column missed objects, their common cell is 0. Detections of crowds and difficult
+    objects, and these, are left out.
     """
     matrix = torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.int64)
     for predicted, target in zip(detections, targets, strict=True):
         overlap, same = overlaps(predicted, target), same_class(predicted, target)
-        likely = predicted.scores[:, None] >= score
+        likely = _likely(predicted, score)[:, None]
         own = match_detections(overlap * (same & likely), target)
         seen = torch.zeros(len(target) + 1, dtype=torch.bool)
         seen[own.objects] = True
@@ -153,13 +154,13 @@ class Verdicts(NamedTuple):
     missed: Bool[Tensor, " t"]
 
 
-def judge(predicted: Detections, target: Target) -> Verdicts:
-    """Say of the detections scored `LIKELY` or more which are right, and which objects none of them finds.
+def judge(predicted: Detections, target: Target, score: float | Float[Tensor, " _c"] = LIKELY) -> Verdicts:
+    """Say of the detections scored `score` or more which are right, and which objects none of them finds.
 
     Right is the box of an object's class that finds it at an IoU of 0.5 or more. Crowds, difficult objects, and
     detections of them count for nothing.
     """
-    likely = predicted.scores >= LIKELY
+    likely = _likely(predicted, score)
     matches = match_detections(overlaps(predicted, target) * same_class(predicted, target) * likely[:, None], target)
     right = matches.objects >= 0
     missed = ~target.ignored
@@ -167,11 +168,17 @@ def judge(predicted: Detections, target: Target) -> Verdicts:
     return Verdicts(right=right, wrong=likely & ~matches.neutral & ~right, missed=missed)
 
 
-def worst_pictures(detections: Sequence[Detections], targets: Sequence[Target]) -> list[PictureMistakes]:
+def _likely(predicted: Detections, score: float | Float[Tensor, " _c"]) -> Bool[Tensor, " n"]:
+    return predicted.scores >= (score.to(predicted.scores)[predicted.labels] if isinstance(score, Tensor) else score)
+
+
+def worst_pictures(
+    detections: Sequence[Detections], targets: Sequence[Target], score: float | Float[Tensor, " _c"] = LIKELY
+) -> list[PictureMistakes]:
     """Find the pictures with a mistake, as `judge` has it, those with most first."""
     mistakes = []
     for index, (predicted, target) in enumerate(zip(detections, targets, strict=True)):
-        verdicts = judge(predicted, target)
+        verdicts = judge(predicted, target, score)
         num_missed, num_false = int(verdicts.missed.sum()), int(verdicts.wrong.sum())
         if num_missed or num_false:
             mistakes.append(PictureMistakes(index=index, num_missed=num_missed, num_false=num_false))

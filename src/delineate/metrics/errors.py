@@ -82,6 +82,25 @@ def error_breakdown(
     )
 
 
+def picture_errors(
+    predicted: Detections, target: Target, kind: Content = "boxes"
+) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"], Bool[Tensor, " t"]]:
+    """Tell the error of each detection of a picture (`CORRECT`, or its place in `ERRORS`) and the object that it is of.
+
+    Detections of crowds and of difficult objects are correct. The last are the objects that are missed.
+    """
+    overlap, same = overlaps(predicted, target, kind), same_class(predicted, target)
+    matches, counted = match_detections(overlap * same, target), ~target.ignored
+    errors, objects = _errors(overlap[:, counted], same[:, counted])
+    rows = torch.cat([counted.nonzero().flatten(), torch.zeros(1, dtype=torch.int64)])  # the last is nothing
+    objects = rows[objects]
+    errors = torch.where((matches.objects >= 0) | matches.neutral, CORRECT, errors)
+    found = torch.zeros(len(target), dtype=torch.bool)
+    found[matches.objects[matches.objects >= 0]] = True
+    found[objects[(errors == CLASSIFICATION) | (errors == LOCALIZATION)]] = True
+    return errors, objects, counted & ~found
+
+
 def _judge(detections: Sequence[Detections], targets: Sequence[Target], kind: Content) -> _Verdicts:
     columns: dict[str, list[Tensor]] = {name: [] for name in _Verdicts.__dataclass_fields__}
     num_objects = 0

@@ -111,11 +111,13 @@ class Model(nn.Module, ABC, Generic[Raw, Found]):
     A model never logs, draws, reads files, resizes pictures or searches for proposals; what it returns does not depend
     on `.training`, and `forward` takes no branch by the values of tensors. `input_size` is the `(height, width)` of the
     pictures that it is made for, `None` where any will do. `search` gives the proposals that it takes as an input.
-    `most_objects` of a picture can be found at most; `None` where `Thresholds` alone limit it.
+    `most_objects` of a picture can be found at most; `None` where `Thresholds` alone limit it. One that says places as
+    shares of the sides of pictures of any size `learns_whole` ones: from windows it would learn other shares.
     """
 
     reader: Reader[Raw, Found]
     input_size: tuple[int, int] | None = None
+    learns_whole: bool = False
     search: Search | None = None
     most_objects: int | None = None
 

@@ -37,8 +37,9 @@ def select(
     nms_iou: float,
     max_candidates: int | None,
     max_detections: int,
+    class_agnostic: bool = False,
 ) -> Selected:
-    """Choose among every class of every box that scores above the threshold, by NMS class by class.
+    """Choose among every class of every box that scores above the threshold, by NMS class by class, or of all at once.
 
     Boxes are `x1 y1 x2 y2` in a picture of `size` `(height, width)`, and cut at its borders; those with a side below
     `SMALLEST_SIDE` go. One box for all classes may stand in the place of one for each. The thresholds are those of
@@ -52,7 +53,11 @@ def select(
     large = ((boxes[..., 2:] - boxes[..., :2]) >= SMALLEST_SIDE).all(-1)
     scores = scores.where((scores > score) & large, NONE)
     boxes = boxes.expand(-1, scores.shape[1], -1, -1)
-    kept = keep_best(boxes, scores, nms_iou, max_detections)
+    if class_agnostic:
+        together = keep_best(boxes.flatten(1, 2)[:, None], scores.flatten(1)[:, None], nms_iou, max_detections)
+        kept = together.view_as(scores)
+    else:
+        kept = keep_best(boxes, scores, nms_iou, max_detections)
     scores = scores.where(kept, NONE)
     labels = torch.arange(scores.shape[1], device=scores.device)[:, None].expand_as(scores)
     labelled = torch.cat([boxes, labels[..., None].to(boxes)], -1)

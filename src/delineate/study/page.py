@@ -178,7 +178,8 @@ def _side_by_side(results: Sequence[Result], dataset: Dataset) -> list[Exhibit]:
         for sample, own in zip(samples, views, strict=True):
             (prediction,) = predictor([sample.image])
             caption = result.name
-            if isinstance(prediction, Detections) and predictor.system.task.finds_many:
+            uncalibrated = predictor.system.operating_points is None
+            if isinstance(prediction, Detections) and predictor.system.task.finds_many and uncalibrated:
                 prediction = prediction.above(LIKELY)
                 caption += "" if len(prediction) else f": nothing above {LIKELY:g}"
             own.append((caption, _drawn(sample.image, prediction, dataset)))

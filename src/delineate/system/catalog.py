@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
 from delineate.models.contract import AnyModel
+from delineate.models.one_stage.fcos import fcos
+from delineate.models.one_stage.retinanet import retinanet
 from delineate.models.one_stage.ssd import ssd, ssd300, ssd512
 from delineate.models.one_stage.yolov1 import yolov1
 from delineate.models.one_stage.yolov2 import yolov2
@@ -13,8 +15,10 @@ from delineate.models.options import defaults_of
 from delineate.models.queries.detr import detr, detr_small
 from delineate.models.regression.localizer import localizer
 from delineate.models.regression.pose import pose_regressor
+from delineate.models.segmentation.deeplab import deeplabv3, deeplabv3plus, lraspp
 from delineate.models.segmentation.fcn import fcn8s, fcn16s, fcn32s
 from delineate.models.segmentation.full_resolution import fcn_full_resolution
+from delineate.models.segmentation.segformer import segformer
 from delineate.models.segmentation.segnet import segnet, segnet_basic
 from delineate.models.segmentation.sliding_window import sliding_window_segmenter
 from delineate.models.segmentation.unet import unet
@@ -47,11 +51,16 @@ class Entry:
 
 
 DENSE_RECIPE = {"scale": (0.5, 2.0)}
+SEGNET_RECIPE = {**DENSE_RECIPE, "class_weights": "median_frequency"}
+"""Section 3.1: rare classes weigh more (Eigen & Fergus 2015)."""
 SSD_RECIPE = {"augment": "ssd"}
+DETR_RECIPE = {"augment": "detr", "scale": (0.6, 1.0), "colour": 0.0, "long_side": 1333}
+"""Of 800 pixels these are the paper's 480 to 800 (appendix A.4)."""
 
 MIRRORED = {"augment": "scale", "scale": (1.0, 1.0), "colour": 0.0, "batch_size": 4}
 """Where pictures are seen seldom, they vary enough by themselves."""
 LIGHT_SSD = {"backbone": "resnet10t", "image_size": 240, **MIRRORED}
+LIGHT_PYRAMID = {"width": 128, "short_side": 320, **MIRRORED}
 LIGHT_REGIONS = {"num_rois": 64, "width": 128, "short_side": 320, **MIRRORED}
 
 CATALOG: dict[str, Entry] = {
@@ -83,20 +92,48 @@ CATALOG: dict[str, Entry] = {
         SEGMENT,
         "VGG-16 encoder and its mirror, fed by the encoder's max-pooling indices",
         "Badrinarayanan et al. 2017, SegNet, section 3",
-        DENSE_RECIPE,
+        SEGNET_RECIPE,
     ),
     "segnet_basic": Entry(
         segnet_basic,
         SEGMENT,
         "four encoders and four decoders of one 7x7 convolution each",
         "Badrinarayanan et al. 2017, SegNet, section 3.1",
-        DENSE_RECIPE,
+        SEGNET_RECIPE,
     ),
     "unet": Entry(
         unet,
         SEGMENT,
         "contracting and expanding path joined by concatenated skips",
         "Ronneberger et al. 2015, U-Net, section 2",
+        {**DENSE_RECIPE, "elastic": 0.02},
+    ),
+    "deeplabv3": Entry(
+        deeplabv3,
+        SEGMENT,
+        "a dilated backbone's map, looked at from several distances at once",
+        "Chen et al. 2017, DeepLabv3, section 3",
+        DENSE_RECIPE,
+    ),
+    "deeplabv3plus": Entry(
+        deeplabv3plus,
+        SEGMENT,
+        "DeepLabV3 with a decoder that sees the map of stride 4",
+        "Chen et al. 2018, DeepLabv3+, section 3",
+        DENSE_RECIPE,
+    ),
+    "lraspp": Entry(
+        lraspp,
+        SEGMENT,
+        "two levels of a light backbone, one gated by the mean of the picture",
+        "Howard et al. 2019, MobileNetV3, section 6.4",
+        DENSE_RECIPE,
+    ),
+    "segformer": Entry(
+        segformer,
+        SEGMENT,
+        "four levels of a transformer, joined by linear layers alone",
+        "Xie et al. 2021, SegFormer, section 3",
         DENSE_RECIPE,
     ),
     "localizer": Entry(
@@ -145,6 +182,7 @@ CATALOG: dict[str, Entry] = {
         DETECT,
         "one look at the whole picture: every cell of a grid says which class it holds, and where",
         "Redmon et al. 2016, YOLO, section 2",
+        {"augment": "yolo"},
         light={"image_size": 320, **MIRRORED},
     ),
     "yolov2": Entry(
@@ -179,12 +217,27 @@ CATALOG: dict[str, Entry] = {
         SSD_RECIPE,
         light={"backbone": "vgg11_bn", **MIRRORED},
     ),
+    "retinanet": Entry(
+        retinanet,
+        DETECT,
+        "anchors of a pyramid's every level, and a loss that easy background does not drown",
+        "Lin et al. 2017b, RetinaNet, sections 3 and 4",
+        light={**LIGHT_PYRAMID, "anchor_size": 24},
+    ),
+    "fcos": Entry(
+        fcos,
+        DETECT,
+        "no anchors: each place of a pyramid says how far the sides of its object are",
+        "Tian et al. 2019, FCOS, section 3",
+        light=LIGHT_PYRAMID,
+    ),
     "detr": Entry(
         detr,
         DETECT,
         "a transformer whose queries answer for the objects one to one",
         "Carion et al. 2020, DETR, section 3",
-        {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1},
+        {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1, **DETR_RECIPE},
+        fine_tuning={"backbone_rate": 0.1},
         light={"backbone": "resnet18", "short_side": 320, **MIRRORED},
     ),
     "detr_small": Entry(
@@ -192,7 +245,7 @@ CATALOG: dict[str, Entry] = {
         DETECT,
         "DETR for few pictures, from scratch: queries that stand on a grid, two narrow layers",
         "Carion et al. 2020, DETR, section 3; Wang et al. 2022, Anchor DETR; Jia et al. 2023, H-DETR",
-        {"learning_rate": 7e-4, "weight_decay": 1e-4, "batch_size": 4},
+        {"learning_rate": 7e-4, "weight_decay": 1e-4, "batch_size": 4, "long_side": 640},
         light={"short_side": 320, **MIRRORED},
     ),
     "mask_rcnn": Entry(

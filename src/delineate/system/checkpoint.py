@@ -17,8 +17,9 @@ from delineate.io.files import written_beside
 from delineate.io.mistaken import is_pickled, what_it_is
 from delineate.values import Categories, InputError, Thresholds
 
-VERSION = 2
-"""Counted up whenever the facts come to mean something else. Version 1 had neither a version nor thresholds."""
+VERSION = 3
+"""Counted up whenever the facts come to mean something else. Version 1 had neither a version nor thresholds; until 2
+`segnet` ended in other layers, R-CNN read boxes from other features, and an RPN without a pyramid had five sizes."""
 FOREIGN = "weights of another library: `delineate import` (those of a backbone go to --backbone-weights)"
 PACKAGES = ("delineate", "torch", "torchvision", "timm")
 
@@ -98,9 +99,20 @@ def _facts(file: Path, opened: Any) -> Facts:
     if "delineate" not in header:
         raise InputError(f"{file}: not a checkpoint of delineate, but {FOREIGN}")
     try:
-        return Facts(**{"version": 1, **json.loads(header["delineate"])})
+        facts = Facts(**{"version": 1, **json.loads(header["delineate"])})
     except (ValueError, TypeError) as error:
         raise InputError(f"{file}: its header is not that of a checkpoint: {first_problem(error)}") from error
+    return _without_refine(facts, file) if facts.system == "pose_regressor" else facts
+
+
+def _without_refine(facts: Facts, file: Path) -> Facts:
+    """Read `--refine` of earlier pose regressors, which have `--stages` now; raises `InputError` for those with two."""
+    arguments = dict(facts.arguments)
+    if "refine" not in arguments:
+        return facts
+    if arguments.pop("refine"):
+        raise InputError(f"{file}: its second stage (--refine) saw other windows than those of --stages; train it anew")
+    return facts.model_copy(update={"arguments": {**arguments, "stages": 1}})
 
 
 def first_problem(error: Exception) -> str:

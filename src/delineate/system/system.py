@@ -16,7 +16,8 @@ from delineate.models.contract import AnyModel, Inputs, Reader, Rows, Scores
 from delineate.nn.folding import fold_backbones, narrow_backbones
 from delineate.ops.boxes import scale_boxes
 from delineate.system.catalog import build, find_entry, needs
-from delineate.system.checkpoint import Facts, read_checkpoint, write_checkpoint
+from delineate.system.checkpoint import VERSION, Facts, read_checkpoint, write_checkpoint
+from delineate.system.operating import OperatingPoints, read_points
 from delineate.values import Categories, Content, InputError, Prediction, Target, Task, Thresholds, Truth, truths_of
 
 Pictures = Sequence[UInt8[Tensor, "3 _h _w"]]
@@ -34,7 +35,8 @@ class Prepared(NamedTuple):
 class System:
     """A model has a name and arguments in the catalog, preprocessing, names, and metrics that were measured.
 
-    `thresholds` are the model's own where they are `None`, and nothing where there is nothing to choose.
+    `thresholds` are the model's own where they are `None`, and nothing where there is nothing to choose. Of what is
+    found, those objects are taken for found that `operating_points` say, where its scores were calibrated.
     """
 
     name: str
@@ -44,6 +46,7 @@ class System:
     arguments: dict[str, Any] = field(default_factory=dict)
     thresholds: Thresholds | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    operating_points: OperatingPoints | None = None
     ready: bool = False
     in_bf16: bool = False
 
@@ -65,7 +68,8 @@ class System:
             model.load_state_dict(weights)
         except RuntimeError as error:
             reason = str(error).splitlines()[1].strip()
-            raise InputError(f"{file}: its weights do not fit {facts.system} ({reason})") from error
+            earlier = "" if facts.version == VERSION else "; an earlier delineate wrote it: use that one, or train anew"
+            raise InputError(f"{file}: its weights do not fit {facts.system} ({reason}){earlier}") from error
         if device is not None:
             fold_backbones(model.eval().to(device).to(memory_format=torch.channels_last))
         if in_bf16:
@@ -80,6 +84,7 @@ class System:
             arguments=facts.arguments,
             thresholds=facts.thresholds,
             metrics=facts.metrics,
+            operating_points=read_points(file),
         )
 
     def save(self, file: Path) -> None:
@@ -130,6 +135,8 @@ class System:
     def with_thresholds(self, **given: Any) -> "System":
         """Change values of `Thresholds`; those that are `None` are left as they are.
 
+        A `score` that is given takes the place of operating points.
+
         Raises `InputError` where a value is given and the system has nothing to choose, or an export not any more.
         """
         asked = {name: value for name, value in given.items() if value is not None}
@@ -138,7 +145,13 @@ class System:
         if self.reader.thresholds is None:
             raise InputError(f"{next(iter(asked))}: {self.name} finds {self.task.finds}, without scores; leave it out")
         reader = replace(self.reader, thresholds=self.reader.thresholds.changed(**asked))
-        return replace(self, thresholds=reader.thresholds)
+        points = None if "score" in asked else self.operating_points
+        return replace(self, thresholds=reader.thresholds, operating_points=points)
+
+    @property
+    def least(self) -> Float[Tensor, " c"] | None:
+        """Objects of each class are taken from this score on, where that was calibrated."""
+        return None if self.operating_points is None else self.operating_points.least(self.categories)
 
     def prepare(self, images: Pictures) -> list[Prepared]:
         """Resize RGB uint8 pictures of any sizes, find proposals, and put those of one resized size together."""

@@ -61,7 +61,13 @@ def find_published(settings: TrainingSettings) -> tuple[TrainingSettings, list[s
 def from_scratch(settings: TrainingSettings, model: AnyModel, num_pictures: int) -> list[str]:
     """Say, where pictures are few and nothing is known of any before them, which weights would bring much."""
     names = [module.name for module in model.modules() if isinstance(module, Backbone) and module.imagenet_statistics()]
-    if not names or num_pictures >= FEW or settings.backbone_weights or settings.weights or settings.pretrained != "none":
+    if (
+        not names
+        or num_pictures >= FEW
+        or settings.backbone_weights
+        or settings.weights
+        or settings.pretrained != "none"
+    ):
         return []
     here = named_weights() or cached_weights(names[0])
     how = "--pretrained auto takes those on this machine" if here else f"--pretrained download fetches {names[0]}'s"

@@ -37,9 +37,9 @@ def within_budget(settings: TrainingSettings, given: Set[str], train: Dataset) -
 
 
 def seldom(pictures: int, num_pictures: int) -> list[str]:
-    """Say where a run saw its pictures so seldom that more was to be had, and what would help."""
+    """Say where a run saw pictures, but so seldom that more was to be had, and what would help."""
     times = pictures / num_pictures
-    if times >= SELDOM:
+    if times >= SELDOM or not pictures:
         return []
     return [
         f"each picture was seen {_often(times)}, where about {SELDOM} are the least from scratch; what helps: more "

@@ -1,11 +1,12 @@
 """Settings are made a system, and the batches that it trains on."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from lightning.fabric import Fabric
 
 from delineate.data.augmentation import Augmentation, training_transform
+from delineate.data.augmenting import Mix, Mixing, alone
 from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
 from delineate.data.preprocess import Preprocess
@@ -13,12 +14,13 @@ from delineate.data.proposals import with_proposals
 from delineate.data.statistics import Statistics, usual_size
 from delineate.io.runs import find_checkpoint
 from delineate.models.contract import AnyModel
-from delineate.system.catalog import build, find_entry
+from delineate.system.catalog import build, find_entry, needs
 from delineate.system.system import System
 from delineate.training.backbones import begin_backbones
 from delineate.training.begun import Begun
 from delineate.training.data import training_data
 from delineate.training.earlier import begin_with
+from delineate.training.rare import check_rare, repeats, weigh_classes
 from delineate.training.settings import TrainingSettings
 from delineate.training.stock import take_stock, thresholds_for
 from delineate.values import InputError
@@ -53,10 +55,11 @@ def build_system(
     """
     torch.manual_seed(settings.seed)
     model = build(settings.model, dataset.categories, **settings.arguments)
+    if settings.num_epochs == 0 and not model.fits:
+        raise InputError(f"epochs: {settings.model} learns nothing in 0, as it fits nothing afterwards; give 1 or more")
     preprocess, carried = _preprocess(settings, model), set[str]()
     preprocess = begin_backbones(settings, model, preprocess, notes, fresh=begun is None)
-    if settings.class_weights != "none" and "label_map" not in find_entry(settings.model).task.needs:
-        raise InputError(f"class_weights: {settings.model} weighs no pixels; leave it out")
+    check_rare(settings, model)
     if begun is not None:
         preprocess = begun.preprocess
     elif settings.weights is not None:
@@ -76,6 +79,7 @@ def build_system(
                 skip_unreadable=settings.skip_unreadable,
             )
         )
+    notes += weigh_classes(settings, model, dataset)
     system = System(
         name=settings.model,
         model=model.to(memory_format=torch.channels_last).train(),
@@ -101,10 +105,13 @@ def _preprocess(settings: TrainingSettings, model: AnyModel) -> Preprocess:
     return Preprocess(short_side=settings.short_side, long_side=settings.long_side, size=input_size)
 
 
-def build_loader(settings: TrainingSettings, dataset: Dataset, system: System, fabric: Fabric) -> TrainingLoader:
+def build_loader(
+    settings: TrainingSettings, dataset: Dataset, system: System, fabric: Fabric, notes: list[str] | None = None
+) -> TrainingLoader:
     """Make the loader of this process's batches, of windows, or of whole pictures where the system learns those.
 
-    Raises `InputError` for many scales of which there is but one.
+    A line that says how often pictures come, where not all come once, is added to `notes`. Raises `InputError` for many
+    scales of which there is but one.
     """
     preprocess = system.preprocess
     size = settings.crop_size or preprocess.size
@@ -116,6 +123,7 @@ def build_loader(settings: TrainingSettings, dataset: Dataset, system: System, f
         crop_size=None if system.model.learns_whole else size,
         flip=settings.flip,
         colour=settings.colour,
+        elastic=settings.elastic,
     )
     augmentations = at_many_scales(augmentation, min(size)) if settings.multi_scale else [augmentation]
     if settings.multi_scale and len(augmentations) == 1:
@@ -130,7 +138,23 @@ def build_loader(settings: TrainingSettings, dataset: Dataset, system: System, f
         rank=fabric.global_rank,
         world_size=fabric.world_size,
         skip_unreadable=settings.skip_unreadable,
+        factors=repeats(settings, dataset, [] if notes is None else notes),
+        mix=mixing(settings),
     )
+
+
+def mixing(settings: TrainingSettings) -> Mix:
+    """Say how training pictures are put together; raises `InputError` for what has no sense in this system."""
+    task = find_entry(settings.model).task
+    for name in ("mosaic", "mixup", "copy_paste"):
+        if getattr(settings, name) and not task.finds_many:
+            raise InputError(f"{name}: it puts several pictures into one, and {settings.model} finds {task.finds}")
+    if settings.elastic and "label_map" not in task.needs:
+        raise InputError(f"elastic: it bends label maps, and {settings.model} finds {task.finds}; leave it out")
+    if settings.copy_paste and "masks" not in needs(settings.model, settings.arguments):
+        raise InputError(f"copy_paste: objects are cut out by their masks, which {settings.model} does not learn from")
+    mix = Mixing(**{field.name: getattr(settings, field.name) for field in fields(Mixing)})
+    return alone if mix == Mixing() else mix
 
 
 def at_many_scales(augmentation: Augmentation, shorter: int) -> list[Augmentation]:

@@ -8,12 +8,14 @@ from pathlib import Path
 import torch
 
 from delineate.data.counting import take_census
+from delineate.data.cutting import OVERLAP
 from delineate.data.dataset import Dataset, Part, View
 from delineate.data.folders import home_of
 from delineate.data.formats import find_split, splits
 from delineate.data.formats.layouts import check_split
 from delineate.data.lists import PictureList
 from delineate.data.splits import Watch, check_names, check_readable, looked_over, read_split, readable, shared
+from delineate.data.tiles import Tiles
 from delineate.io.runs import HELD_OUT, TRAINED_ON
 from delineate.system.catalog import needs
 from delineate.training.settings import TrainingSettings
@@ -54,9 +56,24 @@ def training_data(settings: TrainingSettings, task: Task, watch: Watch = iter) -
     else:
         train, val = _hold_out(train, settings, notes)
     if settings.skip_unreadable:
-        return train, readable(val, notes, watch), notes
-    check_readable(val, watch)
-    return train, val, notes
+        val = readable(val, notes, watch)
+    else:
+        check_readable(val, watch)
+    return (*_in_tiles(train, val, settings, task, notes), notes)
+
+
+def _in_tiles(
+    train: Dataset, val: Dataset, settings: TrainingSettings, task: Task, notes: list[str]
+) -> tuple[Dataset, Dataset]:
+    """Cut the pictures of both parts where the settings say so; a line says into how many tiles."""
+    if settings.tile is None:
+        return train, val
+    if not task.finds_many and "label_map" not in task.needs:
+        raise InputError(f"tile: {settings.model} finds {task.finds}, of which every tile would have one; leave it out")
+    parts = [Tiles(part, settings.tile, min(OVERLAP, settings.tile // 2)) for part in (train, val)]
+    cut = [f"{counted(len(tiles.whole), 'picture')} are {counted(len(tiles), 'tile')}" for tiles in parts]
+    notes.append(f"in tiles of {settings.tile} pixels, {cut[0]} to train on, and {cut[1]} to validate on")
+    return parts[0], parts[1]
 
 
 def _check_not_divided_since(settings: TrainingSettings) -> None:

@@ -72,8 +72,18 @@ class Learner:
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave, but for the state, which a learner is made with."""
-        self.system.model.load_state_dict(saved["model"])
+        """Go on from what `state_dict` gave, but for the state, which a learner is made with.
+
+        Raises `InputError` where an earlier version of this system began, whose layers were others.
+        """
+        try:
+            self.system.model.load_state_dict(saved["model"])
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1].strip()
+            raise InputError(
+                f"resume: an earlier delineate began this {self.system.name}, which has other layers now ({reason}); "
+                "go on with that one, or train anew"
+            ) from error
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.average is not None:
             self.average.model.load_state_dict(saved["average"])
@@ -89,7 +99,9 @@ def make_fabric(settings: TrainingSettings, device: torch.device) -> Fabric:
     torch.backends.cudnn.benchmark = device.type == "cuda"
     devices, num_nodes = settings.devices or 1, settings.num_nodes or 1
     if settings.thaw is not None and devices * num_nodes > 1:
-        raise InputError("thaw: several processes exchange the gradients of what is trained from the start; leave it out")
+        raise InputError(
+            "thaw: several processes exchange the gradients of what is trained from the start; leave it out"
+        )
     if device.type == "cuda" and devices > torch.cuda.device_count():
         raise InputError(
             f"devices: {devices}, of which this process sees {torch.cuda.device_count()}; ask for fewer (with SLURM, "

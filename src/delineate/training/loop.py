@@ -15,7 +15,7 @@ from delineate.data.loading import Batch, TrainingLoader
 from delineate.data.sampling import mixed
 from delineate.training.learner import Learner
 from delineate.training.optimisation import update_average
-from delineate.training.recording import Session, after_batch, end_epoch
+from delineate.training.recording import Session, after_batch, begin_fitting, end_epoch
 from delineate.values import InputError
 
 
@@ -24,6 +24,8 @@ def train_epochs(learner: Learner, loader: TrainingLoader, session: Session) -> 
 
     Raises `Interrupted` once a stop was requested and the state is saved.
     """
+    if learner.settings.num_epochs == 0:
+        begin_fitting(learner, session)
     while not learner.state.finished:
         over = train_epoch(learner, loader, session)
         end_epoch(learner, session, over=over)

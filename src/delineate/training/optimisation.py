@@ -17,15 +17,16 @@ Network = TypeVar("Network", bound=nn.Module)
 def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
     """Make AdamW or SGD over what is trained now or after thawing.
 
-    Biases and norms, whose weights have one dimension, do not decay. A group has the `share` of the learning rate that
+    Biases, and norms, whose weights have one dimension, do not decay. A group has the `share` of the learning rate that
     its weights learn at. Raises `InputError` where a decay by stages is asked of a backbone without any.
     """
     shares = backbone_shares(model, settings)
     later = thawing(model) if settings.thaw is not None else set()
     parted: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for weight in model.parameters():
+    for name, weight in model.named_parameters():
         if weight.requires_grad or weight in later:
-            parted.setdefault((shares.get(weight, 1.0), weight.ndim > 1), []).append(weight)
+            decays = weight.ndim > 1 and name.rpartition(".")[2] != "bias"
+            parted.setdefault((shares.get(weight, 1.0), decays), []).append(weight)
     groups = [
         {"params": weights, "weight_decay": settings.decay if decays else 0.0, "share": share}
         for (share, decays), weights in sorted(parted.items(), key=lambda part: part[0], reverse=True)
@@ -53,8 +54,8 @@ def backbone_shares(model: nn.Module, settings: TrainingSettings) -> dict[nn.Par
 def thawing(model: nn.Module) -> set[nn.Parameter]:
     """Collect the weights that are frozen now and thaw later."""
     backbones = [module for module in model.modules() if isinstance(module, Backbone)]
-    kept = {weight for backbone in backbones for norm in backbone.frozen_norms for weight in norm.parameters()}
-    return {weight for backbone in backbones for stage in backbone.frozen_stages for weight in stage.parameters()} - kept
+    stages = {weight for backbone in backbones for stage in backbone.frozen_stages for weight in stage.parameters()}
+    return stages - {weight for backbone in backbones for norm in backbone.frozen_norms for weight in norm.parameters()}
 
 
 def thaw(model: nn.Module) -> None:

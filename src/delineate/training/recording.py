@@ -67,6 +67,13 @@ def after_batch(learner: Learner, session: Session, batch: Batch, losses: dict[s
     return over
 
 
+def begin_fitting(learner: Learner, session: Session) -> None:
+    """Save what a run without an epoch begins with, which is then fitted to."""
+    learner.state.finished = learner.state.fitting = True
+    session.outputs.save_weights(learner.kept, learner.state)
+    _save(learner, session)
+
+
 def end_epoch(learner: Learner, session: Session, *, over: bool) -> None:
     """Validate where it is due, and write, show and save the epoch; it is the last one when time is `over`."""
     state, settings = learner.state, learner.settings

@@ -53,7 +53,11 @@ class TrainingSettings(BaseModel):
     )
 
     epochs: int | None = _field(
-        "Budget", None, f"How often to go through the training pictures; {DEFAULT_EPOCHS} without --minutes.", ge=1
+        "Budget",
+        None,
+        f"How often to go through the training pictures; {DEFAULT_EPOCHS} without --minutes. 0 fits what is fitted "
+        "after training (R-CNN's SVMs) to the weights that it begins with.",
+        ge=0,
     )
     minutes: float | None = _field(
         "Budget", None, "Minutes to train for; validation, saving and fitting SVMs come on top.", gt=0
@@ -110,7 +114,22 @@ class TrainingSettings(BaseModel):
         "Optimisation", 0.998, "Keep a moving average of the weights with this decay; it is what is saved.", gt=0, lt=1
     )
     class_weights: Literal["none", "median_frequency"] = _field(
-        "Optimisation", "none", "Whether pixels of rare classes count more in the loss (Eigen & Fergus 2015)."
+        "Optimisation",
+        "none",
+        "Whether pixels, or objects, of rare classes count more in the loss (Eigen & Fergus 2015).",
+    )
+    focal: float = _field(
+        "Optimisation",
+        0.0,
+        "Focal loss of an object's class: the higher this gamma, the less counts what is right already; 2 is usual, 0 "
+        "is the log loss (Lin et al. 2017).",
+        ge=0,
+    )
+    sampler: Literal["shuffled", "class_balanced"] = _field(
+        "Optimisation",
+        "shuffled",
+        "Pictures of an epoch. shuffled: each once; class_balanced: as many, those with rare classes more often, up to "
+        "the root of how rare they are (LVIS, Gupta et al. 2019).",
     )
 
     pretrained: Literal["none", "auto", "download"] = _field(
@@ -133,6 +152,13 @@ class TrainingSettings(BaseModel):
         "Weights", None, "Share of the run after which what --freeze-until froze is trained, too.", gt=0, lt=1
     )
 
+    tile: int | None = _field(
+        "Augmentation",
+        None,
+        "Cut pictures into square tiles of this many pixels, which overlap, and train and validate on these, as "
+        "`predict --tile` does; objects of which a tile has less than 40 % are ignored there.",
+        ge=1,
+    )
     short_side: int | None = _field(
         "Augmentation", None, "Resize pictures to this shorter side, in training and in use.", ge=1
     )
@@ -140,15 +166,15 @@ class TrainingSettings(BaseModel):
     crop_size: tuple[int, int] | None = _field(
         "Augmentation",
         None,
-        "Height and width to train on; if not given, the usual picture's, at most 512, or whole pictures where boxes are "
-        "shares of them.",
+        "Height and width to train on; if not given, the usual picture's, at most 512, or whole pictures where boxes "
+        "are shares of them.",
     )
     augment: Way = _field(
         "Augmentation",
         "scale",
-        "How pictures are varied. scale: resized by --scale, then windows of --crop-size; yolo: each side moved by up to "
-        "a fifth; detr: as scale, but half of them begin with a cut, which is resized as a picture; ssd: distorted "
-        "colours, zoom-out, crops that overlap objects.",
+        "How pictures are varied. scale: windows of --crop-size after resizing by --scale; yolo: each side moved by up "
+        "to a fifth; detr: scaled, half of them after a cut that is made as large; ssd: distorted colours, zoom-out, "
+        "crops that overlap objects.",
     )
     scale: tuple[float, float] = _field(
         "Augmentation", (0.75, 1.33), "Smallest and largest factor by which pictures are resized at random."
@@ -161,6 +187,31 @@ class TrainingSettings(BaseModel):
     flip: float = _field("Augmentation", 0.5, "Probability of mirroring a picture left to right.", ge=0, le=1)
     colour: float = _field(
         "Augmentation", 0.3, "Strength of random changes of brightness, contrast and saturation.", ge=0, le=1
+    )
+
+    mosaic: float = _field(
+        "Augmentation", 0.0, "Probability of a picture made of windows of four. For detectors only.", ge=0, le=1
+    )
+    mixup: float = _field(
+        "Augmentation", 0.0, "Probability of showing two pictures at once. For detectors only.", ge=0, le=1
+    )
+    copy_paste: float = _field(
+        "Augmentation",
+        0.0,
+        "Probability of pasting objects of another picture, by their masks. For systems that learn masks.",
+        ge=0,
+        le=1,
+    )
+    rotate: float = _field("Augmentation", 0.0, "Largest angle in degrees by which pictures are turned.", ge=0, le=180)
+    shear: float = _field("Augmentation", 0.0, "Largest angle in degrees by which pictures lean.", ge=0, le=45)
+    blur: float = _field("Augmentation", 0.0, "Probability of blurring a picture.", ge=0, le=1)
+    elastic: float = _field(
+        "Augmentation",
+        0.0,
+        "Standard deviation of random displacements, as a share of the sides, that bend pictures (U-Net, section 3.1). "
+        "For segmentation only.",
+        ge=0,
+        le=0.2,
     )
 
     device: Literal["auto", "cpu", "cuda"] = _field(
@@ -203,7 +254,7 @@ class TrainingSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "TrainingSettings":
-        if self.epochs and self.minutes:
+        if self.epochs is not None and self.minutes:
             raise ValueError("epochs and minutes are both given; choose one budget")
         if self.early_stopping and self.val_every == 0:
             raise ValueError("early_stopping counts validations, and val_every is 0; give one of them another value")
@@ -218,7 +269,9 @@ class TrainingSettings(BaseModel):
     @property
     def num_epochs(self) -> int | None:
         """Give the budget in epochs, `None` where it is in minutes."""
-        return None if self.minutes else self.epochs or DEFAULT_EPOCHS
+        if self.minutes:
+            return None
+        return DEFAULT_EPOCHS if self.epochs is None else self.epochs
 
     @property
     def peak_learning_rate(self) -> float:
@@ -237,7 +290,8 @@ def _recipe(entry: Entry, values: Mapping[str, Any]) -> dict[str, Any]:
     """Choose the defaults of a system: those of fine-tuning come first where its backbone begins with weights."""
     begins = values.get("backbone_weights") or values.get("pretrained", "none") != "none"
     recipe = {**entry.recipe, **(entry.fine_tuning if begins else {})}
-    return {name: value for name, value in recipe.items() if name not in values}
+    chosen = {*values, "long_side"} if values.get("short_side") else {*values}  # the recipe's would limit what is given
+    return {name: value for name, value in recipe.items() if name not in chosen}
 
 
 def _line(problem: Any) -> str:

@@ -7,7 +7,7 @@ from delineate.data.formats import find_split
 from delineate.data.preprocess import Preprocess
 from delineate.models.contract import AnyModel
 from delineate.training.settings import TrainingSettings
-from delineate.values import InputError, Task, Thresholds, counted
+from delineate.values import Categories, InputError, Task, Thresholds, counted, listed
 
 STEP = 100
 """The largest number of detections is a multiple of this, where it follows from the data."""
@@ -30,10 +30,23 @@ def take_stock(
     notes += [learned.line(settings.train_split), *learned.remarks(settings.train_split)]
     if len(val):
         notes.append(measured.line(val_split))
+    if settings.flip and "keypoints" in task.needs:
+        notes.append(mirrored(train.categories))
     reason = measured.lacks("measure")
     if reason:
         notes.append(f"{val_split}: nothing to measure: {reason}; training goes on unmeasured, and best is the last")
     return learned, measured
+
+
+def mirrored(categories: Categories) -> str:
+    """Say which keypoints change places in a mirrored picture: wrong ones would be learned without a word."""
+    names, order = categories.keypoint_names, categories.flip_order
+    pairs = [f"{names[row]} and {names[other]}" for row, other in enumerate(order) if row < other]
+    alone = len(names) - 2 * len(pairs)
+    if not pairs:
+        return f"mirrored pictures exchange none of {counted(alone, 'keypoint')}: if some are left and right, --flip 0"
+    kept = f", and not {counted(alone, 'other keypoint')}" if alone else ""
+    return f"mirrored pictures exchange {listed(pairs, len(pairs))}{kept}"
 
 
 def thresholds_for(settings: TrainingSettings, model: AnyModel, most: int, notes: list[str]) -> Thresholds | None:

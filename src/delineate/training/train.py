@@ -95,7 +95,7 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
             settings, lines = within_budget(settings, given, data[0])
             said = [*said, *lines]
         system, train_set, val_set, notes = build_training(settings, data, begun)
-        loader = build_loader(settings, train_set, system, fabric)
+        loader = build_loader(settings, train_set, system, fabric, notes)
         said = said if saved else [*said, *from_scratch(settings, system.model, len(train_set))]
         notes = [*said, *notes, *state.begin(loader.num_batches, len(train_set))]
         if run is None:

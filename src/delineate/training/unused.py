@@ -11,7 +11,7 @@ from delineate.system.catalog import build
 from delineate.training.settings import TrainingSettings
 from delineate.values import Categories, InputError
 
-IN_PLACE_OF: dict[str, tuple[str, ...]] = {"ssd": ("scale", "colour"), "yolo": ("scale",)}
+IN_PLACE_OF: dict[str, tuple[str, ...]] = {"ssd": ("scale", "colour", "elastic"), "yolo": ("scale",)}
 """A paper's augmentation (`--augment ssd`) has ranges of its own in the place of these."""
 SOME = Categories(class_names=("a", "b"), label_map_names=("a", "b"), keypoint_names=("c",))
 """For some names a system is built, to look at what its options do."""

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 HABITS: dict[str, tuple[str, ...]] = {
+    "agnostic": ("class_agnostic",),
+    "agnostic_nms": ("class_agnostic",),
     "annotations": ("data",),
     "augmentation": ("augment",),
     "batch": ("batch_size",),

@@ -17,8 +17,9 @@ from delineate.values.errors import InputError
 class Detections:
     """A system detected N objects in one picture; scores descend, masks and keypoints are there where it gives them.
 
-    Masks are kept as COCO's RLE, of which hundreds on a large picture weigh no more than the picture. Raises
-    `InputError` naming the field and the row, as `Target` does, and where scores ascend.
+    Masks are kept as COCO's RLE, of which hundreds on a large picture weigh no more than the picture. `tracks` are the
+    identities that objects have in a video, -1 for one that has none yet. Raises `InputError` naming the field and the
+    row, as `Target` does, and where scores ascend.
     """
 
     image_size: tuple[int, int]
@@ -28,6 +29,7 @@ class Detections:
     rles: Sequence[RLE] | None = None
     keypoints: Float[Tensor, "n k 2"] | None = None
     visibility: Int64[Tensor, "n k"] | None = None
+    tracks: Int64[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -45,15 +47,30 @@ class Detections:
                 if tuple(rle["size"]) != self.image_size:
                     raise InputError(f"rles: row {row} is of size {rle['size']}, the picture's is {self.image_size}")
         check_keypoints(self.keypoints, self.visibility, count)
+        if self.tracks is not None:
+            check_length("tracks", self.tracks, count)
 
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def above(self, score: float) -> "Detections":
-        """Keep those that score at least `score`."""
-        count = int((self.scores >= score).sum())
-        kept = {name: value[:count] for name, value in vars(self).items() if name != "image_size" and value is not None}
+    def __getitem__(self, rows: Tensor) -> "Detections":
+        """Keep some of the objects: `rows` is a mask `(N,)` or indices, by which scores still descend."""
+        rows = rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows
+        kept: dict[str, Any] = {name: value[rows] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        if self.rles is not None:
+            kept["rles"] = [self.rles[row] for row in rows.tolist()]
         return replace(self, **kept)
+
+    def above(self, score: float | Float[Tensor, " c"]) -> "Detections":
+        """Keep those that score at least `score`, of which there may be one for each class."""
+        least = score.to(self.scores)[self.labels] if isinstance(score, Tensor) else score
+        return self[self.scores >= least]
+
+    def scored(self, scores: Float[Tensor, " n"]) -> "Detections":
+        """Give the objects other scores, by which they are sorted anew; of equal ones the first stays first."""
+        order = scores.argsort(descending=True, stable=True)
+        unsorted = replace(self, scores=torch.zeros_like(scores))
+        return replace(unsorted[order], scores=scores[order])
 
     @property
     def masks(self) -> Bool[Tensor, "n h w"] | None:

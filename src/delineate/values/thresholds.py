@@ -13,15 +13,16 @@ MOST = 100_000
 class Thresholds:
     """A box is a detection of a class where its score is above `score` and no better one of the class overlaps it more.
 
-    `nms_iou` is that overlap (IoU), 1 for no suppression. Of each class the best `max_candidates` boxes of a picture go
-    through NMS (`None`: all), and `max_detections` of the picture come out. Raises `InputError` for a value out of
-    range.
+    `nms_iou` is that overlap (IoU), 1 for no suppression; `class_agnostic`, a better one of any class suppresses it. Of
+    each class the best `max_candidates` boxes of a picture go through NMS (`None`: all), and `max_detections` of the
+    picture come out. Raises `InputError` for a value out of range.
     """
 
     score: float = 0.05
     nms_iou: float = 0.5
     max_candidates: int | None = None
     max_detections: int = 100
+    class_agnostic: bool = False
 
     def __post_init__(self) -> None:
         for name in ("score", "nms_iou"):

@@ -13,7 +13,8 @@ from delineate.values.target import Target
 class Truth(NamedTuple):
     """The objects of one picture that are learned, and apart from them what is neither object nor background.
 
-    `ignored` are the boxes of crowds and of difficult objects. Coordinates are those of the network's input.
+    `ignored` are the boxes of crowds and of difficult objects. Coordinates are those of the network's input, which is
+    larger than `image_size` where a batch pads the picture at the right and the bottom.
     """
 
     image_size: tuple[int, int]

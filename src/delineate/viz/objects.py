@@ -129,6 +129,8 @@ def _most_important_first(target: Target | Detections) -> list[int]:
 
 def _texts(target: Target | Detections, row: int, name: str) -> tuple[str, str]:
     if isinstance(target, Detections):
+        if target.tracks is not None and target.tracks[row] >= 0:
+            name = f"{name} #{int(target.tracks[row])}"
         return f"{name} {float(target.scores[row]):.2f}", name
     flags = ["crowd"] * bool(target.crowd[row]) + ["difficult"] * bool(target.difficult[row])
     return f"{name} ({', '.join(flags)})" if flags else name, name

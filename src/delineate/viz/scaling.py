@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
 from delineate.ops.boxes import scale_boxes
-from delineate.ops.masks import RLE, decode_rle, encode_rle
+from delineate.ops.masks import RLE, encode_rle, sampled_rle
 from delineate.values import Categories, Detections, LabelMap, Target
 from delineate.viz.overlay import draw_target
 
@@ -37,13 +37,26 @@ def fitted(
 def rescaled(
     image: UInt8[Tensor, "3 h w"], value: Drawable, size: tuple[int, int]
 ) -> tuple[UInt8[Tensor, "3 h2 w2"], Drawable]:
-    """Resize picture and value to `(height, width)`; pixels of enlarged pictures, masks and label maps stay square."""
-    before = (image.shape[-2], image.shape[-1])
-    if size == before:
+    """Resize picture and value to `(height, width)`; pixels of enlarged pictures, masks and label maps stay square.
+
+    The picture may be of another size than the value, of which it is a smaller view then.
+    """
+    shown, before = (image.shape[-2], image.shape[-1]), value.image_size
+    if size == before == shown:
         return image, value
-    larger = size[0] >= before[0] and size[1] >= before[1]
+    resized = image if size == shown else _resized(image, size)
+    return resized, _moved(value, size)
+
+
+def _resized(image: UInt8[Tensor, "3 h w"], size: tuple[int, int]) -> UInt8[Tensor, "3 h2 w2"]:
+    larger = size[0] >= image.shape[-2] and size[1] >= image.shape[-1]
     interpolation = InterpolationMode.NEAREST if larger else InterpolationMode.BILINEAR
     resized: Tensor = transforms.resize(image, list(size), interpolation=interpolation, antialias=not larger)
+    return resized
+
+
+def _moved(value: Drawable, size: tuple[int, int]) -> Drawable:
+    before = value.image_size
     rows, columns = (_nearest(old, new) for old, new in zip(before, size, strict=True))
     changes: dict[str, Any] = {}
     if isinstance(value, Target | LabelMap) and value.label_map is not None:
@@ -58,8 +71,8 @@ def rescaled(
         if value.masks is not None:
             changes["masks"] = value.masks[:, rows[:, None], columns]
     if isinstance(value, Detections) and value.rles is not None:
-        changes["rles"] = _resized_rles(value.rles, before, rows, columns)
-    return resized, replace(value, **changes)
+        changes["rles"] = _resized_rles(value.rles, rows, columns)
+    return replace(value, **changes)
 
 
 def beside_truth(
@@ -90,6 +103,6 @@ def _nearest(before: int, after: int) -> Int64[Tensor, " {after}"]:
     return torch.arange(after) * before // after
 
 
-def _resized_rles(rles: Sequence[RLE], size: tuple[int, int], rows: Tensor, columns: Tensor) -> list[RLE]:
+def _resized_rles(rles: Sequence[RLE], rows: Tensor, columns: Tensor) -> list[RLE]:
     """Resize one after another: all masks of a large picture at once would not fit into memory."""
-    return [encode_rle(decode_rle([rle], size)[:, rows[:, None], columns])[0] for rle in rles]
+    return [encode_rle(sampled_rle(rle, rows, columns)[None])[0] for rle in rles]

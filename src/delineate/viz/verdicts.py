@@ -54,7 +54,7 @@ def draw_verdicts(
     ]
     for objects, color in reversed(parts):
         for box in objects.boxes.tolist():
-            _draw_box(draw, corners(box), color, width)
+            draw_dashed_box(draw, corners(box), color, width)
     labels = [label for objects, color in parts for label in labels_of(objects, categories, [color] * len(objects))]
     write_labels(draw, labels, found.image_size)
     return to_tensor(canvas)
@@ -64,7 +64,7 @@ def _picked(found: Detections, rows: Bool[Tensor, " n"]) -> Detections:
     return replace(found, boxes=found.boxes[rows], labels=found.labels[rows], scores=found.scores[rows])
 
 
-def _draw_box(draw: ImageDraw.ImageDraw, box: Sequence[int], color: RGB, width: int) -> None:
+def draw_dashed_box(draw: ImageDraw.ImageDraw, box: Sequence[int], color: RGB, width: int) -> None:
     """Draw a box in dashes on black."""
     x1, y1, x2, y2 = box
     drawn, left_out = (width * count for count in DASHES[color])

@@ -61,7 +61,7 @@ def test_losses_equal(pair: tuple[Any, SSD]) -> None:
     images = torch.cat([picture(2), picture(3)])
     boxes = [
         torch.tensor([[10.0, 20.0, 60.0, 90.0], [30.0, 40.0, 290.0, 200.0], [0.0, 0.0, 20.0, 12.0]]),
-        torch.tensor([[150.0, 150.0, 300.0, 300.0], [152.0, 148.0, 298.0, 299.0]]),
+        torch.tensor([[150.0, 150.0, 300.0, 300.0], [20.0, 148.0, 120.0, 299.0]]),
     ]
     labels = [torch.tensor([0, 3, 2]), torch.tensor([1, 0])]
     expected = theirs(list(images), [{"boxes": b, "labels": own + 1} for b, own in zip(boxes, labels, strict=True)])

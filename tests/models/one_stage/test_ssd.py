@@ -39,6 +39,23 @@ def test_shapes_are_squares_and_pairs_of_each_ratio() -> None:
     torch.testing.assert_close((boxes[:, :2] + boxes[:, 2:]) / 2, torch.tensor([[100.0, 50.0]]).expand(6, 2))
 
 
+def test_sides_larger_than_the_picture_are_cut_where_the_weights_were_learned_so() -> None:
+    model = small()
+    last = slice(-6, None)  # the coarsest level: shapes of 0.9, and between 0.9 and 1
+    shares = [0.9, math.sqrt(0.9), 0.9 * math.sqrt(2), 0.9 / math.sqrt(2), 0.9 * math.sqrt(3), 0.9 / math.sqrt(3)]
+
+    def widths() -> torch.Tensor:
+        boxes = model.default_boxes([(1, 1)] * 6, (100, 200))[last]
+        return (boxes[:, 2] - boxes[:, 0]) / 200
+
+    torch.testing.assert_close(widths(), torch.tensor(shares))
+    earlier = {key: value for key, value in model.state_dict().items() if key != "whole_sides"}
+    model.load_state_dict(earlier)
+    torch.testing.assert_close(widths(), torch.tensor(shares).clamp(max=1))
+    model.load_state_dict(small().state_dict())
+    torch.testing.assert_close(widths(), torch.tensor(shares))
+
+
 @pytest.mark.parametrize("backbone", ["resnet10t", "mobilenetv3_small_050", "tf_efficientnet_lite0"])
 def test_nothing_is_decided_before_the_first_step_whatever_the_backbone(backbone: str) -> None:
     torch.manual_seed(0)

@@ -1,5 +1,6 @@
 import importlib
 import math
+import types
 from itertools import permutations
 
 import pytest
@@ -40,6 +41,12 @@ def test_every_picture_of_a_batch_has_its_own_assignment() -> None:
         alone = assign(logits[[picture]], boxes[[picture]], [objects[picture]])
         assert torch.equal(queries[pictures == picture], alone[1])
         assert torch.equal(rows[pictures == picture] - before, alone[2])
+
+
+def test_what_is_no_number_is_matched_and_ends_in_the_loss() -> None:
+    logits = torch.full((1, 3, 4), math.nan)
+    losses = set_losses(logits, torch.full((1, 3, 4), math.nan), [some_objects(2)])
+    assert all(loss.isnan() for loss in losses.values())
 
 
 def test_no_object_weighs_a_tenth() -> None:
@@ -103,6 +110,30 @@ def test_places_of_queries_fit_those_of_the_memory_on_either_side() -> None:
     torch.testing.assert_close(places[0], every_third, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("small", [False, True])
+def test_what_pads_a_picture_changes_nothing(small: bool) -> None:
+    """The backbone's windows reach into the padding: here it is the first convolution alone, which is as large."""
+    torch.manual_seed(0)
+    options = {"num_classes": 2, "backbone": "resnet10t", "width": 32, "num_layers": 2}
+    model = detr_small(query_side=3, **options) if small else detr(num_queries=5, **options)
+    model.backbone, model.project = Patches(), torch.nn.Identity()
+    image = torch.randn(1, 3, 48, 64)
+    target = Target(image_size=(48, 64), boxes=torch.tensor([[8.0, 8.0, 30.0, 40.0]]), labels=torch.tensor([1]))
+    alone = model.eval().loss(Inputs(image), truths_of([target]))
+    padding = torch.nn.functional.pad(image, (0, 32, 0, 80), value=3.0)
+    padded = model.loss(Inputs(padding), truths_of([target]))
+    for name, loss in alone.items():
+        torch.testing.assert_close(padded[name], loss, atol=1e-4, rtol=1e-4)
+
+
+class Patches(torch.nn.Module):
+    """In the place of a backbone: patches of 16 x 16, averaged."""
+
+    def forward(self, images: torch.Tensor) -> types.SimpleNamespace:
+        averages = torch.nn.functional.avg_pool2d(images, 16)
+        return types.SimpleNamespace(levels=[averages.repeat(1, 11, 1, 1)[:, :32]])
+
+
 def test_attention_begins_with_likeness_and_may_leave_it() -> None:
     model = detr_small(num_classes=2, backbone="resnet10t", query_side=2, width=16)
     for module in model.modules():
@@ -133,9 +164,11 @@ def test_objects_are_repeated_and_leave_half_of_the_queries_free_where_they_can(
 def test_only_the_last_layer_is_alone_with_its_object(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = []
 
-    def counted(logits: torch.Tensor, boxes: torch.Tensor, objects: list[QueryObjects]) -> dict[str, torch.Tensor]:
+    def counted(
+        logits: torch.Tensor, boxes: torch.Tensor, objects: list[QueryObjects], class_loss: torch.nn.Module
+    ) -> dict[str, torch.Tensor]:
         counts.append([len(one.labels) for one in objects])
-        return set_losses(logits, boxes, objects)
+        return set_losses(logits, boxes, objects, class_loss)
 
     monkeypatch.setattr(importlib.import_module("delineate.models.queries.detr"), "set_losses", counted)
     model = detr_small(num_classes=2, backbone="resnet10t", query_side=4, width=16, num_layers=3)

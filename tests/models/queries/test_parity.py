@@ -1,5 +1,6 @@
 """The same weights give what Transformers' DETR gives: logits, boxes, matching and losses."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,32 @@ def test_losses_equal(pair: tuple[Any, DETR]) -> None:
     with torch.no_grad():
         expected = theirs(pixel_values=pictures(), labels=their_labels()).loss_dict
         losses = ours.loss(Inputs(pictures()), truths_of(targets()))
+    assert_same_losses(losses, expected)
+
+
+def assert_same_losses(losses: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     weights = {"class": ("loss_ce", 1), "box": ("loss_bbox", 5), "giou": ("loss_giou", 2)}
     for name, (their_name, weight) in weights.items():
         by_layer = [expected[their_name], *(expected[f"{their_name}_{i}"] for i in range(NUM_LAYERS - 1))]
         torch.testing.assert_close(losses[name], weight * torch.stack(by_layer).sum(), atol=1e-4, rtol=1e-4)
+
+
+def test_a_padded_picture_is_seen_as_it_is_without_what_pads_it(pair: tuple[Any, DETR]) -> None:
+    """Their mask, at the map's resolution, has the places that begin in the picture."""
+    theirs, ours = pair
+    whole, (first, second) = pictures(), targets()
+    narrow = Target(image_size=(60, 90), boxes=torch.tensor([[40.0, 30.0, 90.0, 60.0]]), labels=second.labels)
+    mask = torch.ones(2, *SIZE, dtype=torch.int64)
+    mask[1, 60:] = mask[1, :, 90:] = 0
+    padded = whole * mask[:, None]
+    labels = their_labels()
+    labels[1]["boxes"] = box_convert(narrow.boxes / torch.tensor([90, 60, 90, 60]), "xyxy", "cxcywh")
+    with torch.no_grad():
+        expected = theirs(pixel_values=padded, pixel_mask=mask, labels=labels).loss_dict
+        losses = ours.loss(Inputs(padded), truths_of([first, narrow]))
+        unaware = ours.loss(Inputs(padded), truths_of([first, replace(narrow, image_size=SIZE)]))
+    assert_same_losses(losses, expected)
+    assert abs(unaware["class"] - losses["class"]) > 1e-3
 
 
 def test_matching_equal(pair: tuple[Any, DETR]) -> None:

@@ -48,6 +48,17 @@ def test_the_papers_sizes() -> None:
     assert sum(p.numel() for p in segnet_basic(num_classes=11).parameters()) / 1e6 == pytest.approx(1.425, abs=0.02)
 
 
+def test_the_last_convolution_is_the_authors() -> None:
+    """`segnet_train.prototxt` ends in conv1_2_D, 64 to 64, and conv1_1_D, 3x3 from 64 to the classes."""
+    last = segnet(num_classes=11).network
+    (before,) = [module for module in last.decoders[-1].modules() if isinstance(module, nn.Conv2d)]
+    assert (before.in_channels, before.out_channels) == (64, 64)
+    assert (last.classify.in_channels, last.classify.out_channels, last.classify.kernel_size) == (64, 11, (3, 3))
+    convs = [module for module in last.decoders.modules() if isinstance(module, nn.Conv2d)]
+    assert len(convs) + 1 == 13  # as many as the encoder has
+    assert segnet_basic(num_classes=11).network.classify.kernel_size == (1, 1)
+
+
 def test_another_backbone_is_refused() -> None:
     with pytest.raises(InputError, match=r"mirrors a stack of poolings.*resnet18"):
         segnet(num_classes=2, backbone="resnet18")

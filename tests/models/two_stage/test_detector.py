@@ -10,7 +10,7 @@ from torchvision.ops import box_iou
 from delineate.data.preprocess import Preprocess
 from delineate.models.contract import Inputs, Rows
 from delineate.models.two_stage import TwoStageDetector
-from delineate.models.two_stage.detector import Sampling, TwoStageRaw, TwoStageReader
+from delineate.models.two_stage.detector import Sampled, Sampling, TwoStageRaw, TwoStageReader
 from delineate.models.two_stage.heads.box import WEIGHTS
 from delineate.models.two_stage.presets import two_stage
 from delineate.models.two_stage.proposers import RPN, SelectiveSearch
@@ -57,6 +57,12 @@ def around(boxes: Tensor, count: int, share: float = 0.1) -> Tensor:
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     moved = boxes[:, None] + sides[:, None] * torch.empty(len(boxes), count, 4).uniform_(-share, share)
     return moved.flatten(0, 1)
+
+
+def sampled(model: TwoStageDetector, proposals: Tensor, truth: Truth) -> Sampled:
+    """The RoIs of one picture that are learned from."""
+    (rois,) = model.sample([proposals], [truth])
+    return rois
 
 
 ELSEWHERE = torch.tensor([[0.0, 40.0, 20.0, 60.0]])
@@ -109,7 +115,7 @@ def test_each_class_has_its_box_which_is_cut_at_the_borders() -> None:
 def test_sampled_rois_answer_for_their_objects() -> None:
     model = detector(sampling=Sampling(num_rois=20, positive_share=0.4))
     proposals = torch.cat([around(OBJECTS, 15), ELSEWHERE.repeat(40, 1)])
-    rois = model.sample(proposals, truth())
+    rois = sampled(model, proposals, truth())
     assert len(rois.boxes) == 20
     assert (rois.labels != 2).sum() == 8
     best, rows = box_iou(OBJECTS, rois.boxes).max(0)
@@ -120,10 +126,10 @@ def test_sampled_rois_answer_for_their_objects() -> None:
 
 
 def test_the_objects_themselves_are_among_the_candidates() -> None:
-    rois = detector().sample(torch.zeros(0, 4), truth())
+    rois = sampled(detector(), torch.zeros(0, 4), truth())
     assert torch.equal(rois.boxes, OBJECTS)
     assert rois.labels.tolist() == [1, 0]
-    without = detector().sample(ELSEWHERE, NOTHING)
+    without = sampled(detector(), ELSEWHERE, NOTHING)
     assert torch.equal(without.boxes, ELSEWHERE)
     assert without.labels.tolist() == [2]
 
@@ -132,7 +138,7 @@ def test_the_objects_themselves_are_among_the_candidates() -> None:
 def test_what_is_not_counted_is_neither_learned_nor_background(flag: str) -> None:
     model = detector(sampling=Sampling(num_rois=100, positive_share=0.5))
     proposals = torch.cat([around(OBJECTS, 15), around(torch.tensor([[14.0, 14.0, 22.0, 22.0]]), 15), ELSEWHERE])
-    rois = model.sample(proposals, truth(**{flag: [True, False]}))
+    rois = sampled(model, proposals, truth(**{flag: [True, False]}))
     assert set(rois.labels.tolist()) == {0, 2}  # the object that is left, and background
     inside = (rois.boxes[:, 0] < 32) & (rois.boxes[:, 1] < 32)
     assert not inside.any()
@@ -142,8 +148,25 @@ def test_what_is_not_counted_is_neither_learned_nor_background(flag: str) -> Non
 def test_only_background_near_objects_where_the_system_asks_for_it() -> None:
     model = detector(sampling=Sampling(num_rois=50, background_iou=(0.1, 0.5)))
     near = torch.tensor([[10.0, 10.0, 18.0, 30.0]])  # an IoU of 0.4
-    rois = model.sample(torch.cat([near, ELSEWHERE]), truth())
+    rois = sampled(model, torch.cat([near, ELSEWHERE]), truth())
     assert torch.equal(rois.boxes[rois.labels == 2], near)
+
+
+def test_positives_of_one_picture_make_up_for_those_that_others_lack() -> None:
+    """R-CNN draws from all pictures of a batch."""
+    model = detector(sampling=Sampling(num_rois=20, positive_share=0.4, together=True))
+    full, empty = torch.cat([around(OBJECTS, 15), ELSEWHERE]), ELSEWHERE.repeat(40, 1)
+    rois = model.sample([empty, full, empty], [NOTHING, truth(), NOTHING])
+    assert sum(len(of_picture.boxes) for of_picture in rois) == 20
+    assert [int((of_picture.labels != 2).sum()) for of_picture in rois] == [0, 8, 0]
+    assert len(rois[0].boxes) > 0
+    assert len(rois[2].boxes) > 0
+    positive = rois[1].labels != 2
+    best, rows = box_iou(OBJECTS, rois[1].boxes).max(0)
+    assert torch.equal(positive, best >= 0.5)
+    assert torch.equal(rois[1].rows[positive], rows[positive])
+    alone = detector(sampling=Sampling(num_rois=20, positive_share=0.4)).sample([empty, full], [NOTHING, truth()])
+    assert [len(of_picture.boxes) for of_picture in alone] == [20, 9]  # of background, one is left
 
 
 @pytest.mark.parametrize("objects", [truth(), NOTHING])
@@ -151,12 +174,12 @@ def test_boxes_of_zeros_are_never_sampled(objects: Truth) -> None:
     model = detector(sampling=Sampling(num_rois=20))
     proposals = torch.cat([around(OBJECTS, 15), ELSEWHERE.repeat(15, 1)])
     torch.manual_seed(1)
-    expected = model.sample(proposals, objects)
+    expected = sampled(model, proposals, objects)
     torch.manual_seed(1)
-    rois = model.sample(torch.nn.functional.pad(proposals, FOLLOWED_BY_ZEROS), objects)
+    rois = sampled(model, torch.nn.functional.pad(proposals, FOLLOWED_BY_ZEROS), objects)
     assert torch.equal(rois.boxes, expected.boxes)
     assert torch.equal(rois.labels, expected.labels)
-    only = model.sample(torch.zeros(30, 4), objects)
+    only = sampled(model, torch.zeros(30, 4), objects)
     assert torch.equal(only.boxes, objects.boxes)
 
 
@@ -276,8 +299,8 @@ def test_proposals_of_a_learned_proposer_are_learned_from_but_not_through() -> N
 
 def test_an_empty_picture_has_background_to_learn_from_whatever_its_lowest_iou() -> None:
     model = detector(sampling=Sampling(num_rois=8, background_iou=(0.1, 0.5)))
-    assert len(model.sample(ELSEWHERE.repeat(20, 1), NOTHING).boxes) == 8
-    rois = model.sample(ELSEWHERE.repeat(20, 1), truth())
+    assert len(sampled(model, ELSEWHERE.repeat(20, 1), NOTHING).boxes) == 8
+    rois = sampled(model, ELSEWHERE.repeat(20, 1), truth())
     assert torch.equal(rois.boxes, OBJECTS), "beside objects, what touches none of them is too easy"
 
 

@@ -8,7 +8,7 @@ from tests.models.systems import batch, pictures
 from delineate.models.two_stage import fast_rcnn, faster_rcnn, keypoint_rcnn, mask_rcnn, rcnn
 from delineate.models.two_stage.detector import Sampling
 from delineate.models.two_stage.presets import two_stage
-from delineate.models.two_stage.proposers import RPN, SelectiveSearch, SlidingWindow
+from delineate.models.two_stage.proposers import RPN, Selection, SelectiveSearch, SlidingWindow
 from delineate.models.two_stage.rois import RoIAlign, RoIPool, RoIWarp
 from delineate.nn.pyramids import FPN, SingleLevel
 from delineate.values import InputError
@@ -66,6 +66,8 @@ def test_presets_are_the_papers() -> None:
     assert isinstance(first.search, SelectiveSearch)
     assert isinstance(first.roi_features, RoIWarp)
     assert first.classifier == "svm"
+    assert first.box_head.boxes_from == "map"
+    assert first.sampling == Sampling(num_rois=128, positive_share=0.25, together=True)
     assert first.roi_features.context == 16  # of 224 pixels, as 16 of 227
     second = fast_rcnn(num_classes=2, backbone="resnet10t")
     assert isinstance(second.search, SelectiveSearch)
@@ -73,8 +75,23 @@ def test_presets_are_the_papers() -> None:
     third = faster_rcnn(num_classes=2, backbone="resnet10t", fpn=False, roi="pool")
     assert isinstance(third.proposer, RPN)
     assert isinstance(third.pyramid, SingleLevel)
-    assert third.proposer.objectness.out_channels == 15  # all five sizes of anchors at the one level
-    assert faster_rcnn(num_classes=2, backbone="resnet10t").proposer.objectness.out_channels == 3
+    assert third.proposer.sizes == ((128, 256, 512),)  # all at the one level
+    assert third.proposer.when_testing == Selection(6000, 300)
+    assert third.most_objects == 300
+    assert not third.proposer.crossing
+    pyramidal = faster_rcnn(num_classes=2, backbone="resnet10t")
+    assert pyramidal.proposer.sizes == ((32,), (64,), (128,), (256,), (512,))
+    assert pyramidal.proposer.when_testing == Selection(1000, 1000)
+    assert pyramidal.proposer.crossing
+    assert [part.reader.thresholds.nms_iou for part in (first, second, third, pyramidal)] == [0.3, 0.3, 0.3, 0.5]
+
+
+def test_fully_connected_layers_behind_a_vgg_have_dropout() -> None:
+    def dropout(**options: Any) -> float:
+        return float(faster_rcnn(num_classes=2, width=16, **options).box_head.dropout)
+
+    assert dropout(backbone="vgg11", fpn=False) == 0.5
+    assert dropout(backbone="vgg11", fpn=True) == dropout(backbone="resnet10t", fpn=False) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from delineate.viz.verdicts import RIGHT
 LAST = {
     "segment": "The best class of each pixel",
     "localize": "Class and box",
-    "pose": "Joints, moved by a second look",
+    "pose": "Joints, moved by look 2",
     "instance": "Masks",
     "keypoints": "Poses",
 }

@@ -107,17 +107,22 @@ def check_split(root: Path, split: str, names: Sequence[str], option: str = "--s
 
 
 def _format(root: Path, name: str | None) -> Format:
+    return FORMATS[recognised(root, name)]
+
+
+def recognised(root: Path, name: str | None = None) -> str:
+    """Name the format of a data set, recognised or given; raises `InputError` where it is none, or several."""
     if not root.exists():
         raise InputError(f"{root}: there is no such folder")
     candidates = list(FORMATS) if name is None else [name]
-    recognised = [candidate for candidate in candidates if named(candidate).recognises(root)]
-    if len(recognised) > 1:
+    found = [candidate for candidate in candidates if named(candidate).recognises(root)]
+    if len(found) > 1:
         raise InputError(
-            f"{root}: looks like {' and '.join(recognised)}; say which format it is, with --format (convert: --from)"
+            f"{root}: looks like {' and '.join(found)}; say which format it is, with --format (convert: --from)"
         )
-    if not recognised:
+    if not found:
         raise InputError(_unknown(root) if name is None else _is_not(root, name))
-    return FORMATS[recognised[0]]
+    return found[0]
 
 
 def named(name: str) -> Format:

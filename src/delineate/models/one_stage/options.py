@@ -18,13 +18,17 @@ SmallestScale = Annotated[float, Doc("Side of the smallest default boxes, as a s
 NumCells = Annotated[int, Doc("Cells along each side of the picture; each says one class.")]
 NumBoxes = Annotated[int, Doc("Boxes of a cell, of which the best one learns an object.")]
 Head = Annotated[
-    Literal["connected", "local", "direct"],
-    Doc("Layers before the last: fully connected (the paper), a convolution with weights for each cell, or none."),
+    Literal["normalised", "connected", "local", "direct", "conv"],
+    Doc(
+        "Layers before the last: fully connected, normalised (the paper's) or as published; a convolution with weights "
+        "of its own for each cell (local); none (direct). conv shares its weights among cells, and learns far sooner."
+    ),
 ]
 Width = Annotated[int, Doc("Channels of the convolutions behind the backbone; the paper has 1024.")]
-HeadWidth = Annotated[int, Doc("Values of the fully connected layer, or channels of the local one.")]
+HeadWidth = Annotated[int, Doc("Values of the fully connected layer, or channels of the convolution.")]
 NumAnchors = Annotated[int, Doc("Anchors of a cell; k-means chooses them from the training boxes.")]
 Passthrough = Annotated[bool, Doc("Use the map of stride 16 as well as that of stride 32; tiny YOLOv2 does not.")]
 DarknetOrder = Annotated[
     bool, Doc("Mix the passthrough's channels as Darknet does, for weights published with it, and not pixel by pixel.")
 ]
+HeadChannels = Annotated[int, Doc("Channels of the pyramid and of the heads.")]

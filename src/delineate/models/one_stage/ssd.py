@@ -10,7 +10,9 @@ N  default boxes of all levels: level by level, row by row, shape by shape
 
 Where it deviates: pictures without objects give their three hardest boxes to the loss, where the paper has none: empty
 pictures teach. `ssd` takes other backbones and image sizes, and has shapes of ratios 2 and 3 at every level. All class
-heads begin undecided, with small weights, where the paper's begin with Xavier's.
+heads begin undecided, with small weights, where the paper's begin with Xavier's. As in the authors' code, and unlike
+torchvision, each object has a default box of its own (`MatchBBox`), and boxes may be larger than the picture; with
+torchvision's weights they are not.
 """
 
 import math
@@ -32,6 +34,7 @@ from delineate.models.options import ImageSize
 from delineate.models.rows import BoxReader
 from delineate.nn import backbones
 from delineate.nn.blocks import initialise
+from delineate.nn.classifying import ClassLoss
 from delineate.nn.matching import match
 from delineate.ops.anchors import default_boxes
 from delineate.ops.boxes import decode_boxes, encode_boxes
@@ -134,8 +137,11 @@ class SSD(Model[SSDRaw, Rows]):
 
     A box of level `i` has the side `scales[i]`, as a share of the picture's; each of `aspect_ratios[i]` gives two more
     shapes, and a square between `scales[i]` and `scales[i + 1]` one. `strides` are the distances of the boxes in
-    pixels; if not given, they follow from the levels' sizes.
+    pixels; if not given, they follow from the levels' sizes. Sides are whole, larger than the picture's, too, but with
+    weights that were learned with others: torchvision's, and those of runs that do not say it.
     """
+
+    whole_sides: Tensor
 
     def __init__(
         self,
@@ -152,6 +158,9 @@ class SSD(Model[SSDRaw, Rows]):
         self.scales, self.strides, self.input_size = tuple(scales), strides, input_size
         self.aspect_ratios = tuple(tuple(ratios) for ratios in aspect_ratios)
         self.reader = SSDReader(thresholds=THRESHOLDS)
+        self.class_loss = ClassLoss(num_classes)
+        self.register_buffer("whole_sides", torch.tensor(True))
+        self.register_load_state_dict_pre_hook(_cut_if_unsaid)  # type: ignore[no-untyped-call]
         shapes = [2 + 2 * len(ratios) for ratios in self.aspect_ratios]
         widths = list(zip(levels.channels, shapes, strict=True))
         self.classify = nn.ModuleList(nn.Conv2d(width, n * (num_classes + 1), 3, padding=1) for width, n in widths)
@@ -164,7 +173,7 @@ class SSD(Model[SSDRaw, Rows]):
         logits = [_by_box(conv(level), self.num_classes + 1) for conv, level in zip(self.classify, levels, strict=True)]
         deltas = [_by_box(conv(level), 4) for conv, level in zip(self.regress, levels, strict=True)]
         grids = [(level.shape[-2], level.shape[-1]) for level in levels]
-        boxes = self.default_boxes(grids, (images.shape[-2], images.shape[-1])).to(images.device)
+        boxes = self.default_boxes(grids, (images.shape[-2], images.shape[-1]))
         return SSDRaw(torch.cat(logits, 1), torch.cat(deltas, 1), boxes)
 
     def named_layers(self) -> Mapping[str, Named]:
@@ -174,7 +183,7 @@ class SSD(Model[SSDRaw, Rows]):
         return {f"classify.{level}": Named(logits * count) for level, count in enumerate(shapes)}
 
     def default_boxes(self, grids: Sequence[tuple[int, int]], image_size: tuple[int, int]) -> Float[Tensor, "n 4"]:
-        """Make the boxes of all levels, of `(rows, columns)` in `grids`; none is larger than the picture."""
+        """Make the boxes of all levels, of `(rows, columns)` in `grids`."""
         height, width = image_size
         boxes = []
         for number, (grid, ratios) in enumerate(zip(grids, self.aspect_ratios, strict=True)):
@@ -183,7 +192,9 @@ class SSD(Model[SSDRaw, Rows]):
             shapes = [(side, side), (between, between)]
             for ratio in map(math.sqrt, ratios):
                 shapes += [(side * ratio, side / ratio), (side / ratio, side * ratio)]
-            sizes = torch.tensor(shapes).clamp(max=1) * torch.tensor([width, height])
+            shares = torch.tensor(shapes, device=self.whole_sides.device)
+            shares = shares.where(self.whole_sides, shares.clamp(max=1))
+            sizes = torch.stack([shares[:, 0] * width, shares[:, 1] * height], 1)
             stride = (height / grid[0], width / grid[1])
             if self.strides is not None:
                 stride = (self.strides[number], self.strides[number])
@@ -196,14 +207,14 @@ class SSD(Model[SSDRaw, Rows]):
         logits, deltas = raw.logits.float(), raw.deltas.float()
         targets = [self._targets(raw.boxes, truth) for truth in truths]
         labels, moves, negative = (torch.stack(parts) for parts in zip(*targets, strict=True))
-        cross_entropy = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+        class_losses = self.class_loss(logits, labels)
         positive = labels != self.num_classes
         counts = NEGATIVES_PER_POSITIVE * positive.sum(1).clamp(min=1)
-        learned = positive | hardest(cross_entropy.detach(), negative, counts)
+        learned = positive | hardest(class_losses.detach(), negative, counts)
         count = positive.sum().clamp(min=1)
         smooth = F.smooth_l1_loss(deltas, moves, reduction="none").sum(-1)
         return {
-            "class": cross_entropy.where(learned, 0).sum() / count,
+            "class": class_losses.where(learned, 0).sum() / count,
             "box": smooth.where(positive, 0).sum() / count,
         }
 
@@ -273,6 +284,11 @@ def ssd(
         aspect_ratios=((2.0, 3.0),) * num_levels,
         input_size=(image_size, image_size),
     )
+
+
+def _cut_if_unsaid(_: nn.Module, weights: dict[str, Tensor], prefix: str, *__: object) -> None:
+    """Before weights said whether sides are whole, they were cut to the picture's."""
+    weights.setdefault(f"{prefix}whole_sides", torch.tensor(False))
 
 
 def _extra(before: int, width: int, kernel: int, stride: int, padding: int) -> nn.Sequential:

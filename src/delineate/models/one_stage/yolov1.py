@@ -8,8 +8,12 @@ A cell says which class the object in it has, and each of its boxes where it is 
 its centre, as shares of the cell's sides, and the square roots of its own sides, as shares of the picture's.
 
 Where it deviates: any backbone, ResNet-18 by default and 1024 hidden values, with a strided convolution on the way to S
-x S where the map is large enough for it; batch norms in its own backbones, as in the published weights; scores are cut
-to 0..1 in detections; crowds and difficult objects are left out.
+x S where the map is large enough for it; batch norms in its own backbones, as in the published weights. What the head
+hides is normalised (layer norm) and its last layer begins small, as the first steps would switch most of it off;
+`--head connected` is the published one, without. The paper's head has weights of its own for every cell, which take
+thousands of steps; `--head conv`, which is not the paper's, shares them, for short trainings. Colours change by
+`--colour`, not by exposure and saturation. Scores are cut to 0..1 in detections; crowds and difficult objects are left
+out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,8 +63,8 @@ class YOLOv1Reader(BoxReader[YOLOv1Raw]):
 class YOLOv1(Model[YOLOv1Raw, Rows]):
     """The network looks once at a picture of `input_size`, and every cell says what is in it.
 
-    The layers of `head` make the `S² (C + 5 K)` values of a map `(B, width, S, S)`: all classes, then confidences, then
-    boxes.
+    The layers of `head` make the `S² (C + 5 K)` values of a map `(B, width, S, S)`: the classes of all cells, then
+    confidences, then boxes.
     """
 
     def __init__(
@@ -93,10 +97,13 @@ class YOLOv1(Model[YOLOv1Raw, Rows]):
         )
 
     def named_layers(self) -> Mapping[str, Named]:
-        """The last layer has the classes of cell after cell, and then what is of no class."""
-        cells = self.num_cells**2
+        """The last layer has the classes of cell after cell, or of any, and then what is of no class."""
+        place, last = [(at, layer) for at, layer in enumerate(self.head) if isinstance(layer, nn.Linear | nn.Conv2d)][
+            -1
+        ]
+        cells = 1 if isinstance(last, nn.Conv2d) else self.num_cells**2
         outputs = [*range(self.num_classes)] * cells + [SHARED] * (5 * self.num_boxes * cells)
-        return {f"head.{len(self.head) - 1}": Named(outputs)}
+        return {f"head.{place}": Named(outputs)}
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up section 2.2, equation 3, of the mean picture."""
@@ -159,17 +166,41 @@ class LocallyConnected(nn.Module):
         return made.view(x.shape[0], -1, *x.shape[-2:])
 
 
-def _head(kind: Head, width: int, hidden: int, num_cells: int, values: int) -> nn.Sequential:
-    """Build what makes `values` of each cell from a map of `width` channels; half of it drops (section 2.2)."""
-    cells = num_cells**2
-    if kind == "direct":
-        return nn.Sequential(nn.Flatten(), nn.Linear(width * cells, values * cells))
-    if kind == "local":
-        local = LocallyConnected(width, hidden, num_cells)
-        last = nn.Linear(hidden * cells, values * cells)
-        return nn.Sequential(local, nn.LeakyReLU(0.1), nn.Flatten(), nn.Dropout(0.5), last)
-    connected, last = nn.Linear(width * cells, hidden), nn.Linear(hidden, values * cells)
-    return nn.Sequential(nn.Flatten(), connected, nn.LeakyReLU(0.1), nn.Dropout(0.5), last)
+class CellAfterCell(nn.Module):
+    """The maps of a convolution become values in the order of the other heads."""
+
+    def __init__(self, *channels: int) -> None:
+        super().__init__()
+        self.channels = list(channels)
+
+    def forward(self, x: Float[Tensor, "b v s s"]) -> Float[Tensor, "b _n"]:
+        parts = torch.split(x, self.channels, 1)
+        return torch.cat([part.flatten(2).transpose(1, 2).flatten(1) for part in parts], 1)
+
+
+def _head(kind: Head, width: int, hidden: int, num_cells: int, channels: tuple[int, int, int]) -> nn.Sequential:
+    """Build what makes the values of each cell from a map of `width` channels; half of what it hides drops.
+
+    `channels` are a cell's classes, confidences and boxes (section 2.2).
+    """
+    cells, values = num_cells**2, sum(channels)
+    layers: list[nn.Module]
+    match kind:
+        case "direct":
+            return nn.Sequential(nn.Flatten(), nn.Linear(width * cells, values * cells))
+        case "conv":
+            return nn.Sequential(conv_bn_leaky(width, hidden), nn.Conv2d(hidden, values, 1), CellAfterCell(*channels))
+        case "local":
+            layers = [LocallyConnected(width, hidden, num_cells), nn.LeakyReLU(0.1), nn.Flatten()]
+            return nn.Sequential(*layers, nn.Dropout(0.5), nn.Linear(hidden * cells, values * cells))
+        case "connected":
+            layers = [nn.Flatten(), nn.Linear(width * cells, hidden), nn.LeakyReLU(0.1)]
+        case "normalised":
+            layers = [nn.Flatten(), nn.Linear(width * cells, hidden), nn.LayerNorm(hidden), nn.LeakyReLU(0.1)]
+    last = nn.Linear(hidden, values * cells)
+    if kind == "normalised":
+        nn.init.normal_(last.weight, std=0.01)
+    return nn.Sequential(*layers, nn.Dropout(0.5), last)
 
 
 def yolov1(
@@ -179,11 +210,11 @@ def yolov1(
     image_size: ImageSize = 448,
     num_cells: NumCells = 7,
     num_boxes: NumBoxes = 2,
-    head: Head = "connected",
+    head: Head = "normalised",
     width: Width = 256,
     head_width: HeadWidth = 1024,
 ) -> YOLOv1:
-    """Build YOLOv1; the paper's is `--backbone darknet24 --head-width 4096`."""
+    """Build YOLOv1; the paper's is `--backbone darknet24 --head-width 4096`, `--head conv` is for short trainings."""
     body = darknet(backbone, version=1)
     reduce: nn.Module = nn.Identity()
     if -(-image_size // (2 * body.strides[-1])) >= num_cells:
@@ -193,7 +224,7 @@ def yolov1(
     return YOLOv1(
         backbone=body,
         reduce=reduce,
-        head=_head(head, width, head_width, num_cells, num_classes + 5 * num_boxes),
+        head=_head(head, width, head_width, num_cells, (num_classes, num_boxes, 4 * num_boxes)),
         num_cells=num_cells,
         num_boxes=num_boxes,
         num_classes=num_classes,

@@ -32,6 +32,7 @@ from delineate.models.rows import BoxReader
 from delineate.nn import backbones
 from delineate.nn.backbones.darknet import conv_bn_leaky, darknet
 from delineate.nn.blocks import padded_to
+from delineate.nn.classifying import ClassLoss, Compare, log_loss
 from delineate.ops.anchors import cluster_shapes, shape_iou
 from delineate.ops.boxes import paired_iou
 from delineate.values import InputError, Thresholds, Truth
@@ -96,6 +97,7 @@ class YOLOv2(Model[YOLOv2Raw, Rows]):
             darknet_order and passthrough is not None,
         )
         self.reader = YOLOv2Reader(thresholds=THRESHOLDS)
+        self.class_loss = ClassLoss(num_classes)
         spread = torch.linspace(0, len(VOC_ANCHORS) - 1, num_anchors).round().long()
         self.register_buffer("anchors", torch.tensor(VOC_ANCHORS)[spread])
 
@@ -139,7 +141,8 @@ class YOLOv2(Model[YOLOv2Raw, Rows]):
         """Add up squared errors of place, size and objectness, and the log loss of classes, of the mean picture."""
         raw = self(inputs.images)
         height, width = inputs.images.shape[-2:]
-        return losses(raw, decode(raw).detach(), truths, self.anchors, (-(-height // STRIDE), -(-width // STRIDE)))
+        grid = -(-height // STRIDE), -(-width // STRIDE)
+        return losses(raw, decode(raw).detach(), truths, self.anchors, grid, self.class_loss)
 
 
 def decode(raw: YOLOv2Raw) -> Float[Tensor, "b n 4"]:
@@ -155,6 +158,7 @@ def losses(
     truths: Sequence[Truth],
     anchors: Float[Tensor, "a 2"],
     grid: tuple[int, int],
+    class_loss: Compare = log_loss,
 ) -> dict[str, Tensor]:
     """Compare what the network says, and the boxes that are `predicted` by it, with the objects of the pictures."""
     objects = CellObjects.of(truths)
@@ -169,12 +173,12 @@ def losses(
     errors = torch.cat([deltas[:, :2].sigmoid() - places, deltas[:, 2:] - torch.log(sides / anchors[shapes])], 1)
     small = 2 - sides.prod(1) / (grid[0] * grid[1])
     object_errors = objectness[rows] - paired_iou(predicted[rows], objects.boxes)
-    cross_entropy = F.cross_entropy(raw.logits[rows], objects.labels, reduction="none")
+    class_losses = class_loss(raw.logits[rows], objects.labels)
     sums = {
         "box": (small * errors.square().sum(1)).where(learned, 0).sum() / 2,
         "object": OBJECT_WEIGHT * object_errors.square().where(learned, 0).sum() / 2,
         "no_object": NO_OBJECT_WEIGHT * objectness.square().where(negative, 0).sum() / 2,
-        "class": cross_entropy.where(learned, 0).sum(),
+        "class": class_losses.where(learned, 0).sum(),
     }
     return {name: total / len(truths) for name, total in sums.items()}
 

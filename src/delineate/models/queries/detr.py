@@ -9,7 +9,11 @@ A picture's objects are matched with its queries one to one, so that nothing is 
 are `cx cy w h`, as shares of the picture's sides, in here alone.
 
 Where it deviates: any backbone, whose batch norms are trained unless `--frozen-norm`; dropout after attention and
-feed-forward layers, not within them, as Transformers has it.
+feed-forward layers, not within them, as Transformers has it. Pictures are enlarged only where `--short-side 800` says
+so, which is the paper's, and no longer than 1333; in training they vary from 0.6 of their size, as 480 is of 800. A cut
+that is resized is no longer than the picture. The backbone learns at a tenth of the rate where it begins with weights,
+as it always does in the paper. The rate falls by a cosine, as short trainings have no epoch 200 to fall at. Processes
+count the objects of their own batches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +36,7 @@ from delineate.models.queries.queries import LearnedQueries, PlacedQueries
 from delineate.models.queries.transformer import Attention, Transformer
 from delineate.models.rows import BoxReader
 from delineate.nn import backbones
+from delineate.nn.classifying import IGNORED, ClassLoss, Compare, log_loss
 from delineate.nn.matching import IGNORED_COVER
 from delineate.ops.boxes import coverage
 from delineate.ops.nms import NONE
@@ -42,7 +47,8 @@ CLASS_COST, BOX_COST, GIOU_COST = 1.0, 5.0, 2.0
 NO_OBJECT_WEIGHT = 0.1
 """Most queries say "no object" (section 3.1)."""
 NUM_HEADS = 8
-IGNORED = -100
+UNKNOWN = 1e6
+"""A query costs as much of which nothing is known."""
 QUERIES_AN_OBJECT = 3
 """The small preset has as many."""
 
@@ -104,8 +110,10 @@ class DETR(Model[DETRRaw, Rows]):
     """Queries become detections; the same picture gives the same, whatever runs beside it.
 
     `project` makes the transformer's channels of the backbone's last level. In training, every layer but the last
-    matches each object with `queries_an_object` queries.
+    matches each object with `queries_an_object` queries, and what pads a picture to its batch's size is not looked at.
     """
+
+    learns_whole = True
 
     def __init__(
         self,
@@ -122,13 +130,18 @@ class DETR(Model[DETRRaw, Rows]):
         self.num_classes, self.queries_an_object = num_classes, queries_an_object
         self.backbone, self.project, self.transformer, self.queries = backbone, project, transformer, queries
         self.classify = nn.Linear(width, num_classes + 1)
+        self.class_loss = ClassLoss(num_classes)
         self.regress = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 4)])
         self.most_objects = len(queries.boxes)
         self.reader = DETRReader(thresholds=Thresholds(score=0.0, nms_iou=1.0, max_detections=self.most_objects))
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> DETRRaw:
+        return self._answers(images)
+
+    def _answers(self, images: Float[Tensor, "b 3 h w"], sizes: Sequence[tuple[int, int]] = ()) -> DETRRaw:
+        """Answer for pictures of these `(height, width)`, which are padded where that is not their batch's."""
         features = self.project(self.backbone(images).levels[-1])
-        states = self.transformer(features, self.queries)
+        states = self.transformer(features, self.queries, _filled(features, images, sizes))
         first, second, last = self.regress
         moved = last(F.relu(second(F.relu(first(states))))).float()
         return DETRRaw(self.classify(states).float(), (self.queries.boxes + moved).sigmoid())
@@ -138,18 +151,33 @@ class DETR(Model[DETRRaw, Rows]):
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up section 3.1, equation 2: log loss of matched classes, L1 and generalised IoU of boxes, by layer."""
-        raw = self(inputs.images)
+        raw = self._answers(inputs.images, [truth.image_size for truth in truths])
         objects = [QueryObjects.of(truth) for truth in truths]
         num_layers, _, num_queries, _ = raw.logits.shape
         # the other half of the queries learns "no object"
         several = [one.repeated(self.queries_an_object, most=num_queries // 2) for one in objects]
         targets = [*[several] * (num_layers - 1), objects]
-        by_layer = [set_losses(*layer) for layer in zip(raw.logits, raw.boxes, targets, strict=True)]
+        by_layer = [set_losses(*layer, self.class_loss) for layer in zip(raw.logits, raw.boxes, targets, strict=True)]
         return {name: torch.stack([losses[name] for losses in by_layer]).sum() for name in by_layer[0]}
 
 
+def _filled(features: Tensor, images: Tensor, sizes: Sequence[tuple[int, int]]) -> Float[Tensor, "b 2"] | None:
+    """Count the rows and columns of the map that begin in each picture; `None` where no picture is padded."""
+    padded = (images.shape[-2], images.shape[-1])
+    if all(size == padded for size in sizes):
+        return None
+    sides = [
+        [-(-side * n // whole) for side, n, whole in zip(size, features.shape[-2:], padded, strict=True)]
+        for size in sizes
+    ]
+    return features.new_tensor(sides, dtype=torch.float32)
+
+
 def set_losses(
-    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[QueryObjects]
+    logits: Float[Tensor, "b q c1"],
+    boxes: Float[Tensor, "b q 4"],
+    objects: Sequence[QueryObjects],
+    class_loss: Compare = log_loss,
 ) -> dict[str, Tensor]:
     """Weigh the losses of one decoder layer; those of boxes are the mean over the batch's objects."""
     background = logits.shape[-1] - 1
@@ -164,7 +192,7 @@ def set_losses(
     count = max(1, targets.shape[0])
     giou = generalized_box_iou(*(box_convert(side, "cxcywh", "xyxy") for side in (predicted, targets))).diagonal()
     return {
-        "class": CLASS_COST * _cross_entropy(logits, labels, weights),
+        "class": CLASS_COST * _mean_of_queries(class_loss(logits, labels), labels, weights),
         "box": BOX_COST * F.l1_loss(predicted, targets, reduction="sum") / count,
         "giou": GIOU_COST * (1 - giou).sum() / count,
     }
@@ -176,11 +204,10 @@ def _on_ignored(boxes: Float[Tensor, "b q 4"], objects: Sequence[QueryObjects]) 
     return torch.stack([coverage(corners, one.ignored) > IGNORED_COVER for corners, one in pairs])
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+def _mean_of_queries(losses: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Take the weighted mean over all queries that are not ignored; it is 0 where all are."""
-    total = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), weights, ignore_index=IGNORED, reduction="sum")
     counted = weights[labels.clamp(min=0)].where(labels != IGNORED, 0)
-    return total / counted.sum().clamp(min=1e-9)
+    return (losses * counted).sum() / counted.sum().clamp(min=1e-9)
 
 
 @torch.no_grad()
@@ -192,6 +219,7 @@ def assign(
     Section 3.1, equation 1. The costs of all pictures come to the host at once.
     """
     costs = torch.cat([_costs(*picture) for picture in zip(logits, boxes, objects, strict=True)], 1)
+    costs = costs.nan_to_num(nan=UNKNOWN)  # the loss says it, and of which pictures
     ends = np.cumsum([len(one.labels) for one in objects])
     assigned = []
     for picture, (own, end) in enumerate(zip(np.split(costs.cpu().numpy(), ends[:-1], 1), ends, strict=True)):

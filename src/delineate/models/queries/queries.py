@@ -1,6 +1,8 @@
 """Queries are learned, as in DETR, or stand on a grid over the picture, as in Anchor DETR.
 
 B  pictures    Q  queries    D  width
+
+Of pictures that are padded, `filled` says how many rows and columns of the map each fills.
 """
 
 from typing import NamedTuple
@@ -18,7 +20,7 @@ class Queries(NamedTuple):
     """Queries begin with what they know, `None` for nothing, and with what stands for their places."""
 
     content: Float[Tensor, "b q d"] | None
-    places: Float[Tensor, "1 q d"]
+    places: Float[Tensor, "#b q d"]
 
 
 class LearnedQueries(nn.Module):
@@ -34,7 +36,7 @@ class LearnedQueries(nn.Module):
         self.weight = nn.Parameter(torch.randn(num_queries, width))
         self.register_buffer("boxes", torch.zeros(num_queries, 4), persistent=False)
 
-    def forward(self, memory: Float[Tensor, "b d h w"]) -> Queries:
+    def forward(self, memory: Float[Tensor, "b d h w"], filled: Float[Tensor, "b 2"] | None = None) -> Queries:
         return Queries(None, self.weight[None])
 
 
@@ -58,10 +60,13 @@ class PlacedQueries(nn.Module):
         boxes = torch.stack([x, y, torch.full_like(x, 1 / side), torch.full_like(x, 1 / side)], 2).flatten(0, 1)
         self.register_buffer("boxes", boxes.logit(), persistent=False)
 
-    def forward(self, memory: Float[Tensor, "b d h w"]) -> Queries:
+    def forward(self, memory: Float[Tensor, "b d h w"], filled: Float[Tensor, "b 2"] | None = None) -> Queries:
         x, y = self.boxes[:, :2].sigmoid().unbind(1)
-        grid = (2 * torch.stack([x, y], 1) - 1).expand(memory.shape[0], 1, -1, -1)
+        height, width = memory.shape[-2:]
+        rows, columns = (height, width) if filled is None else filled.t()[..., None]
+        seen = torch.stack([x * (columns / width), y * (rows / height)], -1)
+        grid = (2 * seen - 1).expand(memory.shape[0], -1, -1)[:, None]
         content = F.grid_sample(memory.float(), grid, align_corners=False)[:, :, 0].transpose(1, 2).to(memory)
         # memory's places are told apart by their far sides
-        points = torch.stack([y + 0.5 / memory.shape[2], x + 0.5 / memory.shape[3]], 1)
-        return Queries(content, sines(points, self.width).to(memory)[None])
+        points = torch.stack([y + 0.5 / rows, x + 0.5 / columns], -1)
+        return Queries(content, sines(points, self.width).to(memory).view(-1, *self.boxes.shape[:1], self.width))

@@ -2,6 +2,8 @@
 
 B  pictures    S  places of the feature map    Q  queries    D  width
 
+Of a picture that is padded, `seen` says which places are its own, and no attention looks at others.
+
 Normalisation comes after each residual sum (Vaswani et al. 2017). Where something stands is added to queries and keys
 of every attention, and never to its values.
 """
@@ -9,7 +11,7 @@ of every attention, and never to its values.
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,10 +28,15 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (_linear(width, width) for _ in range(4))
 
     def forward(
-        self, query: Float[Tensor, "b q d"], key: Float[Tensor, "b s d"], value: Float[Tensor, "b s d"]
+        self,
+        query: Float[Tensor, "b q d"],
+        key: Float[Tensor, "b s d"],
+        value: Float[Tensor, "b s d"],
+        *,
+        seen: Bool[Tensor, "b s"] | None = None,
     ) -> Float[Tensor, "b q d"]:
         heads = (self._split(self.query(query)), self._split(self.key(key)), self._split(self.value(value)))
-        attended = F.scaled_dot_product_attention(*heads)
+        attended = F.scaled_dot_product_attention(*heads, attn_mask=None if seen is None else seen[:, None, None])
         out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return out
 
@@ -62,9 +69,11 @@ class EncoderLayer(nn.Module):
         self.feed_forward, self.feed_forward_norm = FeedForward(width, hidden), nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "b s d"], places: Float[Tensor, "1 s d"]) -> Float[Tensor, "b s d"]:
+    def forward(
+        self, x: Float[Tensor, "b s d"], places: Float[Tensor, "#b s d"], seen: Bool[Tensor, "b s"] | None = None
+    ) -> Float[Tensor, "b s d"]:
         placed = x + places
-        x = self.attention_norm(x + self.dropout(self.attention(placed, placed, x)))
+        x = self.attention_norm(x + self.dropout(self.attention(placed, placed, x, seen=seen)))
         out: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return out
 
@@ -82,13 +91,15 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "b q d"],
-        queries: Float[Tensor, "1 q d"],
+        queries: Float[Tensor, "#b q d"],
         memory: Float[Tensor, "b s d"],
-        places: Float[Tensor, "1 s d"],
+        places: Float[Tensor, "#b s d"],
+        seen: Bool[Tensor, "b s"] | None = None,
     ) -> Float[Tensor, "b q d"]:
         placed = x + queries
         x = self.attention_norm(x + self.dropout(self.attention(placed, placed, x)))
-        x = self.cross_attention_norm(x + self.dropout(self.cross_attention(x + queries, memory + places, memory)))
+        looked = self.cross_attention(x + queries, memory + places, memory, seen=seen)
+        x = self.cross_attention_norm(x + self.dropout(looked))
         out: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return out
 
@@ -105,24 +116,36 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(
-        self, features: Float[Tensor, "b d h w"], make_queries: Callable[[Tensor], Queries]
+        self,
+        features: Float[Tensor, "b d h w"],
+        make_queries: Callable[[Tensor, Tensor | None], Queries],
+        filled: Float[Tensor, "b 2"] | None = None,
     ) -> Float[Tensor, "l b q d"]:
         """Give `make_queries` what the encoder makes of the features, and run the decoder.
 
-        Queries that know something answer before the first layer, too.
+        Where pictures are padded, `filled` says how many rows and columns of the map each fills. Queries that know
+        something answer before the first layer, too.
         """
         grid = (features.shape[-2], features.shape[-1])
-        places = sine_places(grid, self.width).to(features)[None]
+        places = sine_places(grid, self.width, filled).to(features).view(-1, grid[0] * grid[1], self.width)
+        seen = None if filled is None else _within(grid, filled)
         memory = features.flatten(2).transpose(1, 2)
         for layer in self.encoder:
-            memory = layer(memory, places)
-        content, queries = make_queries(memory.transpose(1, 2).view_as(features))
+            memory = layer(memory, places, seen)
+        own = memory if seen is None else memory * seen[..., None]
+        content, queries = make_queries(own.transpose(1, 2).view_as(features), filled)
         states = [] if content is None else [self.norm(content)]
         x = memory.new_zeros(memory.shape[0], *queries.shape[1:]) if content is None else content
         for layer in self.decoder:
-            x = layer(x, queries, memory, places)
+            x = layer(x, queries, memory, places, seen)
             states.append(self.norm(x))
         return torch.stack(states)
+
+
+def _within(grid: tuple[int, int], filled: Float[Tensor, "b 2"]) -> Bool[Tensor, "b s"]:
+    """Tell the places of the first `filled` rows and columns."""
+    rows, columns = (torch.arange(side, device=filled.device) < filled[:, [axis]] for axis, side in enumerate(grid))
+    return (rows[:, :, None] & columns[:, None]).flatten(1)
 
 
 def _linear(in_features: int, out_features: int) -> nn.Linear:

@@ -30,20 +30,25 @@ class Flattened(nn.Module):
 class Head(nn.Module):
     """Two fully connected layers begin with outputs near `begin`.
 
-    What is hidden is normalised: its many inputs grow together in the first steps, and would switch most of it off. All
-    is computed in float32: in bfloat16 a place would be rounded to a pixel.
+    What is hidden is normalised: its many inputs grow together in the first steps, and would switch most of it off. A
+    share of it, `dropout`, drops in training. All is computed in float32: in bfloat16 a place would be rounded to a
+    pixel.
     """
 
-    def __init__(self, num_values: int, hidden: int, num_outputs: int, *, begin: float = 0.0) -> None:
+    def __init__(
+        self, num_values: int, hidden: int, num_outputs: int, *, begin: float = 0.0, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.hidden, self.norm = nn.Linear(num_values, hidden), nn.LayerNorm(hidden)
+        self.dropout = nn.Dropout(dropout)
         self.last = nn.Linear(hidden, num_outputs)
         nn.init.normal_(self.last.weight, std=0.01)
         nn.init.constant_(self.last.bias, begin)
 
     def forward(self, values: Float[Tensor, "b v"]) -> Float[Tensor, "b o"]:
         with torch.autocast(values.device.type, enabled=False):
-            outputs: Tensor = self.last(F.relu(self.norm(self.hidden(values.float()))))
+            hidden = F.relu(self.norm(self.hidden(values.float())))
+            outputs: Tensor = self.last(self.dropout(hidden))
         return outputs
 
 

@@ -24,4 +24,5 @@ BoxLoss = Annotated[Literal["l2", "smooth_l1"], Doc("How far a box may be off: b
 BoxWeight = Annotated[float, Doc("How much boxes count beside classes.")]
 ClassSpecific = Annotated[bool, Doc("Predict a box for each class, instead of one box whatever the class.")]
 JointLoss = Annotated[Literal["l1", "l2", "smooth_l1"], Doc("How far a joint may be off.")]
-Refine = Annotated[bool, Doc("Look again around each joint, and move it.")]
+Stages = Annotated[int, Doc("How often joints are looked for; all but the first look around each joint, and move it.")]
+Dropout = Annotated[float, Doc("Share of the hidden values that drops in training.")]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -66,8 +66,11 @@ class Segmenter(Model[Scores, Scores]):
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Compute `cross_entropy`, and `dice` where it has a weight, of the pixels that are not ignored."""
-        logits = self(inputs.images).logits.float()
         label_maps = torch.stack([truth.label_map for truth in truths if truth.label_map is not None])
+        return self.losses(self(inputs.images).logits.float(), label_maps)
+
+    def losses(self, logits: Float[Tensor, "b c h w"], label_maps: Int64[Tensor, "b h w"]) -> dict[str, Tensor]:
+        """Compute the losses of logits that are there already."""
         losses = {"cross_entropy": cross_entropy(logits, label_maps, self.class_weights)}
         if self.dice_weight:
             losses["dice"] = self.dice_weight * dice(logits, label_maps)

@@ -4,6 +4,9 @@
     stride 2     └► enc ───────► cat ─► conv conv ─┘ up
     stride 4          └► enc ──► conv conv ─┘ up
 
+Training pictures are bent at random, as section 3.1 calls key (data/elastic.py): by 10 of 512 pixels there, and so by
+0.02 of the sides (`--elastic`) here.
+
 Where it deviates: convolutions are padded, so the output has the picture's size and no tile of context is lost; each is
 followed by batch normalisation. There is no dropout, and no loss that weighs the borders between cells, which needs
 instances: a label map has none. Other encoders and upsamplers can take the places of the paper's; ResNet-18, the

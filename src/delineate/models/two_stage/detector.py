@@ -7,7 +7,7 @@
 B  pictures    P  proposals of a picture    R  RoIs of all pictures    C  classes    K  rows
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,18 +20,19 @@ from delineate.data.proposals import Search
 from delineate.models.contract import Batches, Inputs, Model, Rows, Say, TrainingPictures
 from delineate.models.naming import SHARED, Named
 from delineate.models.rows import BoxReader
-from delineate.models.two_stage.heads.box import WEIGHTS, BoxHead, box_losses
+from delineate.models.two_stage.heads.box import WEIGHTS, BoxHead, box_loss, class_loss
 from delineate.models.two_stage.heads.keypoint import KeypointHead, keypoint_loss
 from delineate.models.two_stage.heads.mask import MaskHead, mask_loss, mask_targets
 from delineate.models.two_stage.proposers import RPN
 from delineate.models.two_stage.rois import PooledFeatures, RoIWarp, numbered, numbered_list
 from delineate.models.two_stage.svm import Described, fit_box_head
-from delineate.nn.matching import match
+from delineate.nn.classifying import ClassLoss
+from delineate.nn.matching import Matches, match
 from delineate.nn.pyramids import Pyramid
 from delineate.nn.sampling import sample_balanced
 from delineate.ops.boxes import decode_boxes
 from delineate.ops.nms import NONE
-from delineate.values import Truth
+from delineate.values import Thresholds, Truth
 
 
 class TwoStageRaw(NamedTuple):
@@ -59,13 +60,15 @@ class Sampling(NamedTuple):
     """Some RoIs of a picture carry the detector's loss (Fast R-CNN, section 2.3).
 
     A RoI answers for its best object from `positive_iou` on, and is background where its best IoU is in
-    `background_iou` `[low, high)`; `num_rois` are drawn, `positive_share` of them positives if there are so many.
+    `background_iou` `[low, high)`; `num_rois` are drawn, `positive_share` of them positives if there are so many: of
+    each picture, or of all pictures of a batch `together` (R-CNN, section 2.3).
     """
 
     num_rois: int = 512
     positive_share: float = 0.25
     positive_iou: float = 0.5
     background_iou: tuple[float, float] = (0.0, 0.5)
+    together: bool = False
 
 
 class Sampled(NamedTuple):
@@ -75,8 +78,8 @@ class Sampled(NamedTuple):
     labels: Int64[Tensor, " r"]
     rows: Int64[Tensor, " r"]
 
-    def picked(self, which: Bool[Tensor, " r"]) -> "Sampled":
-        """Keep the RoIs `which` are marked."""
+    def picked(self, which: Bool[Tensor, " r"] | Int64[Tensor, " s"]) -> "Sampled":
+        """Keep the RoIs `which` are marked, or of these rows."""
         return Sampled(*(value[which] for value in self))
 
 
@@ -103,6 +106,7 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         keypoint_head: KeypointHead | None = None,
         sampling: Sampling,
         classifier: Literal["softmax", "svm"] = "softmax",
+        thresholds: Thresholds,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
@@ -112,7 +116,8 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         self.most_objects = proposer.when_testing.after_nms if isinstance(proposer, RPN) else None
         self.roi_features, self.box_head = roi_features, box_head
         self.object_features, self.mask_head, self.keypoint_head = object_features, mask_head, keypoint_head
-        self.sampling, self.classifier, self.reader = sampling, classifier, TwoStageReader()
+        self.sampling, self.classifier, self.reader = sampling, classifier, TwoStageReader(thresholds=thresholds)
+        self.compare = ClassLoss(num_classes)
         self.register_buffer("keypoint_classes", torch.zeros(num_classes, dtype=torch.bool))
 
     def levels(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, ...]:
@@ -169,25 +174,35 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
         return ()
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
-        """Add the RPN's losses, `class` and `box` of sampled RoIs, and `mask` and `keypoint` of those of objects."""
+        """Add the RPN's losses, `class` and `box` of sampled RoIs, and `mask` and `keypoint` of those of objects.
+
+        There is no `box` where boxes are fitted afterwards, or stay where they are.
+        """
         images, proposals = inputs
         levels = self.levels(images)
         losses: dict[str, Tensor] = {}
         if self.proposer is not None:
             proposals, losses = self.proposer.loss(levels, (images.shape[-2], images.shape[-1]), truths)
         assert proposals is not None, "a system with a search takes proposals as an input"
-        sampled = [self.sample(boxes, truth) for boxes, truth in zip(proposals, truths, strict=True)]
+        sampled = self.sample(list(proposals), truths)
         rois = numbered_list([picture.boxes for picture in sampled])
         labels = torch.cat([picture.labels for picture in sampled])
-        objects = torch.cat([_rows(truth.boxes, rois.rows) for truth, rois in zip(truths, sampled, strict=True)])
         outputs = self.box_head(self.roi_features(images, levels, rois))
-        losses = {**losses, **box_losses(outputs, labels, rois[:, 1:], objects)}
+        losses["class"] = class_loss(outputs.logits, labels, self.compare)
+        if self.box_head.boxes_from == "features":
+            objects = torch.cat([_rows(truth.boxes, rois.rows) for truth, rois in zip(truths, sampled, strict=True)])
+            losses["box"] = box_loss(outputs, labels, rois[:, 1:], objects)
         positives = [picture.picked(picture.labels != self.num_classes) for picture in sampled]
         return {**losses, **self._object_losses(levels, positives, truths)}
 
     @torch.no_grad()
-    def sample(self, proposals: Float[Tensor, "p 4"], truth: Truth) -> Sampled:
-        """Draw the RoIs of a picture that are learned from; the objects themselves are among the candidates."""
+    def sample(self, proposals: Sequence[Float[Tensor, "_p 4"]], truths: Sequence[Truth]) -> list[Sampled]:
+        """Draw the RoIs of each picture that are learned from; the objects themselves are among the candidates."""
+        candidates = [self._candidates(boxes, truth) for boxes, truth in zip(proposals, truths, strict=True)]
+        groups = [candidates] if self.sampling.together else [[picture] for picture in candidates]
+        return [sampled for group in groups for sampled in self._drawn(group)]
+
+    def _candidates(self, proposals: Float[Tensor, "p 4"], truth: Truth) -> tuple[Sampled, Matches]:
         boxes = torch.cat([proposals, truth.boxes.to(proposals)])
         # where there is no object, no background is nearly one: any is learned from
         low, high = self.sampling.background_iou
@@ -198,15 +213,23 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
             negative_iou=(low if len(truth.boxes) else 0.0, high),
             valid=boxes[:, 2] > boxes[:, 0],
         )
+        labels = _rows(truth.labels, matches.rows).where(matches.positive, self.num_classes)
+        return Sampled(boxes, labels, matches.rows), matches
+
+    def _drawn(self, group: Sequence[tuple[Sampled, Matches]]) -> Iterator[Sampled]:
+        """Draw `num_rois` of the candidates of a group of pictures."""
         drawn = sample_balanced(
-            matches.positive,
-            matches.negative,
+            torch.cat([matches.positive for _, matches in group]),
+            torch.cat([matches.negative for _, matches in group]),
             count=self.sampling.num_rois,
             positive_share=self.sampling.positive_share,
         )
-        rows = torch.cat(drawn).sort().values
-        labels = _rows(truth.labels, matches.rows[rows])
-        return Sampled(boxes[rows], labels.where(matches.positive[rows], self.num_classes), matches.rows[rows])
+        rows, first = torch.cat(drawn).sort().values, 0
+        for candidates, _ in group:
+            after = first + len(candidates.boxes)
+            own = rows if len(group) == 1 else rows[(rows >= first) & (rows < after)] - first
+            yield candidates.picked(own)
+            first = after
 
     def _object_losses(
         self, levels: Sequence[Tensor], positives: Sequence[Sampled], truths: Sequence[Truth]
@@ -240,17 +263,25 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
     def learned(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         return {key: value for key, value in weights.items() if not (self.fits and key.startswith(BoxHead.FITTED))}
 
-    @torch.no_grad()
-    def describe(self, inputs: Inputs, truths: Sequence[Truth]) -> list[Described]:
-        """Compute the features of each picture's proposals, and after them of its objects."""
+    def describe(self, inputs: Inputs, truths: Sequence[Truth]) -> Iterator[Described]:
+        """Compute what is seen of each picture's proposals, and after them of its objects, picture by picture."""
         images, proposals = inputs
-        levels = self.levels(images)
-        if proposals is None:
-            proposals = self.propose(levels, (images.shape[-2], images.shape[-1]))
-        real = [boxes[boxes[:, 2] > boxes[:, 0]] for boxes in proposals]
-        boxes = [torch.cat([proposed, truth.boxes]) for proposed, truth in zip(real, truths, strict=True)]
-        features = self.box_head.describe(self.roi_features(images, levels, numbered_list(boxes))).float()
-        return list(map(Described, real, torch.split(features, list(map(len, boxes)))))
+        with torch.no_grad():
+            levels = self.levels(images)
+            if proposals is None:
+                proposals = self.propose(levels, (images.shape[-2], images.shape[-1]))
+        for number, truth in enumerate(truths):
+            own = slice(number, number + 1)
+            yield self._described(images[own], [level[own] for level in levels], proposals[number], truth)
+
+    @torch.no_grad()
+    def _described(
+        self, images: Float[Tensor, "1 3 h w"], levels: Sequence[Tensor], proposals: Float[Tensor, "p 4"], truth: Truth
+    ) -> Described:
+        real = proposals[proposals[:, 2] > proposals[:, 0]]
+        rois = numbered_list([torch.cat([real, truth.boxes])])
+        features, maps = self.box_head.describe(self.roi_features(images, levels, rois))
+        return Described(real, features.float(), None if maps is None else maps[: len(real)].float())
 
 
 def _rows(values: Tensor, rows: Tensor) -> Tensor:

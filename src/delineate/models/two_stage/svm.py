@@ -1,28 +1,29 @@
 """R-CNN learns an SVM a class with hard negatives, and a ridge regression of boxes, by no gradient descent.
 
-    proposals and objects of all training pictures ─► features, on disk ─┬─► SVMs ◄─► hard negatives
-                                                                         └─► ridge regression
+    proposals and objects of all training pictures ─┬─► features, on disk ─► SVMs ◄─► hard negatives
+                                                    └─► last maps of those near an object, on disk ─► ridge regression
 
-N  boxes of all pictures    D  features of a box    C  classes
+N  boxes of all pictures    D  features of a box    E  values of its last map    C  classes
 
 Girshick et al. 2014, R-CNN, sections 2.3 and 3.5, appendices B and C; what the paper leaves open is as in the authors'
 released code: the hinge loss, the constants below, and the features' scale.
 
 Deviations: features are standardised before they are scaled; all negatives found in a pass over the pictures are added
-at its end, not every 2,000; flipped pictures are not looked at.
+at its end, not every 2,000; flipped pictures are not looked at; where the last map has more values than the paper's, as
+many are averaged to one as are needed (`BoxHead.pooled`), and deltas are not decorrelated.
 """
 
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from delineate.models.contract import Batches, Inputs, Say
@@ -51,14 +52,15 @@ POSITIVE, NEGATIVE, NEITHER = 1, -1, 0
 
 
 class Described(NamedTuple):
-    """The proposals of a picture and, after them, its objects have these features."""
+    """The proposals of a picture and, after them, its objects have these features; the proposals have these maps."""
 
     proposals: Float[Tensor, "p 4"]
     features: Float[Tensor, "p_and_g d"]
+    maps: Float[Tensor, "p e"] | None = None
 
 
 class Moves(NamedTuple):
-    """Boxes lead to an object of a class by deltas in the box head's units."""
+    """Boxes lead to an object of a class by deltas in the box head's units; `rows` say which boxes."""
 
     rows: Int64[Tensor, " m"]
     labels: Int64[Tensor, " m"]
@@ -66,10 +68,14 @@ class Moves(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """Examples are float16 features, on disk; `roles` say what a box is to each class's SVM."""
+    """Examples are float16 features and maps, on disk; `roles` say what a box is to each class's SVM.
+
+    The rows of `moves` are those of the `maps`, of which there are none where boxes are not regressed.
+    """
 
     features: Float[Tensor, "n d"]
     roles: Int8[Tensor, "n c"]
+    maps: Float[Tensor, "m e"]
     moves: Moves
 
 
@@ -98,66 +104,84 @@ class Scale(NamedTuple):
 @torch.no_grad()
 def fit_box_head(
     head: BoxHead,
-    describe: Callable[[Inputs, Sequence[Truth]], list[Described]],
+    describe: Callable[[Inputs, Sequence[Truth]], Iterable[Described]],
     batches: Batches,
     folder: Path,
     say: Say,
 ) -> None:
-    """Put SVMs and box regression in the place of the head's last layers, in evaluation mode.
+    """Put SVMs and, where boxes come from maps, box regression in the place of the head's last layers.
 
-    The features are kept in a file in `folder` that has no name and vanishes with its process at the latest.
+    The head is in evaluation mode. What is seen is kept in files in `folder` that have no name and vanish with their
+    process at the latest.
     """
-    with tempfile.TemporaryFile(dir=folder) as file:
-        examples = collect(head, describe, batches, file, say)
+    with tempfile.TemporaryFile(dir=folder) as file, tempfile.TemporaryFile(dir=folder) as file_of_maps:
+        examples = collect(head, describe, batches, file, file_of_maps, say)
         scale = standardise(examples.features)
-        margins = scale.folded(fit_svms(examples.features, examples.roles, scale, say))
-        moves = scale.folded(fit_ridge(examples.features, examples.moves, scale, head.num_classes))
-        say(f"box regression: fitted to {len(examples.moves.rows)} proposals near an object")
-    for layer, fitted in ((head.classify, margins), (head.regress, moves)):
-        layer.weight.zero_()
-        layer.bias.zero_()
-        layer.weight[: len(fitted.weight)] = fitted.weight.to(layer.weight)
-        layer.bias[: len(fitted.bias)] = fitted.bias.to(layer.bias)
-    head.one_vs_rest.fill_(True)
+        _fill(head.classify, scale.folded(fit_svms(examples.features, examples.roles, scale, say)))
+        head.one_vs_rest.fill_(True)
+        if head.boxes_from == "map":
+            scale = standardise(examples.maps)
+            _fill(head.regress, scale.folded(fit_ridge(examples.maps, examples.moves, scale, head.num_classes)))
+            say(f"box regression: fitted to {len(examples.moves.rows)} proposals near an object")
+
+
+def _fill(layer: nn.Linear, fitted: Affine) -> None:
+    """Put what was fitted into the first rows of a layer, and zeros into the others."""
+    layer.weight.zero_()
+    layer.bias.zero_()
+    layer.weight[: len(fitted.weight)] = fitted.weight.to(layer.weight)
+    layer.bias[: len(fitted.bias)] = fitted.bias.to(layer.bias)
 
 
 def collect(
     head: BoxHead,
-    describe: Callable[[Inputs, Sequence[Truth]], list[Described]],
+    describe: Callable[[Inputs, Sequence[Truth]], Iterable[Described]],
     batches: Batches,
     file: IO[bytes],
+    file_of_maps: IO[bytes],
     say: Say,
     *,
     limit: int = CACHE,
 ) -> Examples:
-    """Describe the boxes of all pictures, each once, and write their features to `file`.
+    """Describe the boxes of all pictures, each once, and write their features to `file`, the maps to another.
 
-    Where they would take more than `limit` bytes, each picture keeps its objects and those proposals that the head, as
-    it was trained, finds likeliest to be one.
+    Where the features would take more than `limit` bytes, each picture keeps its objects and those proposals that the
+    head, as it was trained, finds likeliest to be one; where the maps would, the first of each picture.
     """
-    room = limit // (2 * head.num_features + head.num_classes)
+    room, room_for_maps = limit // (2 * head.num_features + head.num_classes), limit // (2 * head.regress.in_features)
     roles, moves, stored, seen = [torch.zeros(0, head.num_classes, dtype=torch.int8)], [_no_moves()], 0, 0
+    mapped = 0
     for turn, (inputs, truths) in enumerate(batches):
         for number, (described, truth) in enumerate(zip(describe(inputs, truths), truths, strict=True)):
             # what earlier pictures left is for those to come
-            share = (room - stored) // ((len(batches) - turn) * len(truths) - number)
-            kept = _likeliest(head, described, share)
-            proposals, on_cpu = described.proposals[kept].cpu(), truth.to("cpu")
-            features = torch.cat([described.features[kept], described.features[len(described.proposals) :]])
-            largest = torch.finfo(torch.float16).max
-            file.write(features.clamp(-largest, largest).half().cpu().numpy().tobytes())
-            roles.append(svm_roles(proposals, on_cpu, head.num_classes))
-            new_moves = box_moves(proposals, on_cpu)
-            moves.append(new_moves._replace(rows=new_moves.rows + stored))
+            pictures = (len(batches) - turn) * len(truths) - number
+            kept = _likeliest(head, described, (room - stored) // pictures)
+            proposals, on_cpu = described.proposals.cpu(), truth.to("cpu")
+            features = torch.cat([described.features[kept], described.features[len(proposals) :]])
+            file.write(_halves(features))
+            roles.append(svm_roles(proposals[kept.cpu()], on_cpu, head.num_classes))
             stored, seen = stored + len(features), seen + len(described.features)
+            if described.maps is not None:
+                moved = [part[: (room_for_maps - mapped) // pictures] for part in box_moves(proposals, on_cpu)]
+                file_of_maps.write(_halves(described.maps[moved[0].to(described.maps.device)]))
+                count = len(moved[0])
+                moves.append(Moves(torch.arange(mapped, mapped + count), *moved[1:]))
+                mapped += count
     file.flush()
+    file_of_maps.flush()
     dropped = f", the likeliest of {seen}: all would take more than {limit / 2**30:.1f} GiB" if stored < seen else ""
     say(f"features of {stored} boxes{dropped}")
     return Examples(
         _mapped(file, stored, head.num_features),
         torch.cat(roles),
+        _mapped(file_of_maps, mapped, head.regress.in_features),
         Moves(*map(torch.cat, zip(*moves, strict=True))),
     )
+
+
+def _halves(values: Float[Tensor, "n d"]) -> bytes:
+    largest = torch.finfo(torch.float16).max
+    return values.clamp(-largest, largest).half().cpu().numpy().tobytes()
 
 
 def _likeliest(head: BoxHead, described: Described, share: int) -> Int64[Tensor, " k"]:
@@ -194,15 +218,13 @@ def svm_roles(proposals: Float[Tensor, "p 4"], truth: Truth, num_classes: int) -
 
 
 def box_moves(proposals: Float[Tensor, "p 4"], truth: Truth) -> Moves:
-    """Move each proposal to the best object of a class that it overlaps by `REGRESSION_IOU` (appendix C)."""
-    moves = [_no_moves()]
-    for label in torch.unique(truth.labels).tolist():
-        boxes = truth.boxes[truth.labels == label]
-        best, nearest = box_iou(proposals, boxes).max(1)
-        rows = (best >= REGRESSION_IOU).nonzero()[:, 0]
-        deltas = encode_boxes(boxes[nearest[rows]], proposals[rows], WEIGHTS)
-        moves.append(Moves(rows, torch.full_like(rows, label), deltas))
-    return Moves(*map(torch.cat, zip(*moves, strict=True)))
+    """Move each proposal to the one object that it overlaps best, by `REGRESSION_IOU` or more (appendix C)."""
+    if not len(truth.boxes):
+        return _no_moves()
+    best, nearest = box_iou(proposals, truth.boxes).max(1)
+    rows = _rows(best >= REGRESSION_IOU)
+    objects = nearest[rows]
+    return Moves(rows, truth.labels[objects], encode_boxes(truth.boxes[objects], proposals[rows], WEIGHTS))
 
 
 def _no_moves() -> Moves:
@@ -301,7 +323,8 @@ def fit_svm(
 def fit_ridge(features: Float[Tensor, "n d"], moves: Moves, scale: Scale, num_classes: int) -> Affine:
     """Fit each class's four deltas, of scaled features, by ridge regression in closed form (appendix C).
 
-    The bias is free. What no proposal was near is left where it is.
+    The bias is free. What no proposal was near is left where it is. Products are in float32: there are thousands of
+    features.
     """
     width = features.shape[1]
     fitted = Affine(torch.zeros(num_classes, 4, width).double(), torch.zeros(num_classes, 4).double())
@@ -312,10 +335,11 @@ def fit_ridge(features: Float[Tensor, "n d"], moves: Moves, scale: Scale, num_cl
         mean = torch.stack([scale(features[part]).sum(0) for part in torch.split(rows, BLOCK)]).sum(0) / len(rows)
         middle = deltas.mean(0)
         for part, delta in zip(torch.split(rows, BLOCK), torch.split(deltas, BLOCK), strict=True):
-            x = scale(features[part]) - mean
+            x = (scale(features[part]) - mean).float()
             gram += x.T @ x
-            cross += x.T @ (delta - middle)
-        factor = torch.linalg.cholesky(gram + RIDGE * torch.eye(width))
+            cross += x.T @ (delta - middle).float()
+        gram.diagonal().add_(RIDGE)
+        factor = torch.linalg.cholesky(gram)
         weight = torch.cholesky_solve(cross, factor).T
         fitted.weight[label], fitted.bias[label] = weight, middle - weight @ mean
     return Affine(fitted.weight.flatten(0, 1), fitted.bias.flatten())

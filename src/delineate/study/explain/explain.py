@@ -9,7 +9,7 @@ from torch import Tensor
 
 from delineate.io.files import written_beside
 from delineate.metrics.detection import LIKELY
-from delineate.models.one_stage import SSD, YOLOv1, YOLOv2
+from delineate.models.one_stage import FCOS, SSD, RetinaNet, YOLOv1, YOLOv2
 from delineate.models.queries import DETR
 from delineate.models.regression import Localizer, PoseRegressor
 from delineate.models.segmentation import Segmenter
@@ -18,7 +18,7 @@ from delineate.study.explain.one_stage import explain_one_stage
 from delineate.study.explain.queries import explain_queries
 from delineate.study.explain.regression import explain_regression
 from delineate.study.explain.segmentation import explain_segmentation
-from delineate.study.explain.stages import SHADES, Seen, Stage
+from delineate.study.explain.stages import SHADES, Least, Seen, Stage
 from delineate.study.explain.two_stage import explain_two_stage
 from delineate.system.catalog import find_entry
 from delineate.system.system import System, evaluating
@@ -28,16 +28,18 @@ from delineate.viz.report import page_environment
 
 @torch.inference_mode()
 def explain(
-    system: System, image: UInt8[Tensor, "3 h w"], *, score: float = LIKELY, regression: Path | None = None
+    system: System, image: UInt8[Tensor, "3 h w"], *, score: float | None = None, regression: Path | None = None
 ) -> list[Stage]:
-    """Show what a system does with a picture, first the picture itself; `score` is what counts as likely.
+    """Show what a system does with a picture, first the picture itself.
 
+    `score` is what counts as likely: what was calibrated for each class, or else 0.5, if not given.
     `regression` is the folder in which a run kept how its answers moved in training, where it did.
     """
+    least = score if score is not None else LIKELY if system.least is None else system.least
     (prepared,) = system.prepare([image])
     seen = Seen(system=system, image=image, inputs=prepared.inputs)
     with evaluating(system.model):
-        return [_picture(seen), *_family(seen, score, regression)]
+        return [_picture(seen), *_family(seen, least, regression)]
 
 
 def _picture(seen: Seen) -> Stage:
@@ -46,13 +48,13 @@ def _picture(seen: Seen) -> Stage:
     return Stage(title="The picture", line=f"{height} x {width} pixels.{before}", pictures=[("as it is", seen.canvas)])
 
 
-def _family(seen: Seen, score: float, regression: Path | None) -> list[Stage]:
+def _family(seen: Seen, score: Least, regression: Path | None) -> list[Stage]:
     match seen.system.model:
         case Segmenter() as model:
             return explain_segmentation(seen, model)
         case TwoStageDetector() as model:
             return explain_two_stage(seen, model, score)
-        case SSD() | YOLOv1() | YOLOv2() as model:
+        case SSD() | YOLOv1() | YOLOv2() | RetinaNet() | FCOS() as model:
             return explain_one_stage(seen, model, score)
         case DETR() as model:
             return explain_queries(seen, model, score)

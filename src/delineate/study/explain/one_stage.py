@@ -1,20 +1,22 @@
-"""One-stage detectors are explained by the cells or default boxes that fired, and what NMS leaves of them."""
+"""One-stage detectors are explained by the cells, boxes or places that fired, and what NMS leaves of them."""
 
 import torch
 from torch import Tensor
 
-from delineate.models.one_stage import SSD, YOLOv1, YOLOv2
+from delineate.models.one_stage import FCOS, SSD, RetinaNet, YOLOv1, YOLOv2
+from delineate.models.one_stage.fcos import FCOSRaw
+from delineate.models.one_stage.retinanet import RetinaNetRaw
 from delineate.models.one_stage.ssd import SSDRaw
 from delineate.models.one_stage.yolov1 import YOLOv1Raw
 from delineate.models.one_stage.yolov2 import STRIDE, YOLOv2Raw, decode
-from delineate.study.explain.stages import Seen, Stage, around_nms, boxes_score
+from delineate.study.explain.stages import Least, Seen, Stage, around_nms, boxes_score, in_words, lowest
 from delineate.viz import draw_proposals
 
 MANY = 100_000
 """No system has as many detections."""
 
 
-def explain_one_stage(seen: Seen, model: SSD | YOLOv1 | YOLOv2, score: float) -> list[Stage]:
+def explain_one_stage(seen: Seen, model: SSD | YOLOv1 | YOLOv2 | RetinaNet | FCOS, score: Least) -> list[Stage]:
     """Show what fired, what there is before NMS, and what after it."""
     raw = model(*seen.inputs)
     before = seen.result(raw, nms_iou=1.0, max_detections=MANY).above(score)
@@ -26,6 +28,10 @@ def explain_one_stage(seen: Seen, model: SSD | YOLOv1 | YOLOv2, score: float) ->
             fired = [_yolov1(seen, model.num_cells, raw)]
         case YOLOv2():
             fired = _yolov2(seen, model.anchors, raw, score)
+        case RetinaNet():
+            fired = _retinanet(seen, model, raw, score)
+        case FCOS():
+            fired = _fcos(seen, model, raw)
     several = ", often several for one object" if len(before) > 1 else ""
     line = f"{boxes_score(len(before), score)}{several}."
     return fired + around_nms(seen, before, after, title="Before NMS", line=line)
@@ -42,13 +48,13 @@ def _yolov1(seen: Seen, num_cells: int, raw: YOLOv1Raw) -> Stage:
     )
 
 
-def _yolov2(seen: Seen, anchors: Tensor, raw: YOLOv2Raw, score: float) -> list[Stage]:
+def _yolov2(seen: Seen, anchors: Tensor, raw: YOLOv2Raw, score: Least) -> list[Stage]:
     """Show how sure each cell is of each anchor, and the anchors that are sure."""
     columns, rows = (raw.cells.amax(0) + 1).tolist()
     objectness = raw.objectness[0].sigmoid()
     sizes = [f"{width * STRIDE:.0f} x {height * STRIDE:.0f}" for width, height in anchors.tolist()]
     maps = objectness.view(rows, columns, -1).unbind(-1)
-    fired = objectness >= score
+    fired = objectness >= lowest(score)
     still = torch.zeros_like(raw.deltas)  # deltas that leave an anchor as it is, in the middle of its cell
     boxes = decode(raw._replace(deltas=still))[0][fired]
     return [
@@ -61,15 +67,16 @@ def _yolov2(seen: Seen, anchors: Tensor, raw: YOLOv2Raw, score: float) -> list[S
         ),
         Stage(
             title="Their anchors",
-            line=f"Those that are sure by {score:.2f} or more, {int(fired.sum()):,}, before they are moved.",
+            line=f"Those that are sure by {lowest(score):.2f} or more, {int(fired.sum()):,}, before they are moved.",
             pictures=[("anchors", draw_proposals(seen.image, seen.boxes(boxes)))],
         ),
     ]
 
 
-def _ssd(seen: Seen, model: SSD, raw: SSDRaw, score: float) -> list[Stage]:
+def _ssd(seen: Seen, model: SSD, raw: SSDRaw, score: Least) -> list[Stage]:
     """Show how likely each level has an object at its places, and the default boxes that do."""
-    likely = raw.logits[0].float().softmax(-1)[:, :-1].amax(1)
+    of_classes = raw.logits[0].float().softmax(-1)[:, :-1]
+    likely = of_classes.amax(1)
     grids = [level.shape[-2:] for level in model.levels(seen.inputs.images)]
     shapes = [2 + 2 * len(ratios) for ratios in model.aspect_ratios]
     counts = [rows * columns * count for (rows, columns), count in zip(grids, shapes, strict=True)]
@@ -77,7 +84,7 @@ def _ssd(seen: Seen, model: SSD, raw: SSDRaw, score: float) -> list[Stage]:
     for number, (grid, values) in enumerate(zip(grids, torch.split(likely, counts), strict=True)):
         caption = f"level {number + 1}: {grid[0]} x {grid[1]}, side {model.scales[number]:.2f}"
         maps.append((caption, seen.heat(values.view(*grid, -1).amax(2), high=1.0)))
-    fired = likely >= score
+    fired = (of_classes >= (score.to(of_classes) if isinstance(score, Tensor) else score)).any(1)
     return [
         Stage(
             title="Levels",
@@ -88,7 +95,72 @@ def _ssd(seen: Seen, model: SSD, raw: SSDRaw, score: float) -> list[Stage]:
         ),
         Stage(
             title="Default boxes that fired",
-            line=f"Those with a class of {score:.2f} or more, {int(fired.sum()):,}, before they are moved.",
+            line=f"Those with a class that scores {in_words(score)} or more, {int(fired.sum()):,}, not yet moved.",
             pictures=[("default boxes", draw_proposals(seen.image, seen.boxes(raw.boxes[fired])))],
         ),
     ]
+
+
+def _retinanet(seen: Seen, model: RetinaNet, raw: RetinaNetRaw, score: Least) -> list[Stage]:
+    """Show how likely each level has an object at its places, and the anchors that do."""
+    of_classes = [logits[0].float().sigmoid() for logits in raw.logits]
+    maps = [
+        (
+            f"level {number + 3}: anchors from {sizes[0]:.0f} px",
+            seen.heat(on_grid(seen, values.amax(1), stride), high=1.0),
+        )
+        for number, (values, sizes, stride) in enumerate(
+            zip(of_classes, model.sizes, model.pyramid.strides, strict=True)
+        )
+    ]
+    together = torch.cat(of_classes)
+    fired = (together >= (score.to(together) if isinstance(score, Tensor) else score)).any(1)
+    return [
+        Stage(
+            title="Levels",
+            line="At every place of every level of the pyramid, how likely one of its anchors holds an object: the "
+            "same heads look at small objects on the fine levels, and at large ones on the coarse.",
+            pictures=maps,
+            scale="1",
+        ),
+        Stage(
+            title="Anchors that fired",
+            line=f"Those with a class that scores {in_words(score)} or more, {int(fired.sum()):,}, not yet moved.",
+            pictures=[("anchors", draw_proposals(seen.image, seen.boxes(torch.cat(raw.anchors)[fired])))],
+        ),
+    ]
+
+
+def _fcos(seen: Seen, model: FCOS, raw: FCOSRaw) -> list[Stage]:
+    """Show how likely each place is in an object, and how near its middle it says that it is."""
+    likely, middle = [], []
+    for number, (logits, centreness, stride) in enumerate(
+        zip(raw.logits, raw.centreness, model.pyramid.strides, strict=True)
+    ):
+        caption = f"level {number + 3}: stride {stride}"
+        likely.append((caption, seen.heat(on_grid(seen, logits[0].float().sigmoid().amax(1), stride), high=1.0)))
+        middle.append((caption, seen.heat(on_grid(seen, centreness[0].float().sigmoid(), stride), high=1.0)))
+    return [
+        Stage(
+            title="Places that fired",
+            line="There are no anchors: each place of every level says how likely it is in an object of the size that "
+            "the level is for.",
+            pictures=likely,
+            scale="1",
+        ),
+        Stage(
+            title="Centre-ness",
+            line="How near the middle of its object each place says that it is; it lowers the scores of boxes that are "
+            "seen from the edge, and means something only where an object is.",
+            pictures=middle,
+            scale="1",
+        ),
+    ]
+
+
+def on_grid(seen: Seen, values: Tensor, stride: int) -> Tensor:
+    """Lay out values of a level's boxes, row by row, the highest of each place."""
+    height, width = seen.inputs.images.shape[-2:]
+    coarsest = 32  # the picture is padded to a multiple of it (`Pyramid`)
+    rows, columns = (-(-(-(-side // coarsest) * coarsest) // stride) for side in (height, width))
+    return values.view(rows, columns, -1).amax(2)

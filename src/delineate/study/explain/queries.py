@@ -5,12 +5,12 @@ from torch import Tensor
 
 from delineate.models.queries import DETR
 from delineate.models.queries.transformer import Attention
-from delineate.study.explain.stages import LARGEST_OF_EACH, Seen, Stage, boxes_score, watched
+from delineate.study.explain.stages import LARGEST_OF_EACH, Least, Seen, Stage, boxes_score, watched
 
 NUM_QUERIES = 6
 
 
-def explain_queries(seen: Seen, model: DETR, score: float) -> list[Stage]:
+def explain_queries(seen: Seen, model: DETR, score: Least) -> list[Stage]:
     """Show the attention of the likeliest queries, and what they say."""
     layer = model.transformer.decoder[-1]
     attention = layer.cross_attention

@@ -109,13 +109,12 @@ def _class_and_box(seen: Seen, raw: LocalizerRaw) -> Stage:
 
 
 def _joints(seen: Seen, raw: PoseRaw) -> list[Stage]:
-    stages = [
-        ("Joints", "Each joint's x and y are two numbers of the last layer."),
-        ("Joints, moved by a second look", "Around each joint, a finer map says how far it has to move."),
-    ]
+    later = "Around each joint, in a window as large as half the pose, a finer map says how far it has to move."
+    stages = [("Joints", "Each joint's x and y are two numbers of the last layer.")]
+    stages += [(f"Joints, moved by look {look}", later) for look in range(2, raw.stages.shape[1] + 1)]
     return [
         Stage(
             title=title, line=line, pictures=[("joints", seen.drawn(seen.result(PoseRaw(raw.stages[:, : number + 1]))))]
         )
-        for number, (title, line) in enumerate(stages[: raw.stages.shape[1]])
+        for number, (title, line) in enumerate(stages)
     ]

@@ -143,6 +143,8 @@ def watched(modules: Sequence[nn.Module]) -> Iterator[list[tuple[nn.Module, tupl
             hook.remove()
 
 
+Least = float | Float[Tensor, " c"]
+"""What counts as likely is scored so much, or by each class so much."""
 LARGEST_OF_EACH = "the largest value of each map"
 
 
@@ -151,11 +153,26 @@ def shape(values: Tensor) -> str:
     return " x ".join(map(str, values.shape[1:]))
 
 
-def boxes_score(count: int, score: float) -> str:
+def boxes_score(count: int, score: Least) -> str:
     """Say how many boxes score so much, as a sentence without its point."""
     if count == 0:
-        return f"No box scores {score:.2f} or more"
-    return f"1 box scores {score:.2f} or more" if count == 1 else f"{count:,} boxes score {score:.2f} or more"
+        return f"No box scores {in_words(score)} or more"
+    return (
+        f"1 box scores {in_words(score)} or more" if count == 1 else f"{count:,} boxes score {in_words(score)} or more"
+    )
+
+
+def in_words(score: Least) -> str:
+    """Write from which score on a thing is likely."""
+    if isinstance(score, float | int):
+        return f"{score:.2f}"
+    low, high = float(score.min()), float(score.max())
+    return f"what its class needs, {low:.2f} to {high:.2f}," if high > low else f"{low:.2f}"
+
+
+def lowest(score: Least) -> float:
+    """Give the score below which no class has anything likely."""
+    return float(score) if isinstance(score, float | int) else float(score.min())
 
 
 def strength(values: Float[Tensor, "1 c h w"]) -> Float[Tensor, "h w"]:

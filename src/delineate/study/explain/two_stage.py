@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from delineate.models.two_stage import TwoStageDetector
 from delineate.models.two_stage.rois import RoIWarp, numbered
-from delineate.study.explain.stages import LARGEST_OF_EACH, Seen, Stage, around_nms, boxes_score, shape, strength
+from delineate.study.explain.stages import LARGEST_OF_EACH, Least, Seen, Stage, around_nms, boxes_score, shape, strength
 from delineate.viz import draw_proposals
 
 NUM_CROPS, NUM_POSES = 24, 4
 
 
-def explain_two_stage(seen: Seen, model: TwoStageDetector, score: float) -> list[Stage]:
+def explain_two_stage(seen: Seen, model: TwoStageDetector, score: Least) -> list[Stage]:
     """Show the stages of the pipeline, as many as it has."""
     raw = model(*seen.inputs)
     boxes = raw.proposals[0][raw.proposals[0, :, 2] > raw.proposals[0, :, 0]]

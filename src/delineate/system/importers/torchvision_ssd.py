@@ -3,14 +3,23 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.models.detection import ssd300_vgg16
 
 CONVS = (2, 2, 3, 3, 3)
 """VGG-16's five stages have so many convolutions; theirs are numbered through, ReLUs and poolings included."""
 NUM_LEVELS, NUM_EXTRAS = 6, 4
 
 
-def translate_ssd300(foreign: Mapping[str, Tensor], kept: Sequence[int], *, published: bool) -> dict[str, Tensor]:
+def checked_ssd300(foreign: Mapping[str, Tensor], model: nn.Module, num_classes: int) -> dict[str, Tensor]:
+    """Give the weights as they are where they are torchvision's; raises `RuntimeError` where they are not."""
+    ssd300_vgg16(weights=None, weights_backbone=None, num_classes=num_classes).load_state_dict(foreign)
+    return dict(foreign)
+
+
+def translate_ssd300(
+    foreign: Mapping[str, Tensor], model: nn.Module, kept: Sequence[int], *, published: bool
+) -> dict[str, Tensor]:
     """Put their weights of the classes that are kept under our names; background moves from the first to the last.
 
     Without batch norms, the published ones are as any others.
@@ -20,6 +29,7 @@ def translate_ssd300(foreign: Mapping[str, Tensor], kept: Sequence[int], *, publ
         for kind in ("weight", "bias"):
             weights[f"{new}.{kind}"] = foreign[f"{old}.{kind}"].clone()
     weights["levels.scale"] = foreign["backbone.scale_weight"].clone()
+    weights["whole_sides"] = torch.tensor(False)  # `DefaultBoxGenerator` cuts them to the picture's
     rows = torch.tensor([*(row + 1 for row in kept), 0])
     for level in range(NUM_LEVELS):
         num_shapes = len(weights[f"regress.{level}.bias"]) // 4

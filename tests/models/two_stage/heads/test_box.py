@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from delineate.models.two_stage.heads.box import BoxOutputs, CropHead, FeatureHead, box_losses
+from delineate.models.two_stage.heads.box import BoxOutputs, CropHead, FeatureHead, box_loss, class_loss
 from delineate.nn.backbones import timm_backbone
 
 ROIS = torch.tensor([[10.0, 10.0, 30.0, 30.0], [40.0, 20.0, 70.0, 50.0], [0.0, 0.0, 10.0, 10.0]])
@@ -16,18 +16,20 @@ def test_losses_are_those_of_the_paper() -> None:
     deltas = torch.full((3, 2, 4), 9.0)  # only those of the true class of the objects are looked at
     deltas[0, 1] = 0
     deltas[2, 0] = torch.tensor([0.0, 0.05, 0.0, 0.0])
-    losses = box_losses(BoxOutputs(probabilities.log(), deltas), labels, ROIS, objects)
-    assert losses["class"].item() == pytest.approx(-(math.log(0.5) + math.log(0.8) + math.log(0.25)) / 3)
+    outputs = BoxOutputs(probabilities.log(), deltas)
+    expected = -(math.log(0.5) + math.log(0.8) + math.log(0.25)) / 3
+    assert class_loss(outputs.logits, labels).item() == pytest.approx(expected)
     # the first is moved by a tenth of its width, times ten: |1| - 1/18 beyond the kink at 1/9; 0.05^2 * 9/2 before it
-    assert losses["box"].item() == pytest.approx((1 - 1 / 18 + 0.05**2 * 4.5) / 3)
+    assert box_loss(outputs, labels, ROIS, objects).item() == pytest.approx((1 - 1 / 18 + 0.05**2 * 4.5) / 3)
 
 
 def test_without_rois_losses_are_zero_and_have_gradients() -> None:
     head = FeatureHead(channels=4, size=7, num_classes=2, width=8)
     outputs = head(torch.zeros(0, 4, 7, 7))
-    losses = box_losses(outputs, torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), torch.zeros(0, 4))
-    assert all(loss == 0 for loss in losses.values())
-    sum(losses.values()).backward()
+    labels, boxes = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4)
+    losses = [class_loss(outputs.logits, labels), box_loss(outputs, labels, boxes, boxes)]
+    assert losses == [0, 0]
+    sum(losses).backward()
     assert all(parameter.grad is not None and not parameter.grad.any() for parameter in head.parameters())
 
 
@@ -44,13 +46,43 @@ def test_probabilities_leave_background_out() -> None:
 
 
 def test_crops_are_described_in_chunks_as_at_once() -> None:
-    head = CropHead(backbone=timm_backbone("resnet10t"), num_classes=2, chunk=4).eval()
-    crops = torch.randn(10, 3, 32, 32)
-    features = head.describe(crops)
-    alone = torch.cat([head.describe(crop[None]) for crop in crops])
-    torch.testing.assert_close(features, alone, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(features, head.backbone(crops).levels[-1].mean((2, 3)), atol=1e-4, rtol=1e-4)
-    assert head.describe(crops[:0]).shape == (0, head.num_features)
+    head = CropHead(backbone=timm_backbone("resnet10t"), num_classes=2, chunk=4, boxes_from="map").eval()
+    crops = torch.randn(10, 3, 128, 128)
+    seen = head.describe(crops)
+    level = head.backbone(crops).levels[-1]
+    torch.testing.assert_close(seen.features, level.mean((2, 3)), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(seen.maps, level.flatten(1), atol=1e-4, rtol=1e-4)  # 4 x 4 of 512 channels
+    none = head.describe(crops[:0])
+    assert none.features.shape == (0, head.num_features)
+    assert none.maps.shape == (0, head.regress.in_features) == (0, 16 * 512)
+
+
+def test_boxes_are_read_from_about_as_many_values_as_the_papers() -> None:
+    """Its last pooled map is 6 x 6 of 256 channels."""
+    sides = {channels: FeatureHead(channels=channels, size=7, num_classes=2, boxes_from="map").map_side
+             for channels in (64, 256, 512, 2048)}  # fmt: skip
+    assert sides == {64: 12, 256: 6, 512: 4, 2048: 2}
+    head = FeatureHead(channels=4, size=6, num_classes=2, width=8, boxes_from="map")
+    head.map_side = 2
+    rois = torch.randn(3, 4, 6, 6)
+    expected = rois.unfold(2, 3, 3).unfold(3, 3, 3).mean((4, 5)).flatten(1)
+    torch.testing.assert_close(head.describe(rois).maps, expected)
+
+
+@pytest.mark.parametrize("source", ["map", "none"])
+def test_boxes_that_no_gradient_learns_stay_where_they_are(source: str) -> None:
+    head = FeatureHead(channels=4, size=7, num_classes=2, width=8, boxes_from=source)
+    assert not head(torch.randn(3, 4, 7, 7)).deltas.any()
+    assert not any(parameter.requires_grad for parameter in head.regress.parameters())
+
+
+def test_dropout_leaves_out_a_share_of_both_layers_in_training_alone() -> None:
+    head = FeatureHead(channels=4, size=7, num_classes=2, width=4000, dropout=0.5).train()
+    rois = torch.randn(2, 4, 7, 7)
+    assert (head.describe(rois).features == 0).float().mean() > 0.7  # half of what ReLU leaves
+    assert not torch.equal(head.describe(rois).features, head.describe(rois).features)
+    head.eval()
+    assert torch.equal(head.describe(rois).features, head.describe(rois).features)
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -1,10 +1,13 @@
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from delineate.models.two_stage.proposers import rpn as rpn_module
 from delineate.models.two_stage.proposers.rpn import RPN, WEIGHTS, Selection
+from delineate.nn.sampling import sample_balanced
 from delineate.ops.boxes import decode_boxes
 from delineate.ops.nms import clip
 from delineate.values import Target, Truth, truths_of
@@ -102,6 +105,25 @@ def test_in_training_other_numbers_hold_and_no_gradient_flows_through_boxes() ->
     assert set(losses) == {"objectness", "rpn_box"}
     sum(losses.values()).backward()
     assert all(parameter.grad.any() for parameter in rpn.parameters() if parameter.ndim > 1)
+
+
+def test_anchors_across_the_border_are_learned_from_where_they_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: list[Tensor] = []
+
+    def remember(positive: Tensor, negative: Tensor, **rule: Any) -> tuple[Tensor, Tensor]:
+        sampled.append(positive | negative)
+        return sample_balanced(positive, negative, **rule)
+
+    monkeypatch.setattr(rpn_module, "sample_balanced", remember)
+    target = Target(image_size=SIZE, boxes=torch.tensor([[0.0, 0.0, 30.0, 30.0]]), labels=torch.tensor([0]))
+    for crossing in (True, False):
+        network(crossing=crossing).loss([level[:1] for level in levels()], SIZE, truths_of([target]))
+    anchors = torch.cat(network().anchors(levels()))
+    whole = ((anchors >= 0) & (anchors <= torch.tensor([112.0, 80.0, 112.0, 80.0]))).all(1)
+    assert (sampled[0] & ~whole).any()
+    assert not (sampled[1] & ~whole).any()
+    assert sampled[1][whole].float().mean() > 0.9
+    assert rpn_module._whole(anchors, (9, 9)).all()  # none lies within so small a picture
 
 
 def test_anchors_that_are_right_cost_nothing() -> None:

@@ -43,23 +43,36 @@ def read_xml(path: Path) -> Annotation:
     Raises `InputError` naming the file and the object, and where nothing of VOC's is in the file.
     """
     root = parsed(path)
+    objects = tuple(
+        read_object(element, f"{path}: object {row}") for row, element in enumerate(elements_of(root, path), start=1)
+    )
+    return Annotation(objects, size_of(root, path))
+
+
+def elements_of(root: Element, path: Path) -> list[Element]:
+    """Find the elements of the objects; raises `InputError` where nothing of VOC's is in the file."""
     elements = [
         element
         for element in root.iter("object")
         if element.find("bndbox") is not None or element.find("object") is None  # an object may hold the others
     ]
     _check_understood(root, elements, path)
-    objects = tuple(_object(element, f"{path}: object {row}") for row, element in enumerate(elements, start=1))
-    size = _inside(root, "size")
+    return elements
+
+
+def size_of(root: Element, path: Path) -> tuple[int, int]:
+    """Read the `(height, width)` that a file says, 0 where it does not."""
+    size = inside(root, "size")
     height, width = (0 if size is None else _side(size, tag, path) for tag in ("height", "width"))
-    return Annotation(objects, (height, width))
+    return height, width
 
 
-def _object(element: Element, where: str) -> Object:
+def read_object(element: Element, where: str) -> Object:
+    """Read one object; raises `InputError` that begins with `where`."""
     name = _text(element, "name")
     if not name:
         raise InputError(f"{where} has no name")
-    box = _inside(element, "bndbox")
+    box = inside(element, "bndbox")
     if box is None:
         there = ", ".join(child.tag for child in element) or "nothing"
         raise InputError(f"{where}, {name}: there is no bndbox with {', '.join(SIDES)} (there is {there})")
@@ -90,17 +103,17 @@ def _side(size: Element, tag: str, path: Path) -> int:
 
 
 def _text(element: Element, tag: str) -> str:
-    found = _inside(element, tag)
+    found = inside(element, tag)
     return "" if found is None else (found.text or "").strip()
 
 
-def _inside(element: Element, tag: str) -> Element | None:
+def inside(element: Element, tag: str) -> Element | None:
     """Find a tag right below the element, or deeper, though not in the `part`s of an object."""
     found = element.find(tag)
     if found is not None:
         return found
     inner = (child for child in element if child.tag not in ("part", "object"))
-    return next((found for child in inner if (found := _inside(child, tag)) is not None), None)
+    return next((found for child in inner if (found := inside(child, tag)) is not None), None)
 
 
 def _check_understood(root: Element, objects: Sequence[Element], path: Path) -> None:

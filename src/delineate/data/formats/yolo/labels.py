@@ -54,9 +54,9 @@ def read_objects(path: Path, class_names: Sequence[str], kpt_shape: KptShape | N
     Raises `InputError` naming the file and the line.
     """
     objects = []
-    for number, words in _rows(path):
+    for number, words in rows_of(path):
         try:
-            objects.append(_line(words, number, class_names, kpt_shape))
+            objects.append(read_line(words, number, class_names, kpt_shape))
         except InputError as error:
             raise InputError(f"{path}: line {number}: {error}") from None
     return objects
@@ -73,20 +73,20 @@ def once(objects: Sequence[Line]) -> list[Line]:
 def most_are_polygons(files: Sequence[Path]) -> bool:
     """Tell whether polygons prevail in the first label files; a set without lines has boxes."""
     present = islice((path for path in files if path.is_file()), LOOKED_AT)
-    polygons = [len(words) > LONGEST_BOX for path in present for _, words in _rows(path)]
+    polygons = [len(words) > LONGEST_BOX for path in present for _, words in rows_of(path)]
     return sum(polygons) * 2 > len(polygons)
 
 
 def is_label_file(path: Path) -> bool:
     """Tell whether a text file has lines of numbers, and not names or paths."""
     try:
-        _, words = next(_rows(path), (0, ["0"] * 5))
+        _, words = next(rows_of(path), (0, ["0"] * 5))
         return len(words) >= 5 and all(math.isfinite(float(word)) for word in words)
     except ValueError:
         return False
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Give the number and the words of each line that is not blank."""
     try:
         text = read_text(path)
@@ -97,7 +97,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield number, row.split()
 
 
-def _line(words: list[str], number: int, class_names: Sequence[str], kpt_shape: KptShape | None) -> Line:
+def read_line(words: list[str], number: int, class_names: Sequence[str], kpt_shape: KptShape | None) -> Line:
+    """Read the words of a line; raises `InputError` that says what is wrong with them."""
     shown = " ".join(words)[:60]
     try:
         label, *values = (float(word) for word in words)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,7 +41,11 @@ TRAINING, TESTING = Selection(2000, 2000), Selection(1000, 1000)
 
 
 class RPN(nn.Module):
-    """It scores and moves anchors of `sizes[i]` (pixels) at level `i` in all `ASPECT_RATIOS`; NMS thins them out."""
+    """It scores and moves anchors of `sizes[i]` (pixels) at level `i` in all `ASPECT_RATIOS`; NMS thins them out.
+
+    Anchors that cross the picture's border are learned from where `crossing`, as in torchvision; else, as in the paper
+    (section 3.1.3), in such small pictures alone as hold no whole anchor.
+    """
 
     def __init__(
         self,
@@ -52,12 +56,13 @@ class RPN(nn.Module):
         training: Selection = TRAINING,
         testing: Selection = TESTING,
         nms_threshold: float = 0.7,
+        crossing: bool = True,
     ) -> None:
         super().__init__()
         self.finest_stride = finest_stride
         self.sizes = tuple(tuple(level) for level in sizes)
         self.when_training, self.when_testing = training, testing
-        self.nms_threshold = nms_threshold
+        self.nms_threshold, self.crossing = nms_threshold, crossing
         num_anchors = len(self.sizes[0]) * len(ASPECT_RATIOS)
         assert all(len(level) == len(self.sizes[0]) for level in self.sizes), "every level has as many anchors a place"
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
@@ -119,9 +124,10 @@ class RPN(nn.Module):
         anchors = self.anchors(levels)
         proposals = self.select(objectness, deltas, anchors, size, self.when_training)
         logits, moves, boxes = torch.cat(objectness, 1).float(), torch.cat(deltas, 1).float(), torch.cat(anchors)
+        valid = None if self.crossing else _whole(boxes, size)
         sampled_logits, sampled_labels, predicted, targets = [], [], [], []
         for picture, truth in enumerate(truths):
-            matches = match(boxes, truth, positive_iou=0.7, negative_iou=(0.0, 0.3), best_for_each=True)
+            matches = match(boxes, truth, positive_iou=0.7, negative_iou=(0.0, 0.3), best_for_each=True, valid=valid)
             positives, negatives = sample_balanced(
                 matches.positive, matches.negative, count=SAMPLED, positive_share=0.5
             )
@@ -134,6 +140,12 @@ class RPN(nn.Module):
         cross_entropy = F.binary_cross_entropy_with_logits(torch.cat(sampled_logits), labels, reduction="sum")
         smooth = F.smooth_l1_loss(torch.cat(predicted), torch.cat(targets), beta=SMOOTHNESS, reduction="sum")
         return proposals, {"objectness": cross_entropy / count, "rpn_box": smooth / count}
+
+
+def _whole(anchors: Float[Tensor, "n 4"], size: tuple[int, int]) -> Bool[Tensor, " n"]:
+    """Tell which anchors lie within a picture of `(height, width)`; all are marked where none does."""
+    whole = (anchors == clip(anchors, size)).all(1)
+    return whole | ~whole.any()
 
 
 def _candidates(

@@ -1,0 +1,49 @@
+"""Commands that take objects from operating points say so."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from delineate.cli.output import say
+
+if TYPE_CHECKING:
+    from delineate.system.system import System
+
+
+MIN_SCORE = 0.5
+"""From this score on objects are taken where nothing was calibrated."""
+
+
+def usual_score(system: "System", run: Path, weights: str = "best", *, track: bool = False) -> float | None:
+    """Give the score from which on objects are taken where the user says none, and say so where it was calibrated.
+
+    It is `None` where each class has its own, and where there are no scores; with `track`, that of all classes.
+    """
+    for line in taken_from(system, run, weights):
+        say(line)
+    points = system.operating_points
+    if points is None:
+        return MIN_SCORE if system.task.finds_many else None
+    return points.all_classes.score.value if track else None
+
+
+def points_of(system: "System") -> dict[str, float] | None:
+    """Give the score of each class from which on its objects are taken, where that was calibrated."""
+    points = system.operating_points
+    return None if points is None else {name: point.score.value for name, point in points.classes.items()}
+
+
+def taken_from(system: "System", run: Path, weights: str = "best") -> list[str]:
+    """Say by which scores objects are taken, or that those that were calibrated are of other weights; in no line else.
+
+    A system with a threshold that was given has none.
+    """
+    from delineate.artefact import is_export
+    from delineate.io.runs import RECORD, find_checkpoint
+    from delineate.system.operating import points_file
+
+    if system.operating_points is not None:
+        return [f"{system.operating_points.line}; --min-score overrides"]
+    file = points_file(run / RECORD if is_export(run) else find_checkpoint(run, weights))
+    if not system.task.finds_many or not file.is_file():
+        return []
+    return [f"{file}: it is of other weights, and not used; `delineate calibrate {run}` makes it anew"]

@@ -1,0 +1,114 @@
+"""An example is drawn as it is annotated: what it is about in dashes, also out of the picture, all else thinly."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from delineate.data.images import read_image
+from delineate.doctor.checks.objects import ordered
+from delineate.doctor.findings import Example
+from delineate.doctor.records import Box, Thing
+from delineate.values import InputError
+from delineate.viz.grid import to_pil, to_tensor
+from delineate.viz.scaling import LARGEST, READABLE
+from delineate.viz.text import BLACK, RGB, WHITE, draw_text, font_size, line_width, text_size
+from delineate.viz.verdicts import RIGHT, WRONG, draw_dashed_box
+
+MARGIN = 3.0
+"""The share of a picture by which what is drawn around it is limited."""
+EMPTY: RGB = (96, 104, 114)
+MOST_THINGS = 200
+
+
+def drawn(example: Example) -> list[tuple[str, UInt8[Tensor, "3 _h _w"]]]:
+    """Draw the picture of an example, and the one it is compared with; nothing where it cannot be read."""
+    views = []
+    for record, things in ((example.record, example.things), (example.other, ())):
+        if record is not None and not record.missing and (image := _read(record.file)) is not None:
+            views.append((f"{record.split}/{record.file.name}", _marked(image, things, example.rows)))
+    return views
+
+
+def _read(file: Path) -> Image.Image | None:
+    try:
+        return to_pil(read_image(file))
+    except InputError:
+        return None
+
+
+def _marked(image: Image.Image, things: Sequence[Thing], rows: Sequence[int]) -> Tensor:
+    """Draw the objects, those of `rows` last; the canvas is as large as they ask for."""
+    marked = [thing for thing in things if thing.row in rows]
+    left, top, right, bottom = _canvas(image, marked)
+    scale = _scale(max(right - left, bottom - top))
+    canvas = Image.new("RGB", (round((right - left) * scale), round((bottom - top) * scale)), EMPTY)
+    picture = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+    canvas.paste(picture, (round(-left * scale), round(-top * scale)))
+    draw = ImageDraw.Draw(canvas)
+    width = max(2, line_width((canvas.height, canvas.width)))
+    for thing in [thing for thing in things if thing.row not in rows][:MOST_THINGS]:
+        _draw(draw, thing, (left, top), scale, RIGHT, 1)
+    for thing in marked:
+        _draw(draw, thing, (left, top), scale, WRONG, width)
+        _name(draw, thing, (left, top), scale, (canvas.height, canvas.width))
+    return to_tensor(canvas)
+
+
+def _canvas(image: Image.Image, marked: Sequence[Thing]) -> Box:
+    """Choose what is shown: the picture, and as far as `MARGIN` around it where objects are."""
+    width, height = image.size
+    boxes = [ordered(thing.box) for thing in marked if thing.box is not None]
+    far_x, far_y = MARGIN * width, MARGIN * height
+    left = max(min([0.0, *(box[0] for box in boxes)]), -far_x)
+    top = max(min([0.0, *(box[1] for box in boxes)]), -far_y)
+    right = min(max([width, *(box[2] for box in boxes)]), width + far_x)
+    bottom = min(max([height, *(box[3] for box in boxes)]), height + far_y)
+    return left, top, right, bottom
+
+
+def _scale(longer: float) -> float:
+    return LARGEST / longer if longer > LARGEST else float(-(-READABLE // round(longer)))
+
+
+def _draw(
+    draw: ImageDraw.ImageDraw, thing: Thing, corner: tuple[float, float], scale: float, color: RGB, width: int
+) -> None:
+    """Draw the box, the polygons and the keypoints of an object."""
+    if thing.box is not None:
+        x1, y1, x2, y2 = _moved(ordered(thing.box), corner, scale)
+        box = (round(x1), round(y1), round(max(x2 - 1, x1 + 1)), round(max(y2 - 1, y1 + 1)))
+        if color == WRONG:
+            draw_dashed_box(draw, box, color, width)
+        else:
+            draw.rectangle(box, outline=color, width=width)
+    for polygon in thing.shape if isinstance(thing.shape, list) else ():
+        points = _moved(polygon, corner, scale)
+        if len(points) >= 4:
+            draw.line([*points, *points[:2]], fill=color, width=width)
+    radius = 2 * width
+    for x, y, seen in thing.keypoints:
+        if seen:
+            px, py = _moved((x, y), corner, scale)
+            draw.ellipse((px - radius, py - radius, px + radius, py + radius), fill=color, outline=BLACK)
+
+
+def _name(
+    draw: ImageDraw.ImageDraw, thing: Thing, corner: tuple[float, float], scale: float, size: tuple[int, int]
+) -> None:
+    """Write the name of an object above its box, or in it."""
+    if thing.box is None or not thing.name:
+        return
+    letters = font_size(size)
+    x1, y1, _, _ = _moved(ordered(thing.box), corner, scale)
+    width, height = text_size(thing.name, letters)
+    x = min(max(round(x1), 0), max(size[1] - width - 4, 0))
+    y = round(y1) - height if y1 >= height else min(max(round(y1), 0), max(size[0] - height, 0))
+    draw.rectangle((x, y, x + width + 4, y + height), fill=WRONG)
+    draw_text(draw, (x + 2, y), thing.name, letters, WHITE)
+
+
+def _moved(values: Sequence[float], corner: tuple[float, float], scale: float) -> tuple[float, ...]:
+    return tuple((value - corner[place % 2]) * scale for place, value in enumerate(values))

@@ -1,0 +1,280 @@
+"""What the doctor can find is one table: each kind has a name, a severity, what it is, and its mend."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning", "note"]
+Group = Literal["files", "annotations", "splits", "with a run"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+GROUPS: tuple[Group, ...] = ("files", "annotations", "splits", "with a run")
+
+
+class Kind(NamedTuple):
+    """An error ends a training or makes it learn what is false; a warning is left out, changed or doubtful.
+
+    A note is no trouble: it is said because somebody may not know it. `fixed` says what `--fix` does, if anything.
+    """
+
+    group: Group
+    severity: Severity
+    title: str
+    mend: str
+    fixed: str = ""
+
+
+KINDS: Mapping[str, Kind] = {
+    # files
+    "unreadable": Kind(
+        "files",
+        "error",
+        "pictures that cannot be read",
+        "replace the files, or remove them (--skip-unreadable)",
+        "left out with their annotation",
+    ),
+    "truncated": Kind(
+        "files",
+        "error",
+        "pictures that end too early",
+        "copy them again, or remove them (--skip-unreadable)",
+        "left out with their annotation",
+    ),
+    "wrong-suffix": Kind(
+        "files",
+        "warning",
+        "pictures of another format than their suffix says",
+        "rename them: other tools go by the suffix",
+        "renamed, and their names in the annotation",
+    ),
+    "turned": Kind(
+        "files",
+        "warning",
+        "pictures that EXIF turns, with annotations that do not say of which picture they are",
+        "look at one: where boxes lie beside their objects, remove the mark (exiftool -Orientation= FOLDER)",
+    ),
+    "size-differs": Kind(
+        "files",
+        "error",
+        "pictures of another size than their annotation says",
+        "take the pictures that were annotated, or remove EXIF's mark where they are turned",
+    ),
+    "picture-without-annotation": Kind(
+        "files", "warning", "pictures without annotation", "add the annotation, or remove the pictures"
+    ),
+    "annotation-without-picture": Kind(
+        "files",
+        "warning",
+        "annotations without picture",
+        "put the pictures there, or remove the entries",
+        "entries left out",
+    ),
+    "in-no-split": Kind("files", "warning", "pictures in no split", "add them to a list or a folder of a split"),
+    "unread-kind": Kind("files", "warning", "pictures of a kind that is not read", "save them as PNG or JPEG"),
+    "dead-link": Kind("files", "warning", "links to no file", "copy the files"),
+    "names-alike": Kind(
+        "files",
+        "warning",
+        "pictures whose names differ in capitals or the form of letters alone",
+        "rename one of each: on other machines they are the same file",
+    ),
+    "other-capitals": Kind(
+        "files", "warning", "pictures that are called otherwise in the annotation", "correct the names"
+    ),
+    "same-stem": Kind("files", "error", "pictures that share one annotation", "rename one of each, and its annotation"),
+    "outside-folder": Kind(
+        "files", "warning", "pictures outside of the folder", "move them into it: a copy of the folder lacks them"
+    ),
+    "listed-twice": Kind("files", "warning", "pictures that are named twice", "name each once"),
+    "broken-annotation": Kind("files", "error", "annotations that cannot be read", "correct what is named, by hand"),
+    # annotations
+    "not-a-number": Kind(
+        "annotations",
+        "error",
+        "objects with something that is no number (null, NaN, infinity, a word)",
+        "correct it",
+        "objects left out",
+    ),
+    "number-as-text": Kind(
+        "annotations", "note", "objects with numbers written as texts", "write numbers", "written as numbers"
+    ),
+    "broken-row": Kind("annotations", "error", "objects that cannot be understood", "correct them", "objects left out"),
+    "degenerate": Kind("annotations", "warning", "boxes without area", "remove them", "objects left out"),
+    "swapped": Kind(
+        "annotations", "warning", "boxes whose corners are exchanged", "exchange them", "corners put in order"
+    ),
+    "outside": Kind(
+        "annotations",
+        "error",
+        "boxes outside of their picture",
+        "take the pictures that were annotated, or remove the objects",
+        "objects left out",
+    ),
+    "reaches-out": Kind(
+        "annotations", "warning", "boxes that reach out of their picture", "cut them at its borders", "cut"
+    ),
+    "duplicated": Kind("annotations", "warning", "objects that are there twice", "keep one of each", "kept once"),
+    "normalised": Kind(
+        "annotations",
+        "error",
+        "boxes in 0..1 where pixels are meant",
+        "multiply x by the width and y by the height",
+        "multiplied",
+    ),
+    "not-normalised": Kind(
+        "annotations",
+        "error",
+        "coordinates outside 0..1 where shares of the picture are meant",
+        "divide x by the width and y by the height",
+        "boxes divided",
+    ),
+    "unknown-category": Kind(
+        "annotations",
+        "error",
+        "objects of a category that has no name",
+        "add its name to the list of the classes, or correct the objects",
+        "objects left out",
+    ),
+    "ids-mixed": Kind(
+        "annotations",
+        "error",
+        "category ids counted from 0 and from 1",
+        "count all from the same number: the first class is 0 in YOLO, and the same in all files of COCO",
+    ),
+    "class-names-alike": Kind(
+        "annotations",
+        "warning",
+        "classes whose names differ in capitals or blanks alone",
+        "give them one name",
+        "called by the more frequent name",
+    ),
+    "nameless-category": Kind("annotations", "warning", "classes without a name of their own", "name them"),
+    "names-read-as": Kind("annotations", "warning", "a list of classes that had to be guessed", "write it as a list"),
+    "unused-category": Kind("annotations", "note", "categories that are no class", "remove them"),
+    "box-not-mask": Kind(
+        "annotations",
+        "warning",
+        "boxes that do not fit their mask",
+        "see which is right",
+        "boxes made those around the masks",
+    ),
+    "short-polygon": Kind(
+        "annotations",
+        "warning",
+        "polygons of fewer than three points",
+        "remove them, or draw them again",
+        "polygons left out",
+    ),
+    "rle-size": Kind(
+        "annotations",
+        "error",
+        "masks of another size than their picture",
+        "encode them at the picture's height and width",
+        "masks left out, whose boxes stay",
+    ),
+    "broken-mask": Kind(
+        "annotations", "error", "masks that cannot be read", "draw them again", "masks left out, whose boxes stay"
+    ),
+    "mask-missing": Kind(
+        "annotations", "warning", "objects without mask among others that have one", "draw their masks"
+    ),
+    "shape-left-out": Kind("annotations", "note", "something of the objects is not read", "see whether it is needed"),
+    "crowds": Kind("annotations", "note", "crowds, which are neither learned nor measured", "nothing need be done"),
+    "difficult": Kind(
+        "annotations", "note", "difficult objects, which are neither learned nor measured", "nothing need be done"
+    ),
+    "same-ids": Kind("annotations", "warning", "annotations with the id of another", "give each its own"),
+    "picture-twice": Kind(
+        "annotations", "warning", "several entries of one picture", "make one of them, with all objects"
+    ),
+    "visibility": Kind(
+        "annotations",
+        "error",
+        "objects with a visibility that is not 0, 1 or 2",
+        "0 is not annotated, 1 hidden, 2 visible",
+        "made 2 where it is more",
+    ),
+    "keypoints-outside": Kind(
+        "annotations",
+        "warning",
+        "objects with keypoints out of the picture",
+        "see whether they are pixels of this picture",
+    ),
+    "keypoints-off-box": Kind(
+        "annotations", "warning", "objects with keypoints far out of their box", "see which is right"
+    ),
+    "keypoint-never": Kind(
+        "annotations", "warning", "keypoints that no object has", "take them out of the list, or annotate them"
+    ),
+    "left-right": Kind(
+        "annotations",
+        "warning",
+        "pairs of keypoints with left and right exchanged in most objects",
+        "exchange their names, or their numbers",
+    ),
+    "no-sides": Kind(
+        "annotations",
+        "warning",
+        "keypoints of which nothing says what is left and right",
+        "call them as in left_eye and right_eye (YOLO: write flip_idx)",
+    ),
+    "skeleton-from-0": Kind("annotations", "note", "a skeleton counted from 0", "count from 1"),
+    "unnamed-value": Kind(
+        "annotations", "error", "label maps with values that have no name", "name the values in classes.txt, in order"
+    ),
+    "antialiased": Kind(
+        "annotations",
+        "error",
+        "label maps with blended values at borders",
+        "save them without smoothing: resize by nearest neighbour, and draw without antialiasing",
+    ),
+    "label-map-kind": Kind(
+        "annotations",
+        "error",
+        "label maps that are no PNG of one value a pixel",
+        "save the original label maps as PNG, a class value a pixel",
+    ),
+    "values-unnamed": Kind(
+        "annotations", "error", "values of label maps that nothing names", "write classes.txt, one name a line"
+    ),
+    "value-doubt": Kind(
+        "annotations", "warning", "values of label maps that may mean something else", "see classes.txt"
+    ),
+    "two-values": Kind("annotations", "note", "label maps of 0 and 255 alone", "nothing need be done"),
+    # splits
+    "leak": Kind(
+        "splits",
+        "error",
+        "pictures that are in another split, too, as they are or nearly so",
+        "divide again: what looks the same belongs into one part (delineate split)",
+        "left out of the split that is learned from",
+    ),
+    "class-missing": Kind(
+        "splits", "warning", "classes that a split lacks", "divide again by classes (delineate split), or add pictures"
+    ),
+    "imbalance": Kind(
+        "splits", "note", "classes a hundred times rarer than the most frequent", "add pictures of the rare ones"
+    ),
+    "categories-differ": Kind("splits", "error", "splits with other classes", "give all the same list, in one order"),
+    "nothing-to-learn": Kind("splits", "error", "splits with nothing to learn from", "see what is left out"),
+    "nothing-to-measure": Kind("splits", "warning", "splits with nothing to measure", "see what is left out"),
+    "split-missing": Kind("splits", "warning", "splits that are named and not there", "add them, or correct the path"),
+    "guessed": Kind("splits", "note", "something was guessed", "see whether it is right"),
+    "too-small": Kind(
+        "splits",
+        "warning",
+        "objects below a pixel at the size that the system sees",
+        "choose a larger --image-size or --short-side",
+    ),
+    "unmatched": Kind(
+        "splits",
+        "warning",
+        "objects that no anchor or default box matches",
+        "choose a larger --image-size or --short-side, or other anchors",
+    ),
+    # with a run
+    "run-missed": Kind("with a run", "note", "objects that the run does not find", "see whether they are there"),
+    "run-extra": Kind("with a run", "note", "objects that the run finds and nobody annotated", "add what is missing"),
+    "run-class": Kind("with a run", "note", "objects of another class to the run", "see which class is right"),
+    "run-place": Kind("with a run", "note", "objects that lie elsewhere to the run", "see whose box is right"),
+    "run-pixels": Kind("with a run", "note", "label maps of which the run sees most otherwise", "see which is right"),
+}

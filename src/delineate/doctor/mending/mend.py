@@ -1,0 +1,198 @@
+"""What was found is mended in a copy, with a list of what was changed."""
+
+import csv
+import io
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from delineate.data.files import check_new, read_lines, read_text, write_text
+from delineate.data.folders import home_of
+from delineate.data.formats import convert
+from delineate.data.images import SUFFIXES
+from delineate.doctor.checks import hits_of
+from delineate.doctor.checks.files import SUFFIXES_OF
+from delineate.doctor.findings import Findings
+from delineate.doctor.layouts import LAYOUTS, coco, parts_of, voc, without_unions, yolo
+from delineate.doctor.looking import Look, look_through
+from delineate.doctor.mending.copying import copy_folder, link
+from delineate.doctor.mending.mends import Change, mended
+from delineate.doctor.records import Hit, Thing
+from delineate.io.files import folder_beside
+from delineate.values import InputError
+
+CHANGES = "changes.csv"
+DROPPED = ("unreadable", "truncated", "annotation-without-picture")
+"""A picture of which this is found is left out, with its annotation."""
+
+
+@dataclass
+class Edits:
+    """What becomes of the files: objects by the annotation file and their row, pictures left out of splits or renamed.
+
+    `written` are the pictures' names in each annotation file, and `kept` those that some split keeps.
+    """
+
+    things: dict[Path, dict[int, Thing | None]] = field(default_factory=lambda: defaultdict(dict))
+    sizes: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    left_out: dict[str, set[Path]] = field(default_factory=lambda: defaultdict(set))
+    kept: set[Path] = field(default_factory=set)
+    renamed: dict[Path, str] = field(default_factory=dict)
+    written: dict[Path, dict[str, Path]] = field(default_factory=lambda: defaultdict(dict))
+    changes: list[Change] = field(default_factory=list)
+
+
+def mend(findings: Findings, destination: str | Path) -> list[Change]:
+    """Write a mended copy of the data into a new folder, and `changes.csv` beside it, which lists what was changed.
+
+    Its layout is that of the data, or COCO for those that are not written. Pictures that stay as they are are linked,
+    or copied where that does not go; nothing of the original is touched. Gives the changes.
+
+    Raises `InputError` where the destination has something in it, or lies in the data.
+    """
+    root, destination = findings.root, Path(destination)
+    check_new(destination)
+    if home_of(root).resolve() in (destination.resolve(), *destination.resolve().parents):
+        raise InputError(f"{destination}: it lies in {home_of(root)}, which stays as it is; name a folder outside")
+    if findings.layout not in LAYOUTS:
+        lines = convert(root, destination, "coco", findings.layout, skip_unreadable=True)
+        changes = [Change(str(root), "", "written-as-coco", line, "") for line in lines]
+        _write_changes(destination / CHANGES, changes)
+        return changes
+    edits = _edits(findings)
+    with folder_beside(destination) as beside:
+        _write(findings, edits, beside)
+        _write_changes(beside / CHANGES, edits.changes)
+    return edits.changes
+
+
+def _edits(findings: Findings) -> Edits:
+    edits = Edits()
+    leaked = {(record.split, record.file): other for record, other, _ in findings.leaks}
+    for part in without_unions(list(parts_of(findings.root, findings.layout))):
+        for look, hits in look_through(part, hits_of, decode=True):
+            _edit(look, hits, findings, edits, part.least)
+            other = leaked.get((part.split, look.record.file))
+            if other is not None:
+                _leave_out(look, Hit("leak", look.record.written, f"as {other.split}/{other.file.name}"), edits)
+            if look.record.file not in edits.left_out[part.split]:
+                edits.kept.add(look.record.file)
+        edits.changes += [Change(str(findings.root), hit.place, hit.kind, hit.detail, "left out") for hit in part.hits]
+    return edits
+
+
+def _edit(look: Look, hits: list[Hit], findings: Findings, edits: Edits, least: float) -> None:
+    """Decide what becomes of one picture and its objects."""
+    record = look.record
+    edits.written[record.source][record.written] = record.file
+    dropped = next((hit for hit in hits if hit.kind in DROPPED), None)
+    if dropped is not None:
+        _leave_out(look, dropped, edits)
+        return
+    if any(hit.kind == "wrong-suffix" for hit in hits) and look.header is not None:
+        name = f"{record.file.stem}{SUFFIXES_OF[look.header.format][0]}"
+        edits.renamed[record.file] = name
+        edits.changes.append(Change(str(record.file), record.written, "wrong-suffix", record.file.name, name))
+    if look.frame is None or any(hit.kind == "size-differs" for hit in hits):
+        return
+    aliases = {} if findings.layout == "yolo" else findings.aliases
+    things, changes = mended(look.things, hits, look.frame, aliases, str(record.source), least)
+    if things:
+        edits.things[record.source].update(things)
+        edits.sizes[record.source] = look.frame
+    edits.changes += changes
+
+
+def _leave_out(look: Look, hit: Hit, edits: Edits) -> None:
+    edits.left_out[look.record.split].add(look.record.file)
+    edits.changes.append(Change(str(look.record.file), look.record.written, hit.kind, hit.detail, "left out"))
+
+
+def _write(findings: Findings, edits: Edits, target: Path) -> None:
+    """Write the copy in the layout of the data."""
+    root, home = findings.root, home_of(findings.root)
+    if findings.layout == "coco":
+        _write_coco(findings, edits, home, target)
+        return
+    written: dict[Path, bytes] = {}
+    if findings.layout == "voc":
+        written = {xml: voc.mended(xml, things) for xml, things in edits.things.items()}
+        written |= voc.without_names(root, findings.aliases) if findings.aliases else {}
+    if findings.layout == "yolo":
+        written = {path: yolo.mended(path, things, edits.sizes[path]) for path, things in edits.things.items()}
+        written |= _relative_descriptions(root)
+    gone = {file for files in edits.left_out.values() for file in files} - edits.kept
+    annotations = {source for source, names in edits.written.items() if set(names.values()) <= gone}
+    written |= _lists(home, gone, edits)
+    copy_folder(home, target, gone | annotations, edits.renamed, written)
+
+
+def _write_coco(findings: Findings, edits: Edits, home: Path, target: Path) -> None:
+    """Write each JSON file, and beside them all pictures that are not left out of every file."""
+    found = coco.sources(findings.root)
+    for split, kinds in found.items():
+        source, *others = coco.in_order(kinds)
+        pictures = {
+            name: None if file in edits.left_out[split] else _renamed(name, file, edits)
+            for name, file in edits.written[source].items()
+        }
+        of_others = coco.without(source, edits.things[source])
+        for path in (source, *others):
+            things = edits.things[source] if path is source else of_others(path)
+            coco.mended(path, target / path.relative_to(home), things, pictures, findings.aliases)
+    sources = {path for kinds in found.values() for path in kinds.values()}
+    names = {path for files in edits.written.values() for path in files.values()}
+    if home == findings.root:
+        copy_folder(home, target, {*sources, *(names - edits.kept)}, edits.renamed, {})
+        return
+    for file in edits.kept:
+        link(file, (target / file.relative_to(home)).with_name(edits.renamed.get(file, file.name)))
+
+
+def _renamed(name: str, file: Path, edits: Edits) -> str:
+    """Give the name of a picture in its annotation."""
+    folder, slash, _ = name.rpartition("/")
+    return f"{folder}{slash}{edits.renamed[file]}" if file in edits.renamed else name
+
+
+def _lists(home: Path, gone: set[Path], edits: Edits) -> dict[Path, bytes]:
+    """Write the lists of pictures without those that are gone, and with new names of those that have one."""
+    pictures = {path for path in gone if path.suffix.lower() in SUFFIXES}
+    written = {}
+    for path in home.rglob("*.txt"):
+        lines = read_lines(path) if path not in edits.things else []
+        unlisted = pictures | edits.left_out.get(path.stem, set())
+        changed = [new for line in lines if (new := _line(line, path, unlisted, edits)) is not None]
+        if changed != lines:
+            written[path] = "".join(f"{line}\n" for line in changed).encode()
+    return written
+
+
+def _line(line: str, source: Path, gone: set[Path], edits: Edits) -> str | None:
+    """Give a line of a list of pictures as it is, with a new name, or not at all."""
+    name = line.replace("\\", "/").rpartition("/")[2]
+    is_of_voc = "ImageSets" in source.parts
+    for path in gone:
+        if name == path.name or (is_of_voc and name == path.stem):
+            return None
+    new = {path.name: new for path, new in edits.renamed.items()}.get(name)
+    return line if new is None else line[: len(line) - len(name)] + new
+
+
+def _relative_descriptions(root: Path) -> dict[Path, bytes]:
+    """Write descriptions without a path that leads to the original."""
+    written = {}
+    for path in sorted(home_of(root).glob("*.y*ml")):
+        lines = read_text(path).splitlines()
+        kept = [line for line in lines if not (line.startswith("path:") and Path(line[5:].strip(" '\"")).is_absolute())]
+        if kept != lines:
+            written[path] = "".join(f"{line}\n" for line in kept).encode()
+    return written
+
+
+def _write_changes(path: Path, changes: list[Change]) -> None:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(Change._fields)
+    rows.writerows(changes)
+    write_text(path, text.getvalue())

@@ -1,0 +1,44 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.doctor.faults import FAULTS
+from tests.doctor.sets import coco
+
+
+def test_a_clean_set_ends_with_0(delineate: Callable, tmp_path: Path) -> None:
+    ended = delineate("doctor", coco(tmp_path / "data"))
+    assert ended.code == 0
+    assert "5 pictures, nothing found" in ended.out
+
+
+def test_findings_end_with_1_as_lines_json_page_and_copy(delineate: Callable, tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    FAULTS["coco: negative width"].plant(root)
+    page, copy = tmp_path / "page.html", tmp_path / "mended"
+    ended = delineate("doctor", root, "--report", page, "--fix", copy)
+    assert ended.code == 1
+    assert "warning swapped 1 × boxes whose corners are exchanged" in ended.out
+    assert "train/a.jpg: annotation 1: 24 6 4 30" in ended.out
+    assert "1 changes" in ended.out
+    assert page.stat().st_size > 1000
+    assert delineate("doctor", copy).code == 0
+    as_json = delineate("doctor", root, "--json")
+    assert as_json.code == 1
+    document = json.loads(as_json.out)
+    assert [(finding["id"], finding["count"]) for finding in document["findings"]] == [("swapped", 1)]
+    assert document["findings"][0]["examples"][0]["place"] == "annotation 1"
+
+
+def test_notes_alone_end_with_0(delineate: Callable, tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    FAULTS["coco: a crowd"].plant(root)
+    ended = delineate("doctor", root)
+    assert ended.code == 0
+    assert "note    crowds 1 ×" in ended.out
+
+
+def test_what_cannot_be_looked_at_ends_with_2(delineate: Callable, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "the folder is empty" in delineate("doctor", tmp_path / "empty").mistake
+    assert "ends with .html" in delineate("doctor", coco(tmp_path / "data"), "--report", tmp_path / "a.pdf").mistake

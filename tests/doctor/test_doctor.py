@@ -1,0 +1,234 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tests.doctor.faults import FAULTS
+from tests.doctor.sets import CLEAN, HEIGHT, WIDTH, coco, save, voc, yolo
+
+from delineate.data import synthesise
+from delineate.data.formats import convert, read_dataset
+from delineate.doctor import KINDS, examine, mend, write_page
+from delineate.doctor.checks.disagreeing import disagreements
+from delineate.doctor.drawing import drawn
+from delineate.doctor.examining import UNDECODED, unwatched
+from delineate.doctor.words import WORDS, count_in, kinds_of
+from delineate.metrics.errors import BACKGROUND, CLASSIFICATION, CORRECT, LOCALIZATION, picture_errors
+from delineate.values import Detections, InputError, Target
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("doctor") / "shapes"
+    synthesise(root, num_images=20, image_size=(64, 64))
+    return root
+
+
+@pytest.mark.parametrize("layout", ["coco", "voc", "yolo", "mask_folder"])
+def test_nothing_is_wrong_with_the_synthetic_set(layout: str, shapes: Path, tmp_path: Path) -> None:
+    if layout != "coco":
+        convert(shapes, tmp_path / layout, layout)
+    findings = examine(shapes if layout == "coco" else tmp_path / layout)
+    assert findings.num_pictures == 20
+    assert not [finding.id for finding in findings.troubles if finding.id not in ("class-missing", "shape-left-out")]
+
+
+def test_every_kind_of_the_words_is_in_the_table() -> None:
+    assert {kind for _, kinds in WORDS for kind in kinds} <= KINDS.keys()
+
+
+def test_the_page_of_the_documentation_has_every_kind_as_it_is() -> None:
+    text = (DOCS / "doctor.md").read_text(encoding="utf-8")
+    for name, kind in KINDS.items():
+        assert f"| `{name}` | {kind.severity} | {kind.title} | {kind.mend} | {kind.fixed or '–'} |" in text
+
+
+def test_readers_lines_are_counted() -> None:
+    assert count_in("a/b: 2 of 1,805 objects without area") == 2
+    assert count_in("images: 1,204 pictures without label file, taken as empty: 000.jpg") == 1204
+    assert count_in("x.jpg: it ends too early") == 1
+    assert kinds_of("nobody says this") == ()
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name.startswith(("voc", "yolo", "coco"))][::4])
+def test_what_a_reader_says_is_put_to_a_finding(name: str, tmp_path: Path) -> None:
+    fault = FAULTS[name]
+    root = CLEAN[fault.layout](tmp_path / "data")
+    fault.plant(root)
+    said = {line for finding in examine(root) for line in finding.said}
+    for split in ("train", "val"):
+        try:
+            lines = list(read_dataset(root, split).problems)
+        except InputError as error:
+            lines = [str(error)]
+        assert set(lines) <= said
+
+
+def test_without_decoding_what_is_broken_within_is_passed_over_and_said(tmp_path: Path) -> None:
+    root = yolo(tmp_path / "data")
+    (root / "images/val/d.jpg").write_bytes((root / "images/train/a.jpg").read_bytes())
+    findings = examine(root, decode=False)
+    assert findings.passed_over == (UNDECODED,)
+    assert "leak" not in findings.found
+    assert "leak" in examine(root).found
+
+
+def test_a_union_of_splits_is_not_looked_at_again(tmp_path: Path) -> None:
+    root = voc(tmp_path / "data")
+    (root / "ImageSets/Main/trainval.txt").write_text("a\nb\nc\nd\ne\n")
+    findings = examine(root)
+    assert list(findings.lines) == ["train", "val"]
+    assert not findings.found
+
+
+def test_what_is_no_data_set_cannot_be_looked_at(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg", "a")
+    with pytest.raises(InputError, match="no annotation"):
+        examine(tmp_path)
+
+
+def test_boxes_are_drawn_where_they_are_also_beside_the_picture(tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    FAULTS["coco: outside"].plant(root)
+    [example] = examine(root).found["outside"].examples
+    [(title, picture)] = drawn(example)
+    assert title == "train/a.jpg"
+    height, width = picture.shape[1:]
+    assert width / height == pytest.approx(110 / HEIGHT, rel=0.05), "the picture, and as far as the box reaches"
+    beside = picture[:, :, round(width * WIDTH / 110) + 10 :]
+    assert {(213, 94, 0)} <= {tuple(color) for color in beside.flatten(1).T.tolist()}
+
+
+def test_the_page_has_findings_by_severity_with_pictures_and_nothing_from_elsewhere(tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    for name in ("coco: negative width", "coco: truncated"):
+        FAULTS[name].plant(root)
+    write_page(tmp_path / "page.html", examine(root))
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    places = [page.index(f'id="{kind}"') for kind in ("truncated", "swapped")]
+    assert places == sorted(places)
+    assert page.count("data:image/jpeg") >= 1
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_changes_are_listed_and_unchanged_pictures_are_the_same_file(tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    FAULTS["coco: negative width"].plant(root)
+    mend(examine(root), tmp_path / "mended")
+    with (tmp_path / "mended/changes.csv").open() as file:
+        [row] = csv.DictReader(file)
+    assert (row["finding"], row["place"]) == ("swapped", "annotation 1")
+    assert row["before"] == "cat 24 6 4 30"
+    assert row["after"] == "cat 4 6 24 30"
+    copy = tmp_path / "mended/images/train/a.jpg"
+    assert copy.samefile(root / "images/train/a.jpg")
+    document = json.loads((tmp_path / "mended/annotations/instances_train.json").read_text())
+    assert document["annotations"][0]["bbox"] == [4, 6, 20, 24]
+
+
+def test_a_copy_is_not_written_into_the_data_nor_over_something(tmp_path: Path) -> None:
+    root = yolo(tmp_path / "data")
+    findings = examine(root)
+    with pytest.raises(InputError, match="lies in"):
+        mend(findings, root / "mended")
+    with pytest.raises(InputError, match="something already"):
+        mend(findings, root)
+
+
+def test_absolute_paths_of_a_description_do_not_lead_back_to_the_original(tmp_path: Path) -> None:
+    root = yolo(tmp_path / "data")
+    description = (root / "data.yaml").read_text()
+    (root / "data.yaml").write_text(f"path: {root}\n{description}")
+    FAULTS["yolo: twice"].plant(root)
+    mend(examine(root), tmp_path / "mended")
+    assert str(root) not in (tmp_path / "mended/data.yaml").read_text()
+    assert not examine(tmp_path / "mended").found
+
+
+def test_a_layout_that_is_not_written_is_mended_as_coco(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for split, name in (("train", "a"), ("val", "b")):
+        save(root / split / f"{name}.jpg", name)
+        shapes = [{"label": "cat", "shape_type": "rectangle", "points": [[2, 3], [20, 30]]}]
+        shapes += [{"label": "dog", "shape_type": "point", "points": [[2, 3]]}]
+        document = {"imagePath": f"{name}.jpg", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": shapes}
+        (root / split / f"{name}.json").write_text(json.dumps(document))
+    findings = examine(root)
+    assert findings.layout == "labelme"
+    assert findings.num_pictures == 2
+    mend(findings, tmp_path / "mended")
+    assert examine(tmp_path / "mended").layout == "coco"
+
+
+def test_objects_that_no_default_box_matches(tmp_path: Path) -> None:
+    root = yolo(tmp_path / "data")
+    FAULTS["yolo: twice"].plant(root)  # no more than what is in every set
+    assert "unmatched" not in examine(root, system="ssd").found
+    (root / "labels/train/a.txt").write_text("0 0.5 0.5 0.01 0.01\n1 0.5 0.5 0.5 0.001\n")
+    found = examine(root, system="ssd").found
+    assert found["unmatched"].count == 1
+    assert found["too-small"].count == 1
+    assert "of ssd" in found["unmatched"].examples[0].detail
+
+
+def test_a_system_without_anchors_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unet has no anchors"):
+        examine(yolo(tmp_path / "data"), system="unet")
+
+
+def test_errors_of_a_picture() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [60, 0, 70, 10]])
+    target = Target(image_size=(20, 100), boxes=boxes, labels=torch.tensor([0, 0, 1, 1]))
+    found = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 44, 10], [85, 0, 95, 10]])
+    scores, labels = torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.tensor([0, 1, 1, 0])
+    errors, objects, missed = picture_errors(
+        Detections(image_size=(20, 100), boxes=found, labels=labels, scores=scores), target
+    )
+    assert errors.tolist() == [CORRECT, CLASSIFICATION, LOCALIZATION, BACKGROUND]
+    assert objects[1:3].tolist() == [1, 2]
+    assert missed.tolist() == [False, False, False, True]
+
+
+def test_a_run_ranks_what_it_disagrees_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system stands for one that knows the truth; what is annotated otherwise is found."""
+    from delineate.data.preprocess import Preprocess
+    from delineate.system.catalog import build
+    from delineate.system.system import System
+
+    root = yolo(tmp_path / "data")
+    (root / "labels/val/d.txt").write_text((root / "labels/val/d.txt").read_text().splitlines()[0] + "\n")
+    dataset = read_dataset(root, "val")
+    arguments = {"backbone": "resnet10t", "image_size": 64}
+    model = build("ssd", dataset.categories, **arguments)
+    system = System(
+        name="ssd",
+        model=model,
+        preprocess=Preprocess(size=(64, 64)),
+        categories=dataset.categories,
+        arguments=arguments,
+    )
+    system.save(tmp_path / "best.safetensors")
+    truth = Detections(
+        image_size=(HEIGHT, WIDTH),
+        boxes=torch.tensor([[4.0, 6, 24, 30], [30, 10, 58, 40]]),
+        labels=torch.tensor([0, 1]),
+        scores=torch.tensor([0.9, 0.8]),
+    )
+    monkeypatch.setattr(System, "infer", lambda self, images: [truth for _ in images])
+    [(hit, example)] = disagreements(tmp_path / "best.safetensors", root, "yolo", unwatched)
+    assert (hit.kind, hit.detail) == ("run-extra", "dog by 0.80")
+    assert example["record"].file.name == "d.jpg"
+    assert [thing.name for thing in example["things"]] == ["cat", "cat?", "dog?"]
+
+
+def test_a_picture_saved_again_is_the_same_and_a_dark_one_is_not_another(tmp_path: Path) -> None:
+    root = yolo(tmp_path / "data")
+    for split, stem, spot in (("train", "a", (3, 3)), ("val", "d", (60, 40))):
+        dark = Image.new("RGB", (WIDTH, HEIGHT))
+        dark.putpixel(spot, (90, 90, 90))
+        dark.save(root / f"images/{split}/{stem}.jpg")
+    assert "leak" not in examine(root).found

@@ -1,0 +1,86 @@
+"""DeepLabV3 equals torchvision's at the same weights: logits and losses, the second head's included."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models.segmentation import deeplabv3_resnet50
+
+from delineate.models.contract import Inputs
+from delineate.models.segmentation.deeplab import LRASPP, DeepLabV3Plus, deeplabv3
+from delineate.nn.backbones import timm_backbone
+from delineate.system.importers.torchvision import import_torchvision
+from delineate.system.system import System
+from delineate.values import IGNORE, InputError, LabelMap, Target, truths_of
+
+NUM_CLASSES = 5
+SIZE = (65, 90)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["auxiliary", "alone"])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, System]:
+    torch.manual_seed(0)
+    theirs = deeplabv3_resnet50(
+        weights=None, weights_backbone=None, num_classes=NUM_CLASSES, aux_loss=request.param
+    ).eval()
+    for module in theirs.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
+    file = tmp_path_factory.mktemp("weights") / "theirs.pth"
+    torch.save(theirs.state_dict(), file)
+    return theirs, import_torchvision("deeplabv3_resnet50", file)
+
+
+def test_logits_and_losses_equal(pair: tuple[Any, System]) -> None:
+    theirs, system = pair
+    images = torch.randn(2, 3, *SIZE)
+    label_maps = torch.randint(0, NUM_CLASSES, (2, *SIZE))
+    label_maps[:, :9] = IGNORE
+    with torch.no_grad():
+        expected = theirs(images)
+        torch.testing.assert_close(system.model(images).logits, expected["out"], atol=1e-4, rtol=1e-4)
+    targets = [Target(image_size=SIZE, label_map=own, categories=system.categories) for own in label_maps]
+    losses = system.model.loss(Inputs(images), truths_of(targets))
+    wanted = [F.cross_entropy(logits, label_maps, ignore_index=IGNORE) for logits in expected.values()]
+    torch.testing.assert_close(losses["cross_entropy"], wanted[0], atol=1e-4, rtol=1e-4)
+    assert ("auxiliary" in losses) == (len(wanted) == 2)
+    if "auxiliary" in losses:
+        torch.testing.assert_close(losses["auxiliary"], 0.5 * wanted[1], atol=1e-4, rtol=1e-4)
+
+
+def test_what_is_imported_names_the_values_of_label_maps(pair: tuple[Any, System], tmp_path: Path) -> None:
+    _, system = pair
+    assert system.categories.label_map_names == tuple(f"class_{number}" for number in range(1, NUM_CLASSES + 1))
+    system.save(tmp_path / "best.safetensors")
+    (result,) = System.load(tmp_path / "best.safetensors").infer([torch.zeros(3, *SIZE, dtype=torch.uint8)])
+    assert isinstance(result, LabelMap)
+    assert result.label_map.shape == SIZE
+
+
+def test_background_of_the_published_names_is_the_last(tmp_path: Path) -> None:
+    torch.save(
+        deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=21).state_dict(), tmp_path / "voc.pth"
+    )
+    system = import_torchvision("deeplabv3_resnet50", tmp_path / "voc.pth")
+    names = system.categories.label_map_names
+    assert (names[0], names[-1], len(names)) == ("aeroplane", "background", 21)
+    theirs = torch.load(tmp_path / "voc.pth")["classifier.4.bias"]
+    assert torch.equal(system.model.state_dict()["network.head.2.bias"], theirs.roll(-1))
+
+
+@pytest.mark.parametrize(("output_stride", "rates"), [(8, [12, 24, 36]), (16, [6, 12, 18])])
+def test_rates_follow_the_stride(output_stride: Any, rates: list[int]) -> None:
+    model = deeplabv3(num_classes=2, backbone="resnet10t", output_stride=output_stride)
+    assert [branch[0].dilation[0] for branch in model.network.head[0].branches[1:]] == rates  # type: ignore[index]
+
+
+@pytest.mark.parametrize("network", [DeepLabV3Plus, LRASPP])
+def test_a_backbone_without_the_finer_map_is_refused(network: Any) -> None:
+    backbone = timm_backbone("resnet10t")
+    backbone.strides = (2, 16, 16, 16, 16)
+    with pytest.raises(InputError, match=r"^backbone: needs a map at stride [48]; resnet10t has \[2, 16, 16, 16, 16\]"):
+        network(backbone=backbone, num_classes=2)
