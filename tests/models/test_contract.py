@@ -163,8 +163,8 @@ HOST_READS = {
     "detr_small": 6,
 }
 """Of a loss of four pictures. Those that draw RoIs must know how many there are, of each picture and on each level;
-DETR's matching runs on the host, once a layer, and torchvision's generalized IoU picks the boxes that overlap. NMS is one
-operation, whatever it reads."""
+DETR's matching runs on the host, once a layer, and torchvision's generalized IoU picks the boxes that overlap. NMS is
+one operation, whatever it reads."""
 
 
 def test_a_loss_reads_little_from_the_device(name: str) -> None:

@@ -45,6 +45,7 @@ OTHER_VALUES: dict[str, Any] = {
     "thaw": 0.5,
     "backbone_rate": 0.5,
     "layer_decay": 0.5,
+    "tile": 24,
     "short_side": 24,
     "long_side": 24,
     "crop_size": (24, 24),

@@ -30,6 +30,7 @@ from torch.nn import functional as F
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.naming import SHARED, Named
 from delineate.models.one_stage.options import VGG, BackboneName, SmallestScale
+from delineate.models.one_stage.pyramid_heads import by_box
 from delineate.models.options import ImageSize
 from delineate.models.rows import BoxReader
 from delineate.nn import backbones
@@ -170,8 +171,8 @@ class SSD(Model[SSDRaw, Rows]):
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> SSDRaw:
         levels = self.levels(images)
-        logits = [_by_box(conv(level), self.num_classes + 1) for conv, level in zip(self.classify, levels, strict=True)]
-        deltas = [_by_box(conv(level), 4) for conv, level in zip(self.regress, levels, strict=True)]
+        logits = [by_box(conv(level), self.num_classes + 1) for conv, level in zip(self.classify, levels, strict=True)]
+        deltas = [by_box(conv(level), 4) for conv, level in zip(self.regress, levels, strict=True)]
         grids = [(level.shape[-2], level.shape[-1]) for level in levels]
         boxes = self.default_boxes(grids, (images.shape[-2], images.shape[-1]))
         return SSDRaw(torch.cat(logits, 1), torch.cat(deltas, 1), boxes)
@@ -310,8 +311,3 @@ def _further(x: Tensor, extras: nn.ModuleList) -> list[Tensor]:
             x = extra(x)
             levels.append(x)
     return levels
-
-
-def _by_box(x: Float[Tensor, "b _ak h w"], values: int) -> Float[Tensor, "b _n k"]:
-    """Part a map into the `values` of each box: channels hold box after box of a place."""
-    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)

@@ -5,7 +5,6 @@ R  RoIs of all pictures    C  classes; the last logit, number C, is background  
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -134,20 +133,17 @@ class CropHead(BoxHead):
             # all crops at once: batch statistics are those of the whole sample; where there are not two, blank ones
             # join them, for a variance and so that every parameter has a gradient
             blank = rois.new_zeros(max(0, 2 - len(rois)), *rois.shape[1:])
-            return _joined([self._seen(torch.cat([rois, blank]))], len(rois))
+            whole = self._seen(torch.cat([rois, blank]))
+            return Seen(whole.features[: len(rois)], None if whole.maps is None else whole.maps[: len(rois)])
         # a graph has no loops; where it runs, memory is its runtime's affair
         parts = [rois] if torch.compiler.is_exporting() else torch.split(rois, self.chunk)
-        return _joined([self._seen(part) for part in parts], len(rois))
+        seen = [self._seen(part) for part in parts]
+        maps = [part.maps for part in seen if part.maps is not None]
+        return Seen(torch.cat([part.features for part in seen]), torch.cat(maps) if maps else None)
 
     def _seen(self, crops: Tensor) -> Seen:
         level = self.backbone(crops).levels[-1]
         return Seen(level.mean((2, 3)), self.pooled(level))
-
-
-def _joined(parts: Sequence[Seen], count: int) -> Seen:
-    """Put what was seen of parts together, and keep the first `count` RoIs."""
-    features, maps = zip(*parts, strict=True)
-    return Seen(torch.cat(features)[:count], None if maps[0] is None else torch.cat(maps)[:count])
 
 
 def class_loss(
