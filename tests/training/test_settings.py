@@ -17,7 +17,7 @@ def test_every_field_is_described_and_has_a_panel() -> None:
     ("changes", "line"),
     [
         ({"epochs": 3, "minutes": 2}, "epochs and minutes are both given; choose one budget"),
-        ({"epochs": 0}, "epochs: Input should be greater than or equal to 1, not 0"),
+        ({"epochs": -1}, "epochs: Input should be greater than or equal to 0, not -1"),
         ({"optimizer": "adam"}, "optimizer: Input should be 'adamw' or 'sgd', not 'adam'"),
         ({"scale": (2.0, 0.5)}, r"scale \(2.0, 0.5\) is not smallest and largest, both above 0"),
         (
@@ -46,6 +46,6 @@ def test_a_systems_recipe_holds_where_nothing_is_given() -> None:
     assert TrainingSettings(model="ssd", data=".", augment="scale").augment == "scale"
     assert TrainingSettings(model="faster_rcnn", data=".").augment == "scale"
     dense = [name for name, entry in CATALOG.items() if entry.task is SEGMENT]
-    assert len(dense) == 8
+    assert len(dense) == 12
     assert {TrainingSettings(model=name, data=".").scale for name in dense} == {(0.5, 2.0)}
     assert TrainingSettings(model="faster_rcnn", data=".").scale == (0.75, 1.33)
