@@ -78,11 +78,15 @@ def test_lighter_forms_are_settings_and_options_of_their_systems(name: str) -> N
 
 
 def test_pictures_seen_seldom_are_said_with_what_helps() -> None:
-    assert seldom(1000, 100) == []
-    assert seldom(100, 100)[0].startswith("each picture was seen once, where")
-    (line,) = seldom(350, 100)
+    scratch = TrainingSettings(model="ssd", data=Path("pictures"))
+    assert seldom(scratch, 1000, 100) == []
+    assert seldom(scratch, 100, 100)[0].startswith("each picture was seen once, where")
+    (line,) = seldom(scratch, 350, 100)
     assert line.startswith("each picture was seen 3.5 times")
     assert "--minutes" in line
+    assert "--pretrained" in line
+    begun = TrainingSettings(model="ssd", data=Path("pictures"), backbone_weights=Path("resnet18.pth"))
+    assert "--pretrained" not in seldom(begun, 350, 100)[0]
 
 
 def test_a_system_can_be_asked_for_as_it_is(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,15 +36,16 @@ def within_budget(settings: TrainingSettings, given: Set[str], train: Dataset) -
     ]
 
 
-def seldom(pictures: int, num_pictures: int) -> list[str]:
+def seldom(settings: TrainingSettings, pictures: int, num_pictures: int) -> list[str]:
     """Say where a run saw pictures, but so seldom that more was to be had, and what would help."""
     times = pictures / num_pictures
     if times >= SELDOM or not pictures:
         return []
-    return [
-        f"each picture was seen {_often(times)}, where about {SELDOM} are the least from scratch; what helps: more "
-        "--minutes or --epochs, weights to begin with (--weights, --backbone-weights, --pretrained), smaller pictures"
-    ]
+    begun = settings.weights or settings.backbone_weights or settings.pretrained != "none"
+    least = "" if begun else f", where about {SELDOM} are the least from scratch"
+    weights = "" if begun else "weights to begin with (--weights, --backbone-weights, --pretrained), "
+    helps = f"more --minutes or --epochs, {weights}smaller pictures"
+    return [f"each picture was seen {_often(times)}{least}; what helps: {helps}"]
 
 
 def _often(times: float) -> str:

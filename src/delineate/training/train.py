@@ -119,7 +119,7 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
                 if saved:
                     learner.load_state_dict(saved)
                 train_epochs(learner, loader, session)
-                for note in (*seldom(state.pictures, len(train_set)), *_skipped(state, train_set, val_set)):
+                for note in (*seldom(settings, state.pictures, len(train_set)), *_skipped(state, train_set, val_set)):
                     display.line(note)
             if state.fitting and not silent:  # other processes' work is done
                 fit_after_training(settings, state, session, train_set, device)
