@@ -151,19 +151,40 @@ def test_frozen_stages_thaw_when_it_is_time_and_a_resumed_run_ends_the_same(
 
 
 @pytest.mark.parametrize(
-    ("here", "how"), [(False, "--pretrained download fetches test_resnet's"), (True, "--pretrained auto takes those")]
+    ("place", "backbone", "how"),
+    [
+        ("", "test_resnet", "--pretrained download fetches test_resnet's"),
+        ("nowhere", "test_resnet", "--pretrained download fetches test_resnet's"),
+        ("test_resnet.safetensors", "test_resnet", "--pretrained auto takes those on this machine"),
+        (
+            "test_resnet.safetensors",
+            "resnet10t",
+            "--backbone test_resnet --pretrained auto takes those on this machine",
+        ),
+    ],
 )
 def test_training_few_pictures_from_scratch_says_what_would_help(
-    here: bool, how: str, file: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, backbone: str, how: str, file: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if here:
-        monkeypatch.setenv(PLACE, str(file))
-    system, *_ = build_training(unet(data))
-    (line,) = from_scratch(unet(data), system.model, 205)
+    if place:
+        monkeypatch.setenv(PLACE, str(file.parent / place))
+    settings = unet(data, arguments={"backbone": backbone})
+    system, *_ = build_training(settings)
+    (line,) = from_scratch(settings, system.model, 205)
     assert line.startswith("from scratch on 205 pictures: with fewer than 1,000")
-    assert how in line
-    assert from_scratch(unet(data), system.model, 1000) == []
+    assert line.endswith(f"; {how}")
+    assert from_scratch(settings, system.model, 1000) == []
     assert from_scratch(unet(data, backbone_weights=file), system.model, 205) == []
+
+
+def test_weights_that_the_system_cannot_have_are_not_offered(
+    file: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PLACE, str(file))
+    settings = TrainingSettings(model="segnet", data=data, arguments={"backbone": "vgg11_bn"})
+    system, *_ = build_training(settings)
+    (line,) = from_scratch(settings, system.model, 205)
+    assert line.endswith("; --pretrained download fetches vgg11_bn's")
 
 
 def test_a_file_of_another_backbone_is_named_by_the_option_for_it(file: Path, data: Path) -> None:

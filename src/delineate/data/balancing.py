@@ -16,8 +16,8 @@ from delineate.values import counted
 def repeat_factors(present: Bool[Tensor, "n c"]) -> Float[Tensor, " n"]:
     """Say how often each picture is to come, as often as its rarest class asks for; the mean of all is 1.
 
-    A class that `f` of the pictures have asks for `max(1, sqrt(t / f))` (Gupta, Dollar & Girshick 2019, LVIS, appendix
-    B.2). The threshold t is the median f of the classes that occur, and not a number chosen for 1,203 classes.
+    A class that `f` of the pictures have asks for `max(1, sqrt(t / f))` (Gupta, Dollar & Girshick 2019, LVIS, repeat
+    factor sampling). The threshold t is the median f of the classes that occur, no number chosen for 1,203 classes.
     """
     frequency = present.double().mean(0)
     occurs = frequency > 0

@@ -19,7 +19,7 @@ from delineate.data.files import write_text
 from delineate.data.formats.coco.writing import category_rows, object_rows
 from delineate.data.formats.voc.writing import xml
 from delineate.data.formats.yolo.writing import box_lines, polygon_lines
-from delineate.deploy.server import write_server_results
+from delineate.deploy.coco_results import write_server_results
 from delineate.io.files import written_beside
 from delineate.ops.masks import decode_rle
 from delineate.values import Categories, InputError, Target, Task

@@ -1,5 +1,6 @@
 """Backbones begin with published weights or those of an earlier run, and pictures are normalised as theirs were."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from delineate.values import InputError, counted, listed
 OF_BACKBONES = ("pretrained", "backbone_weights", "freeze_until", "backbone_rate", "layer_decay")
 """These settings have no effect on a system without a backbone."""
 FEW = 1000
-"""From fewer pictures, what ImageNet teaches cannot be learned."""
+"""From fewer pictures, little of what ImageNet teaches can be learned."""
 
 
 def find_published(settings: TrainingSettings) -> tuple[TrainingSettings, list[str]]:
@@ -69,12 +70,23 @@ def from_scratch(settings: TrainingSettings, model: AnyModel, num_pictures: int)
         or settings.pretrained != "none"
     ):
         return []
-    here = named_weights() or cached_weights(names[0])
-    how = "--pretrained auto takes those on this machine" if here else f"--pretrained download fetches {names[0]}'s"
     return [
         f"from scratch on {counted(num_pictures, 'picture')}: with fewer than {FEW:,}, ImageNet weights to begin with "
-        f"bring more than any option (docs/results.md); {how}"
+        f"often bring much (docs/results.md); {_how_to_begin(settings, names[0])}"
     ]
+
+
+def _how_to_begin(settings: TrainingSettings, backbone: str) -> str:
+    """Name the options that begin with weights: of the backbone, or of another one that is on this machine."""
+    named: dict[str, Path] = {}
+    with suppress(InputError):  # nobody asked for what the environment names
+        named = named_weights()
+    if backbone.split(".")[0] in named or cached_weights(backbone):
+        return "--pretrained auto takes those on this machine"
+    for other in named:
+        if can_be_built(settings.model, {**settings.arguments, "backbone": other}):
+            return f"--backbone {other} --pretrained auto takes those on this machine"
+    return f"--pretrained download fetches {backbone}'s"
 
 
 def begin_backbones(

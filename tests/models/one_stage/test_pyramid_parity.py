@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from tests.models.one_stage.beside import detections_equal, picture
+from torch import nn
 from torchvision.models import detection
 
 from delineate.models.contract import AnyModel, Inputs
 from delineate.system.importers.torchvision import import_torchvision
-from delineate.values import Detections, Target, truths_of
+from delineate.values import Target, truths_of
 
 NUM_CLASSES, MOST = 4, 2000
 SIZE = (224, 320)
@@ -55,31 +56,14 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return theirs, ours
 
 
-def picture(seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.randn(1, 3, 20, 20, generator=generator)
-    return nn.functional.interpolate(coarse, size=SIZE, mode="bilinear")
-
-
 @pytest.mark.parametrize("seed", [0, 1])
 def test_detections_equal(pair: tuple[Any, AnyModel], seed: int) -> None:
-    theirs, ours = pair[0].eval(), pair[1].eval()
-    image = picture(seed)
-    with torch.no_grad():
-        (expected,) = theirs([image[0]])
-        (detections,) = ours.reader.results(ours.reader.find(ours(image), SIZE), SIZE, [SIZE])
-    assert isinstance(detections, Detections)
-    # ours leaves out what lies outside of the picture
-    whole = (expected["boxes"][:, 2:] - expected["boxes"][:, :2] > 1e-2).all(1)
-    assert len(detections) == int(whole.sum()) > 50
-    torch.testing.assert_close(detections.boxes, expected["boxes"][whole], atol=1e-2, rtol=0)
-    torch.testing.assert_close(detections.scores, expected["scores"][whole], atol=1e-4, rtol=0)
-    assert torch.equal(detections.labels, expected["labels"][whole] - 1)
+    detections_equal(*pair, picture(seed, SIZE))
 
 
 def test_losses_equal(pair: tuple[Any, AnyModel]) -> None:
     theirs, ours = pair[0].train(), pair[1].train()
-    images = torch.cat([picture(2), picture(3), picture(4)])
+    images = torch.cat([picture(2, SIZE), picture(3, SIZE), picture(4, SIZE)])
     boxes = [
         torch.tensor([[10.0, 20.0, 60.0, 90.0], [30.0, 40.0, 290.0, 200.0], [0.0, 0.0, 20.0, 12.0]]),
         torch.tensor([[150.0, 150.0, 300.0, 220.0], [20.0, 148.0, 120.0, 223.0]]),

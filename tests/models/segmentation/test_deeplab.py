@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models.segmentation import deeplabv3_resnet50
+from torchvision.models.segmentation.lraspp import LRASPPHead
 
 from delineate.models.contract import Inputs
-from delineate.models.segmentation.deeplab import LRASPP, DeepLabV3Plus, deeplabv3
+from delineate.models.segmentation.deeplab import LRASPP, LRASPP_WIDTH, DeepLabV3Plus, deeplabv3
 from delineate.nn.backbones import timm_backbone
 from delineate.system.importers.torchvision import import_torchvision
 from delineate.system.system import System
@@ -84,3 +85,23 @@ def test_a_backbone_without_the_finer_map_is_refused(network: Any) -> None:
     backbone.strides = (2, 16, 16, 16, 16)
     with pytest.raises(InputError, match=r"^backbone: needs a map at stride [48]; resnet10t has \[2, 16, 16, 16, 16\]"):
         network(backbone=backbone, num_classes=2)
+
+
+def test_lraspp_equals_torchvisions_head() -> None:
+    torch.manual_seed(0)
+    backbone = timm_backbone("mobilenetv3_small_050", output_stride=16)
+    ours = LRASPP(backbone=backbone, num_classes=NUM_CLASSES).eval()
+    theirs = LRASPPHead(backbone.channels[ours.low], backbone.channels[-1], NUM_CLASSES, LRASPP_WIDTH).eval()
+    norm = theirs.cbr[1]
+    nn.init.uniform_(norm.running_mean, -0.2, 0.2)
+    nn.init.uniform_(norm.running_var, 0.5, 1.5)
+    parts = [(theirs.cbr[0], ours.look[0]), (norm, ours.look[1]), (theirs.scale[1], ours.gate[0])]
+    parts += [(theirs.low_classifier, ours.classify_low), (theirs.high_classifier, ours.classify)]
+    for source, target in parts:
+        target.load_state_dict(source.state_dict())
+    images = torch.randn(2, 3, *SIZE)
+    with torch.no_grad():
+        levels = backbone.eval()(images).levels
+        logits = theirs({"low": levels[ours.low], "high": levels[-1]})
+        expected = F.interpolate(logits, size=SIZE, mode="bilinear", align_corners=False)
+        torch.testing.assert_close(ours(images), expected, atol=1e-4, rtol=1e-4)

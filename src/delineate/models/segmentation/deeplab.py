@@ -13,7 +13,8 @@ Chen, Zhu, Papandreou, Schroff, Adam 2018, "Encoder-decoder with atrous separabl
 
 Where it deviates: v3 has torchvision's dropout and, with `--auxiliary`, its second head in training (PSPNet's); v3+ has
 the rates of segmentation_models_pytorch, 12, 24 and 36 at any stride, and one norm in each of its separable
-convolutions, where the authors have two. The default backbone is ResNet-18.
+convolutions, where the authors have two; LR-ASPP gates by the mean of the whole map, as in torchvision, where the paper
+averages over large windows, and a MobileNetV3 is dilated as `timm` does it. The default backbone is ResNet-18.
 """
 
 from collections.abc import Sequence

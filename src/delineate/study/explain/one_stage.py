@@ -9,6 +9,8 @@ from delineate.models.one_stage.retinanet import RetinaNetRaw
 from delineate.models.one_stage.ssd import SSDRaw
 from delineate.models.one_stage.yolov1 import YOLOv1Raw
 from delineate.models.one_stage.yolov2 import STRIDE, YOLOv2Raw, decode
+from delineate.nn.blocks import num_cells, padded_to
+from delineate.nn.pyramids import Pyramid
 from delineate.study.explain.stages import Least, Seen, Stage, around_nms, boxes_score, in_words, lowest
 from delineate.viz import draw_proposals
 
@@ -107,7 +109,7 @@ def _retinanet(seen: Seen, model: RetinaNet, raw: RetinaNetRaw, score: Least) ->
     maps = [
         (
             f"level {number + 3}: anchors from {sizes[0]:.0f} px",
-            seen.heat(on_grid(seen, values.amax(1), stride), high=1.0),
+            seen.heat(on_grid(seen, model.pyramid, values.amax(1), stride), high=1.0),
         )
         for number, (values, sizes, stride) in enumerate(
             zip(of_classes, model.sizes, model.pyramid.strides, strict=True)
@@ -138,8 +140,12 @@ def _fcos(seen: Seen, model: FCOS, raw: FCOSRaw) -> list[Stage]:
         zip(raw.logits, raw.centreness, model.pyramid.strides, strict=True)
     ):
         caption = f"level {number + 3}: stride {stride}"
-        likely.append((caption, seen.heat(on_grid(seen, logits[0].float().sigmoid().amax(1), stride), high=1.0)))
-        middle.append((caption, seen.heat(on_grid(seen, centreness[0].float().sigmoid(), stride), high=1.0)))
+        likely.append(
+            (caption, seen.heat(on_grid(seen, model.pyramid, logits[0].float().sigmoid().amax(1), stride), high=1.0))
+        )
+        middle.append(
+            (caption, seen.heat(on_grid(seen, model.pyramid, centreness[0].float().sigmoid(), stride), high=1.0))
+        )
     return [
         Stage(
             title="Places that fired",
@@ -158,9 +164,8 @@ def _fcos(seen: Seen, model: FCOS, raw: FCOSRaw) -> list[Stage]:
     ]
 
 
-def on_grid(seen: Seen, values: Tensor, stride: int) -> Tensor:
-    """Lay out values of a level's boxes, row by row, the highest of each place."""
-    height, width = seen.inputs.images.shape[-2:]
-    coarsest = 32  # the picture is padded to a multiple of it (`Pyramid`)
-    rows, columns = (-(-(-(-side // coarsest) * coarsest) // stride) for side in (height, width))
+def on_grid(seen: Seen, pyramid: Pyramid, values: Tensor, stride: int) -> Tensor:
+    """Lay out values of the boxes of the level of that stride, row by row, the highest of each place."""
+    padded = padded_to(seen.inputs.images, pyramid.backbone.strides[-1])
+    rows, columns = (num_cells(side, stride) for side in padded.shape[-2:])
     return values.view(rows, columns, -1).amax(2)

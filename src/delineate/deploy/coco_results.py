@@ -41,7 +41,7 @@ def _numbers(ids: Path, kind: str, name: str) -> dict[str, int]:
         document = json.loads(ids.read_text(encoding="utf-8"))
         return {row[name]: row["id"] for row in document[kind]}
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{ids}: no COCO file with {kind} that have {name} and id") from None
+        raise InputError(f"{ids}: no COCO file with {kind} that have {name} and id; give the data set's own") from None
 
 
 def _rows(
