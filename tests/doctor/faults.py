@@ -230,6 +230,11 @@ def label_map(path: str, change: Callable[[Any], Any], **options: Any) -> Plant:
     return plant
 
 
+def every_label_map(change: Callable[[Any], Any]) -> Plant:
+    paths = [f"labels/{split}/{stem}.png" for split, stems in SPLITS.items() for stem in stems]
+    return lambda root: [label_map(path, lambda values: change(values).astype(np.uint8))(root) for path in paths]
+
+
 def with_value(value: int) -> Callable[[Any], Any]:
     def change(values: Any) -> Any:
         values[:20, :20] = value
@@ -477,6 +482,31 @@ FAULTS: dict[str, Fault] = {
         {"label-map-kind": 1},
     ),
     "mask_folder: no names": Fault("mask_folder", removed("classes.txt"), {"values-unnamed": 1}),
+    "coco: background as a category": Fault(
+        "coco",
+        lambda root: [
+            annotations(lambda document: document["categories"].append({"id": 9, "name": "background"}), split)(root)
+            for split in SPLITS
+        ],
+        {"unused-category": 2},
+    ),
+    "yolo: a polygon among boxes": Fault(
+        "yolo", lines(CAT, DOG, "0 0.1 0.8 0.3 0.8 0.3 0.9 0.1 0.9"), {"shape-left-out": 1}
+    ),
+    "mask_folder: 0 and 255 alone": Fault(
+        "mask_folder",
+        lambda root: [
+            write(root / "classes.txt", "road\nsky\n"),
+            every_label_map(lambda values: (values > 0) * 255)(root),
+        ],
+        {"two-values": 1},
+    ),
+    "mask_folder: classes never seen": Fault(
+        "mask_folder", every_label_map(lambda values: (values > 0) * 255), {"value-doubt": 1, "class-missing": 4}
+    ),
+    "mask_folder: another name of a split": Fault(
+        "mask_folder", lambda root: (root / "labels/val").rename(root / "labels/valid"), {"guessed": 1}
+    ),
     # splits
     "coco: in both": Fault("coco", copied("images/train/a.jpg", "images/val/d.jpg"), {"leak": 1}, True),
     "voc: in both": Fault("voc", saved_again("JPEGImages/a.jpg", "JPEGImages/d.jpg"), {"leak": 1}, True),

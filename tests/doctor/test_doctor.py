@@ -1,22 +1,39 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from tests.doctor.faults import FAULTS
-from tests.doctor.sets import CLEAN, HEIGHT, WIDTH, coco, save, voc, yolo
+from tests.doctor.sets import (
+    BOXES,
+    CLEAN,
+    HEIGHT,
+    WIDTH,
+    coco,
+    label_map,
+    mask_folder,
+    save,
+    voc,
+    write,
+    yolo,
+    yolo_line,
+)
 
 from delineate.data import synthesise
 from delineate.data.formats import convert, read_dataset
+from delineate.data.preprocess import Preprocess
 from delineate.doctor import KINDS, examine, mend, write_page
 from delineate.doctor.checks.disagreeing import disagreements
 from delineate.doctor.drawing import drawn
 from delineate.doctor.examining import UNDECODED, unwatched
 from delineate.doctor.words import WORDS, count_in, kinds_of
 from delineate.metrics.errors import BACKGROUND, CLASSIFICATION, CORRECT, LOCALIZATION, picture_errors
-from delineate.values import Detections, InputError, Target
+from delineate.system.catalog import build
+from delineate.system.system import System
+from delineate.values import Detections, InputError, LabelMap, Target
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -193,36 +210,61 @@ def test_errors_of_a_picture() -> None:
     assert missed.tolist() == [False, False, False, True]
 
 
-def test_a_run_ranks_what_it_disagrees_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system stands for one that knows the truth; what is annotated otherwise is found."""
-    from delineate.data.preprocess import Preprocess
-    from delineate.system.catalog import build
-    from delineate.system.system import System
-
-    root = yolo(tmp_path / "data")
-    (root / "labels/val/d.txt").write_text((root / "labels/val/d.txt").read_text().splitlines()[0] + "\n")
-    dataset = read_dataset(root, "val")
-    arguments = {"backbone": "resnet10t", "image_size": 64}
-    model = build("ssd", dataset.categories, **arguments)
+def weights_of(name: str, root: Path, **arguments: Any) -> Path:
+    """Save a system, of random weights, for the classes of some data."""
+    categories = read_dataset(root, "val").categories
     system = System(
-        name="ssd",
-        model=model,
-        preprocess=Preprocess(size=(64, 64)),
-        categories=dataset.categories,
+        name=name,
+        model=build(name, categories, **arguments),
+        preprocess=Preprocess(size=(64, 64)) if "image_size" in arguments else Preprocess(),
+        categories=categories,
         arguments=arguments,
     )
-    system.save(tmp_path / "best.safetensors")
+    system.save(root / "best.safetensors")
+    return root / "best.safetensors"
+
+
+CAT, DOG = (yolo_line(label, box) for label, box in enumerate(BOXES))
+
+
+@pytest.mark.parametrize(
+    ("annotated", "kind", "detail"),
+    [
+        ([CAT], "run-extra", "dog by 0.80"),
+        ([CAT, yolo_line(0, BOXES[1])], "run-class", "dog by 0.80, annotated as cat"),
+        ([CAT, yolo_line(1, (42, 10, 64, 40))], "run-place", "dog by 0.80, annotated as dog"),
+        ([CAT, DOG, yolo_line(0, (2, 34, 20, 46))], "run-missed", "cat"),
+    ],
+)
+def test_a_run_ranks_what_it_disagrees_with(
+    annotated: list[str], kind: str, detail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system stands for one that knows the truth; what is annotated otherwise is found."""
+    root = yolo(tmp_path / "data")
+    write(root / "labels/val/d.txt", "\n".join(annotated) + "\n")
     truth = Detections(
         image_size=(HEIGHT, WIDTH),
-        boxes=torch.tensor([[4.0, 6, 24, 30], [30, 10, 58, 40]]),
+        boxes=torch.tensor(BOXES, dtype=torch.float32),
         labels=torch.tensor([0, 1]),
         scores=torch.tensor([0.9, 0.8]),
     )
     monkeypatch.setattr(System, "infer", lambda self, images: [truth for _ in images])
-    [(hit, example)] = disagreements(tmp_path / "best.safetensors", root, "yolo", unwatched)
-    assert (hit.kind, hit.detail) == ("run-extra", "dog by 0.80")
+    run = weights_of("ssd", root, backbone="resnet10t", image_size=64)
+    [(hit, example)] = disagreements(run, root, "yolo", unwatched)
+    assert (hit.kind, hit.detail) == (kind, detail)
     assert example["record"].file.name == "d.jpg"
-    assert [thing.name for thing in example["things"]] == ["cat", "cat?", "dog?"]
+    assert [thing.name for thing in example["things"]][-2:] == ["cat?", "dog?"]
+
+
+def test_a_run_ranks_label_maps_that_it_sees_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = mask_folder(tmp_path / "data")
+    Image.fromarray(2 - label_map()).save(root / "labels/val/d.png")
+    seen = LabelMap(label_map=torch.from_numpy(label_map()).long())
+    monkeypatch.setattr(System, "infer", lambda self, images: [seen for _ in images])
+    run = weights_of("unet", root, backbone="plain", width=8)
+    [(hit, example)] = disagreements(run, root, "mask_folder", unwatched)
+    assert (hit.kind, hit.detail) == ("run-pixels", "69% of the pixels are seen otherwise")
+    assert example["record"].file.name == "d.jpg"
 
 
 def test_a_picture_saved_again_is_the_same_and_a_dark_one_is_not_another(tmp_path: Path) -> None:
