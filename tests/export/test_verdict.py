@@ -144,7 +144,7 @@ def test_a_metric_beyond_the_tolerance_fails(proof: Proof, graph: Path, monkeypa
         return replace(evaluation, metrics=worse)
 
     monkeypatch.setattr(verdict, "evaluate", first_is_worse)
-    with pytest.raises(InputError, match=r"; metric failed, AP .* AP 0\.002 \(at most 0\.001\)"):
+    with pytest.raises(InputError, match=r"; metric failed, AP .* AP 0\.002 \(at most 0\.001\); --tolerance"):
         proof.results(graph.parent, record(proof))
     seen.clear()
     assert replace(proof, tolerance=0.003).results(graph.parent, record(proof))[-1].passed

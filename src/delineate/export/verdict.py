@@ -92,7 +92,8 @@ def judged(levels: Iterable[Callable[[], Level]], what: str, say: Say) -> tuple[
     for compare in levels:
         level = compare()
         if not level.passed:
-            raise InputError(f"{what}: it does not give what the run gives; {level.line}")
+            mend = "; --tolerance says what it may differ by" if level.name == "metric" else ""
+            raise InputError(f"{what}: it does not give what the run gives; {level.line}{mend}")
         say(level.line)
         passed.append(level)
     return tuple(passed)
