@@ -21,7 +21,9 @@ ROOMS = (
     "evaluation",
     "training",
     "deploy",
+    "label",
     "study",
+    "serve",
     "cli",
 )
 jaxtyping.install_import_hook([f"delineate.{room}" for room in ROOMS], "beartype.beartype")

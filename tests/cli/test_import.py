@@ -113,3 +113,41 @@ def test_a_file_of_transformers_is_used_as_a_run(delineate: Callable, data: Path
     picture = next((data / "images" / "val").iterdir())
     predicted = delineate("predict", run, picture, "--out", tmp_path / "out", "--min-score", 0, "--json").json
     assert 0 < len(predicted["labels"]) <= 5
+
+
+def test_d_fine_is_used_as_a_run(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    width = 32
+    backbone = transformers.HGNetV2Config(
+        stem_channels=[3, 16, 16],
+        stage_in_channels=[16, 64, 256, 512],
+        stage_mid_channels=[16, 32, 64, 128],
+        stage_out_channels=[64, 256, 512, 1024],
+        hidden_sizes=[64, 256, 512, 1024],
+        stage_num_blocks=[1, 1, 2, 1],
+        stage_numb_of_layers=[3, 3, 3, 3],
+        use_learnable_affine_block=True,
+        out_indices=[2, 3, 4],
+    )
+    config = transformers.DFineConfig(
+        backbone_config=backbone,
+        num_labels=2,
+        d_model=width,
+        encoder_hidden_dim=width,
+        decoder_in_channels=[width] * 3,
+        encoder_ffn_dim=4 * width,
+        decoder_ffn_dim=4 * width,
+        decoder_layers=2,
+        decoder_n_points=[3, 6, 3],
+        depth_mult=0.34,
+    )
+    torch.save(transformers.DFineForObjectDetection(config).state_dict(), tmp_path / "theirs.pth")
+    run = tmp_path / "run"
+    result = delineate("import", "--from", "transformers", tmp_path / "theirs.pth", "--out", run, "--json").json
+    assert (result["system"], result["class_names"]) == ("rtdetr", ["class_1", "class_2"])
+    arguments = json.loads((run / "best.json").read_text())["arguments"]
+    assert arguments["backbone"] == "hgnetv2_b0"
+    assert (arguments["box_head"], arguments["fusion"], arguments["fusion_width"]) == ("distribution", "elan", 16)
+    picture = next((data / "images" / "val").iterdir())
+    predicted = delineate("predict", run, picture, "--out", tmp_path / "out", "--min-score", 0, "--json").json
+    assert 0 < len(predicted["labels"]) <= 300

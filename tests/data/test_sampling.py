@@ -55,7 +55,12 @@ def test_ranks_share_the_pictures(num_samples: int, batch_size: int, world_size:
     assert all(size == batch_size for size in sizes[:-1])
     indices = [index for batches in ranks for batch in batches for _, index in batch]
     per_rank = -(-num_samples // world_size)
-    if per_rank % batch_size == 0 or per_rank < batch_size:  # no batch is left out
+    together = batch_size * world_size
+    if num_samples >= together:  # what one rank with as large a batch learns from, step by step
+        alone = EpochSampler(num_samples, batch_size=together, seed=3)
+        steps = [[one for batch in batches for one in batch] for batches in zip(*ranks, strict=True)]
+        assert [sorted(step) for step in steps] == [sorted(batch) for batch in alone]
+    if num_samples % together == 0 or num_samples < together:  # no batch is left out
         assert set(indices) == set(range(num_samples))
         assert len(indices) == per_rank * world_size  # fewer than one more a rank
     if num_samples % world_size == 0:

@@ -192,9 +192,33 @@ def test_objects_that_no_default_box_matches(tmp_path: Path) -> None:
     assert "of ssd" in found["unmatched"].examples[0].detail
 
 
-def test_a_system_without_anchors_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unet has no anchors"):
-        examine(yolo(tmp_path / "data"), system="unet")
+@pytest.mark.parametrize(
+    ("system", "rows", "count", "why"),
+    [
+        ("yolov1", [(4, 6, 24, 30), (10, 14, 18, 22), (30, 10, 58, 40)], 1, "another has its cell"),
+        ("yolov2", [(4, 6, 24, 30), (5, 6, 24, 30), (10, 14, 18, 22)], 1, "another has its anchor of its cell"),
+        ("fcos", [(4, 6, 24, 30), (4, 6, 24, 30)], 1, "no place within it is of its size and its own"),
+        ("detr", [(4, 6, 24, 30), (30, 10, 58, 40)], 0, ""),
+        ("detr", [(x, y, x + 4, y + 4) for x in range(0, 60, 5) for y in range(0, 44, 5)], 8, "it has 100 queries"),
+    ],
+)
+def test_objects_that_are_lost_on_a_system(
+    system: str, rows: list[tuple[int, int, int, int]], count: int, why: str, tmp_path: Path
+) -> None:
+    root = yolo(tmp_path / "data")
+    for stem in "abc":
+        write(root / f"labels/train/{stem}.txt", "".join(f"{yolo_line(0, row)}\n" for row in rows if stem == "a"))
+    found = examine(root, system=system).found
+    assert found["unmatched"].count == count if count else "unmatched" not in found
+    assert not count or why in found["unmatched"].examples[0].detail
+
+
+@pytest.mark.parametrize(
+    ("system", "why"), [("unet", "unet finds no objects among others"), ("fast_rcnn", "learns from proposals")]
+)
+def test_a_system_that_no_object_is_lost_on_is_refused(system: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=why):
+        examine(yolo(tmp_path / "data"), system=system)
 
 
 def test_errors_of_a_picture() -> None:

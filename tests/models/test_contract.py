@@ -76,8 +76,16 @@ def test_gradients_reach_all_parameters(name: str) -> None:
     assert [key for key in still if not key.startswith(STILL.get(name, ()))] == []
 
 
-STILL = {"detr": ("transformer.decoder.0.attention.",)}
-"""DETR's first decoder layer begins with zeros, among which there is nothing to attend to."""
+STILL = {
+    "detr": ("transformer.decoder.0.attention.",),
+    "rtdetr": tuple(
+        f"{head}.layers.{i}."
+        for head in ("selection.regress", "decoder.regress.0", "decoder.regress.1")
+        for i in (0, 1)
+    ),
+}
+"""DETR's first decoder layer begins with zeros, among which there is nothing to attend to; the last layer of RT-DETR's
+boxes begins with zeros, which nothing passes."""
 
 
 def objects_of_every_level(model: SSD, target: Target) -> Target:
@@ -161,10 +169,11 @@ HOST_READS = {
     "fcos": 5,
     "detr": 4,
     "detr_small": 6,
+    "rtdetr": 2,
 }
 """Of a loss of four pictures. Those that draw RoIs must know how many there are, of each picture and on each level;
-DETR's matching runs on the host, once a layer, and torchvision's generalized IoU picks the boxes that overlap. NMS is
-one operation, whatever it reads."""
+DETR's matching runs on the host, once a layer, RT-DETR's once for all layers, and torchvision's generalized IoU picks
+the boxes that overlap. NMS is one operation, whatever it reads."""
 
 
 def test_a_loss_reads_little_from_the_device(name: str) -> None:

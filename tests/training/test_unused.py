@@ -70,6 +70,7 @@ ELSEWHERE = {
     "num_nodes": "test_distributed",
     "workers": "the same numbers in another time",
     "out": "another folder",
+    "logger": "test_tracking",
 }
 
 

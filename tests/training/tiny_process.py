@@ -1,6 +1,6 @@
 """Trains a tiny system, or goes on with its run, in a process of its own that can be killed.
 
-python tiny_process.py SECONDS_BETWEEN_SAVES train SETTINGS_AS_JSON | resume RUN
+python tiny_process.py SECONDS_BETWEEN_SAVES train SETTINGS_AS_JSON | resume RUN [DEVICES]
 """
 
 import json
@@ -38,12 +38,16 @@ def convolutions(*, num_classes: int) -> Segmenter:
     return Segmenter(network=nn.Sequential(*layers), num_classes=num_classes)
 
 
+def slow_convolutions(*, num_classes: int) -> Segmenter:
+    return Slow(network=convolutions(num_classes=num_classes).network, num_classes=num_classes)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for preset in (tiny, convolutions):
+    for preset in (tiny, convolutions, slow_convolutions):
         CATALOG[preset.__name__] = Entry(preset, SEGMENT, "", "")
     recording.SAVE_EVERY = float(sys.argv[1])
     if sys.argv[2] == "train":
         train(TrainingSettings(**json.loads(sys.argv[3])))
     else:
-        resume(Path(sys.argv[3]))
+        resume(Path(sys.argv[3]), **({"devices": int(sys.argv[4])} if len(sys.argv) > 4 else {}))

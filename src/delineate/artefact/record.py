@@ -22,6 +22,7 @@ from delineate.models.one_stage.ssd import SSDReader
 from delineate.models.one_stage.yolov1 import YOLOv1Reader
 from delineate.models.one_stage.yolov2 import YOLOv2Reader
 from delineate.models.queries.detr import DETRReader
+from delineate.models.queries.rtdetr import RTDETRReader
 from delineate.models.regression.localizer import LocalizerReader
 from delineate.models.regression.pose import PoseReader
 from delineate.models.segmentation.segmenter import SegmenterReader
@@ -40,7 +41,8 @@ READERS: dict[str, type[Reader[Any, Any]]] = {
     kind.__name__: kind
     for kind in (
         *(SegmenterReader, LocalizerReader, PoseReader, TwoStageReader),
-        *(YOLOv1Reader, YOLOv2Reader, SSDReader, RetinaNetReader, FCOSReader, DETRReader),
+        *(YOLOv1Reader, YOLOv2Reader, SSDReader, RetinaNetReader, FCOSReader),
+        *(DETRReader, RTDETRReader),
     )
 }
 """Every kind of reader has a name in records."""

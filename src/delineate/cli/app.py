@@ -20,10 +20,12 @@ from delineate.cli.doctor import doctor
 from delineate.cli.explain import explain
 from delineate.cli.export import check, export
 from delineate.cli.importing import import_weights
+from delineate.cli.label import label
 from delineate.cli.models import models
 from delineate.cli.output import error_line
 from delineate.cli.predict import predict
 from delineate.cli.propose import propose
+from delineate.cli.serve import serve
 from delineate.cli.split import split
 from delineate.cli.train import train_app
 from delineate.cli.val import val
@@ -43,9 +45,10 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "propose": propose,
         "import": import_weights,
     },
-    "Out of the library": {"export": export, "check": check},
+    "Out of the library": {"export": export, "check": check, "serve": serve},
     "Data": {
         "doctor": doctor,
+        "label": label,
         "augment": augment,
         "split": split,
         "convert": convert,

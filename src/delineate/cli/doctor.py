@@ -32,7 +32,11 @@ def doctor(
     ] = None,
     system: Annotated[
         str | None,
-        typer.Option("--for", metavar="SYSTEM", help="Also hold objects against this system's anchors, as ssd."),
+        typer.Option(
+            "--for",
+            metavar="SYSTEM",
+            help="Also find the objects that are lost on this system, such as ssd: by its anchors, cells or queries.",
+        ),
     ] = None,
     run: Annotated[
         Path | None,

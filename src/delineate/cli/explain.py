@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from delineate.cli.operating import MIN_SCORE, taken_from
+from delineate.cli.operating import taken_from
 from delineate.cli.options import AsJson, Device, Run
 from delineate.cli.output import print_json, print_line, say
+from delineate.values.thresholds import MIN_SCORE
 
 
 def explain(

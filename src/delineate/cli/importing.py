@@ -16,8 +16,8 @@ def import_weights(
         typer.Argument(
             metavar="ARCHITECTURE|FILE",
             help="What to import. From torchvision: the name of a detector, such as maskrcnn_resnet50_fpn, with FILE "
-            "of any backbone in place of resnet50. From Transformers: the file of DETR's weights. From Darknet: the "
-            ".cfg file of a YOLO.",
+            "of any backbone in place of resnet50. From Transformers: the file of weights of DETR, RT-DETR or D-FINE. "
+            "From Darknet: the .cfg file of a YOLO.",
         ),
     ],
     file: Annotated[

@@ -4,13 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from delineate.cli.output import say
+from delineate.values.thresholds import MIN_SCORE
 
 if TYPE_CHECKING:
     from delineate.system.system import System
-
-
-MIN_SCORE = 0.5
-"""From this score on objects are taken where nothing was calibrated."""
 
 
 def usual_score(system: "System", run: Path, weights: str = "best", *, track: bool = False) -> float | None:

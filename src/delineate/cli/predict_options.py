@@ -5,22 +5,21 @@ from typing import Annotated, Literal
 
 import typer
 
-from delineate.cli.operating import MIN_SCORE
-from delineate.io.sources import expanded
+from delineate.values.thresholds import MIN_SCORE
 
 MAX_WORKERS = 4
 """More threads hinder each other where they run Python."""
 
 Paths = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
         metavar="PATHS...",
-        callback=expanded,
         help="Pictures, folders of pictures, videos, patterns ('films/*.mp4'), lists of names (.txt), a camera's "
-        "number, and - for a video or JPEGs at standard input.",
+        "number, and - for a video or JPEGs at standard input. With --format parquet also tables with a column path or "
+        "bytes (.csv, .jsonl, .parquet), tar shards, and URLs of all these (s3://, gs://, https://).",
     ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder to write the results to.")]
+Out = Annotated[str, typer.Option(help="Folder to write the results to; with --format parquet also a URL.")]
 Tile = Annotated[
     int | None,
     typer.Option(
@@ -53,12 +52,29 @@ Detector = Annotated[
     ),
 ]
 Layout = Annotated[
-    Literal["coco", "yolo", "voc", "csv"] | None,
+    Literal["coco", "yolo", "voc", "csv", "parquet"] | None,
     typer.Option(
         "--format",
+        "--out-format",
         help="Write the results as COCO's results.json, which is what it does if not given, as YOLO's labels, as "
-        "Pascal VOC's Annotations, or as results.csv with a line for each object.",
+        "Pascal VOC's Annotations, as results.csv with a line for each object, or as parquet: for any number of "
+        "pictures, a row for each, in one file for each shard; nothing is drawn then.",
     ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="K/N",
+        help="For --format parquet, cut the pictures into N parts and predict the K-th, from 1 to N; N alone predicts "
+        "one part after the other. Parts that are done are passed over.",
+    ),
+]
+Engine = Annotated[
+    Literal["ray"] | None,
+    typer.Option(help="For --format parquet, let the actors of this engine predict the parts, on all machines it has."),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Address of the cluster for --engine; this machine alone if not given.")
 ]
 Track = Annotated[
     bool,

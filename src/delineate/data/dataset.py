@@ -6,9 +6,11 @@ from copy import copy
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from delineate.data.images import check_image, image_size, read_image
+from delineate.data.table import Table
 from delineate.values import Categories, Content, InputError, Sample, Target, counted, listed
 
 Item = TypeVar("Item")
@@ -72,6 +74,10 @@ class Dataset(TorchDataset[Sample], ABC):
     def annotation_file(self, index: int) -> Path:
         """Say where the annotation of picture `index` is looked for; the file need not be there."""
         return self.files[index]
+
+    def table(self) -> Table | None:
+        """Give what targets say of boxes and keypoints, of all pictures at once; `None` where that takes reading."""
+        return None
 
     def needing(self, needs: frozenset[Content]) -> "Dataset":
         """Give the same pictures with no other annotations than those in `needs`."""
@@ -151,6 +157,9 @@ class View(Dataset):
     def annotation_file(self, index: int) -> Path:
         return self.whole.annotation_file(index)
 
+    def table(self) -> Table | None:
+        return self.whole.table() if type(self).target is View.target else None
+
     def needing(self, needs: frozenset[Content]) -> "Dataset":
         fewer = copy(self)
         fewer.whole, fewer.needs = self.whole.needing(needs), self.needs & needs
@@ -170,6 +179,10 @@ class Part(View):
         super().__init__(whole)
         self.indices = indices
         self.files = [whole.files[index] for index in indices]
+
+    def table(self) -> Table | None:
+        whole = self.whole.table() if type(self).target is Part.target else None
+        return None if whole is None else whole.part(torch.tensor(self.indices, dtype=torch.int64))
 
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(self.indices[index])

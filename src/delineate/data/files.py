@@ -1,5 +1,6 @@
 """Every writer needs files that are whole or not there, pictures under new names, and label maps as PNG."""
 
+import io
 import json
 import shutil
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -88,10 +89,17 @@ def store_pictures(dataset: Dataset, folder: Path, prefix: str = "") -> Iterator
 
 def write_label_map(path: Path, label_map: Int64[Tensor, "h w"]) -> None:
     """Write a palette PNG whose indices are the values (0 to 255), in VOC's colours."""
+    with written_beside(path) as beside:
+        beside.write_bytes(label_map_png(label_map))
+
+
+def label_map_png(label_map: Int64[Tensor, "h w"]) -> bytes:
+    """Make the PNG of `write_label_map`."""
     picture = Image.fromarray(label_map.numpy().astype(np.uint8))
     picture.putpalette(voc_palette())
-    with written_beside(path) as beside:
-        picture.save(beside, format="png")
+    stream = io.BytesIO()
+    picture.save(stream, format="png")
+    return stream.getvalue()
 
 
 def voc_palette() -> list[int]:

@@ -12,6 +12,20 @@ def home_of(root: Path) -> Path:
     return root if root.is_dir() else root.parent
 
 
+def kept_beside(data: Path, kind: str) -> Path | None:
+    """Find where things of a kind are kept: in a data set, or in the user's cache where it cannot be written to."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "delineate"
+    for home in (home_of(data) / ".delineate", cache):
+        folder = home / kind
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """Find the picture files in a folder and its sub-folders by their suffix, sorted; hidden files are none."""
     return [path for path in visible_files(folder) if path.suffix.lower() in SUFFIXES and path.is_file()]
@@ -48,5 +62,9 @@ def names_in(folder: Path) -> set[str]:
 
 def folders_in(folder: Path) -> list[str]:
     """Name the folders in `folder` that are not hidden, sorted; none where it is no folder."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path.name for path in paths if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:  # which know what is a folder without asking, as paths do
+        return sorted(
+            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+        )

@@ -115,9 +115,12 @@ class Header(NamedTuple):
     size: tuple[int, int]
 
 
-def read_header(path: Path) -> Header:
-    """Read what is known of a picture without decoding it; raises `InputError` as `image_size`."""
-    with _opened(path) as (picture, orientation):
+def read_header(path: Path | str, stream: Stream | None = None) -> Header:
+    """Read what is known of a picture without decoding it; raises `InputError` as `image_size`.
+
+    With an open `stream`, the picture is in it, and `path` a name for the errors.
+    """
+    with _opened(path, stream) as (picture, orientation):
         size = (picture.width, picture.height) if orientation >= 5 else (picture.height, picture.width)
         return Header(str(picture.format), orientation, size)
 

@@ -1,7 +1,6 @@
 """A data set's pictures come with proposals, which are searched once and kept on disk."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from delineate.data.dataset import Dataset, View
+from delineate.data.folders import kept_beside
 from delineate.data.transforms import changed
 from delineate.io.files import written_beside
 from delineate.values import Sample
@@ -75,17 +75,7 @@ def with_proposals(dataset: Dataset, search: Search | None, root: Path) -> Datas
 
 def proposals_folder(data: Path) -> Path | None:
     """Find where proposals of a data set are kept: in it, or in the user's cache where it cannot be written to."""
-    root = data if data.is_dir() else data.parent
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "delineate"
-    for home in (root / ".delineate", cache):
-        folder = home / "proposals"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    return None
+    return kept_beside(data, "proposals")
 
 
 def _key(file: Path, settings: str) -> str:

@@ -20,8 +20,8 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     The order is a function of the seed and the epoch alone. Where pictures come as often as `factors` say
     (`balancing.repeat_factors`), the index of one that comes again in the epoch is higher by `num_samples`, for each
     time: what is random about it is different. Every rank gets equally many: the order is dealt out in
-    turn, and its beginning again where it does not come out even. The last batch is left out when it is incomplete,
-    unless there is no other.
+    turn, and its beginning again where it does not come out even. So the ranks' batches together are those of one rank
+    with as large a batch. The last batch is left out when it is incomplete, unless there is no other.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     @property
     def num_batches(self) -> int:
         """A whole epoch has this many."""
-        return max(1, self.per_rank // self.batch_size)
+        return max(1, self.num_samples // (self.batch_size * self.world_size))
 
     def __len__(self) -> int:
         return self.num_batches - self.start_batch

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,9 +23,18 @@ from delineate.data.regions import InMemory, Regions, Tiff, is_large_tiff
 from delineate.deploy.pipeline import in_order
 from delineate.values import InputError
 
-Picture = str | Path | bytes | bytearray | Stream | NDArray[Any] | Image.Image | Tensor
+
+@dataclass(frozen=True)
+class Stored:
+    """A picture that lies in a store, an archive or a table is known by a name, and its bytes are read in its turn."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+Picture = str | Path | bytes | bytearray | Stream | NDArray[Any] | Image.Image | Tensor | Stored
 """A file, a folder, or a picture in memory: the bytes of a file, a file opened as `open(path, "rb")` does, an array
-`(H, W, 3)` RGB or `(H, W)` gray, a PIL picture, a tensor `(3, H, W)` RGB."""
+`(H, W, 3)` RGB or `(H, W)` gray, a PIL picture, a tensor `(3, H, W)` RGB; or one that is `Stored`."""
 Pictures = Picture | Iterable[Picture]
 Made = TypeVar("Made")
 URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
@@ -106,7 +116,7 @@ def _regions(picture: Picture, name: str) -> tuple[str, Regions]:
     if isinstance(picture, str | Path):
         large = is_large_tiff(Path(picture))
         return str(picture), Tiff(Path(picture)) if large else InMemory(to_image(picture, name))
-    return "", InMemory(to_image(picture, name))
+    return name_of(picture), InMemory(to_image(picture, name))
 
 
 def to_image(picture: Picture, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
@@ -120,6 +130,8 @@ def to_image(picture: Picture, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
         return read_image(Path(picture))
     if isinstance(picture, bytes | bytearray):
         return read_stream(io.BytesIO(picture), name)
+    if isinstance(picture, Stored):
+        return read_stream(io.BytesIO(picture.read()), picture.name)
     if isinstance(picture, io.TextIOBase):
         raise InputError(f"{name}: its file is opened as text; open it as open(path, 'rb')")
     if isinstance(picture, Image.Image):
@@ -138,12 +150,19 @@ def to_image(picture: Picture, name: str = "picture") -> UInt8[Tensor, "3 h w"]:
 
 
 def _made(make: Callable[[str, Tensor], Made], picture: Picture, name: str) -> Made:
-    return make(str(picture) if isinstance(picture, str | Path) else "", to_image(picture, name))
+    return make(name_of(picture), to_image(picture, name))
+
+
+def name_of(picture: Picture) -> str:
+    """Give the file of a picture, or the name of one that is stored; `""` for others in memory."""
+    if isinstance(picture, Stored):
+        return picture.name
+    return str(picture) if isinstance(picture, str | Path) else ""
 
 
 def _listed(pictures: Any) -> Iterable[Picture]:
     """Make a list of one picture: bytes, arrays and files can be gone through, too."""
-    one = isinstance(pictures, str | Path | bytes | bytearray | np.ndarray | Image.Image | Tensor)
+    one = isinstance(pictures, str | Path | bytes | bytearray | np.ndarray | Image.Image | Tensor | Stored)
     many: Iterable[Picture] = [pictures] if one or hasattr(pictures, "read") else pictures
     return many
 

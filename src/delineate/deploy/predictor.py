@@ -149,15 +149,15 @@ class Predictor:
         if tile is not None:
             yield from _tiled(system, in_regions(pictures, unreadable, workers), tile, overlap, batch_size, unreadable)
             return
-        ready = read_ahead(pictures, partial(_ready, system), unreadable, workers, batch_size + workers)
+        ready = read_ahead(pictures, partial(made_ready, system), unreadable, workers, batch_size + workers)
         batches = gathered(ready, lambda one: tuple(one.resized.shape), batch_size, SPAN * batch_size)
-        if workers and _takes_cores(system):
+        if workers and takes_cores(system):
             whole = (partial(_whole, system, batch) for batch in batches)
             yield from reordered(results() for results in in_order(whole, num_cores(), num_cores(), at_once=True))
             return
-        begun = (_begun(system, batch) for batch in batches)
+        passes = (begun(system, batch) for batch in batches)
         behind = 0 if "label_map" in system.task.needs else min(workers, 1)  # torch's own threads make label maps
-        yield from reordered(results() for results in in_order(begun, behind, 1, at_once=True))
+        yield from reordered(results() for results in in_order(passes, behind, 1, at_once=True))
 
     def predict_video(
         self, video: VideoSource | Video, *, track: bool = False, **options: Unpack[PredictOptions]
@@ -175,7 +175,7 @@ class Predictor:
             yield from predicted_frames(opened, self.predict, self.system.task, track=track, **options)
 
 
-class _Ready(NamedTuple):
+class Ready(NamedTuple):
     """A picture is read and resized, and searched for proposals where the system wants them."""
 
     file: str
@@ -184,16 +184,17 @@ class _Ready(NamedTuple):
     proposals: Float[Tensor, "p 4"] | None
 
 
-Batch = Sequence[tuple[int, _Ready]]
+Batch = Sequence[tuple[int, Ready]]
 
 
-def _ready(system: System, file: str, image: Tensor) -> _Ready:
+def made_ready(system: System, file: str, image: Tensor) -> Ready:
+    """Resize a picture for a system, and search it for proposals."""
     proposals = system.search([image])
-    return _Ready(file, image, system.preprocess.resize(image), None if proposals is None else proposals[0])
+    return Ready(file, image, system.preprocess.resize(image), None if proposals is None else proposals[0])
 
 
 @torch.inference_mode()
-def _begun(system: System, batch: Batch) -> Callable[[], list[tuple[int, Predicted]]]:
+def begun(system: System, batch: Batch) -> Callable[[], list[tuple[int, Predicted]]]:
     """Find what is in pictures of one resized size; what is given makes the results of it."""
     resized = torch.stack([ready.resized for _, ready in batch])
     proposals = [ready.proposals for _, ready in batch if ready.proposals is not None]
@@ -202,13 +203,13 @@ def _begun(system: System, batch: Batch) -> Callable[[], list[tuple[int, Predict
     return partial(_results, system, batch, outputs)
 
 
-def _takes_cores(system: System) -> bool:
+def takes_cores(system: System) -> bool:
     """Tell whether PyTorch computes on the CPU: there, batches side by side are faster than one on all cores."""
     return system.device.type == "cpu" and not system.exported
 
 
 def _whole(system: System, batch: Batch) -> list[tuple[int, Predicted]]:
-    return _begun(system, batch)()
+    return begun(system, batch)()
 
 
 @torch.inference_mode()

@@ -268,8 +268,8 @@ KINDS: Mapping[str, Kind] = {
     "unmatched": Kind(
         "splits",
         "warning",
-        "objects that no anchor or default box matches",
-        "choose a larger --image-size or --short-side, or other anchors",
+        "objects that no anchor, cell, place or query has to itself",
+        "choose a larger --image-size or --short-side, other anchors, or another system",
     ),
     # with a run
     "run-missed": Kind("with a run", "note", "objects that the run does not find", "see whether they are there"),

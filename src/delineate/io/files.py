@@ -27,7 +27,8 @@ def written_beside(path: Path) -> Iterator[Path]:
             error if isinstance(error, OSError) else error.__context__
         )  # torch.save fails at its end, for lack of it
         if isinstance(cause, OSError) and (cause.errno in FULL or cause.filename in (None, str(beside))):
-            raise OSError(cause.errno or errno.EIO, cause.strerror or str(cause), str(path)) from error
+            what = os.strerror(cause.errno) if cause.errno else cause.strerror or str(cause)
+            raise OSError(cause.errno or errno.EIO, what, str(path)) from error
         raise
     finally:
         beside.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from delineate.models.one_stage.yolov1 import yolov1
 from delineate.models.one_stage.yolov2 import yolov2
 from delineate.models.options import defaults_of
 from delineate.models.queries.detr import detr, detr_small
+from delineate.models.queries.rtdetr import rtdetr
 from delineate.models.regression.localizer import localizer
 from delineate.models.regression.pose import pose_regressor
 from delineate.models.segmentation.deeplab import deeplabv3, deeplabv3plus, lraspp
@@ -59,6 +60,7 @@ DETR_RECIPE = {"augment": "detr", "scale": (0.6, 1.0), "colour": 0.0, "long_side
 
 MIRRORED = {"augment": "scale", "scale": (1.0, 1.0), "colour": 0.0, "batch_size": 4}
 """Where pictures are seen seldom, they vary enough by themselves."""
+LIGHT_DENSE = {"short_side": 240, **MIRRORED}
 LIGHT_SSD = {"backbone": "resnet10t", "image_size": 240, **MIRRORED}
 LIGHT_PYRAMID = {"width": 128, "short_side": 320, **MIRRORED}
 LIGHT_REGIONS = {"num_rois": 64, "width": 128, "short_side": 320, **MIRRORED}
@@ -70,6 +72,7 @@ CATALOG: dict[str, Entry] = {
         "a patch classifier at every window, or its fully convolutional form with the same weights",
         "Farabet et al. 2013, Learning hierarchical features for scene labeling",
         DENSE_RECIPE,
+        light=LIGHT_DENSE,
     ),
     "fcn_full_resolution": Entry(
         fcn_full_resolution,
@@ -77,15 +80,31 @@ CATALOG: dict[str, Entry] = {
         "a stack of convolutions that never downsample",
         "the baseline that encoder-decoders improve on",
         DENSE_RECIPE,
+        light={"width": 32, **LIGHT_DENSE, "short_side": 180},
     ),
     "fcn32s": Entry(
-        fcn32s, SEGMENT, "scores at stride 32, upsampled at once", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+        fcn32s,
+        SEGMENT,
+        "scores at stride 32, upsampled at once",
+        "Long et al. 2015, FCN, section 4",
+        DENSE_RECIPE,
+        light=LIGHT_DENSE,
     ),
     "fcn16s": Entry(
-        fcn16s, SEGMENT, "FCN-32s with a skip from stride 16", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+        fcn16s,
+        SEGMENT,
+        "FCN-32s with a skip from stride 16",
+        "Long et al. 2015, FCN, section 4",
+        DENSE_RECIPE,
+        light=LIGHT_DENSE,
     ),
     "fcn8s": Entry(
-        fcn8s, SEGMENT, "FCN-16s with a skip from stride 8", "Long et al. 2015, FCN, section 4", DENSE_RECIPE
+        fcn8s,
+        SEGMENT,
+        "FCN-16s with a skip from stride 8",
+        "Long et al. 2015, FCN, section 4",
+        DENSE_RECIPE,
+        light=LIGHT_DENSE,
     ),
     "segnet": Entry(
         segnet,
@@ -93,6 +112,7 @@ CATALOG: dict[str, Entry] = {
         "VGG-16 encoder and its mirror, fed by the encoder's max-pooling indices",
         "Badrinarayanan et al. 2017, SegNet, section 3",
         SEGNET_RECIPE,
+        light={"backbone": "vgg11_bn", **LIGHT_DENSE, "short_side": 180},
     ),
     "segnet_basic": Entry(
         segnet_basic,
@@ -100,6 +120,7 @@ CATALOG: dict[str, Entry] = {
         "four encoders and four decoders of one 7x7 convolution each",
         "Badrinarayanan et al. 2017, SegNet, section 3.1",
         SEGNET_RECIPE,
+        light={"width": 32, **LIGHT_DENSE},
     ),
     "unet": Entry(
         unet,
@@ -107,6 +128,7 @@ CATALOG: dict[str, Entry] = {
         "contracting and expanding path joined by concatenated skips",
         "Ronneberger et al. 2015, U-Net, section 2",
         {**DENSE_RECIPE, "elastic": 0.02},
+        light=LIGHT_DENSE,
     ),
     "deeplabv3": Entry(
         deeplabv3,
@@ -114,6 +136,7 @@ CATALOG: dict[str, Entry] = {
         "a dilated backbone's map, looked at from several distances at once",
         "Chen et al. 2017, DeepLabv3, section 3",
         DENSE_RECIPE,
+        light=LIGHT_DENSE,
     ),
     "deeplabv3plus": Entry(
         deeplabv3plus,
@@ -121,6 +144,7 @@ CATALOG: dict[str, Entry] = {
         "DeepLabV3 with a decoder that sees the map of stride 4",
         "Chen et al. 2018, DeepLabv3+, section 3",
         DENSE_RECIPE,
+        light=LIGHT_DENSE,
     ),
     "lraspp": Entry(
         lraspp,
@@ -128,6 +152,7 @@ CATALOG: dict[str, Entry] = {
         "two levels of a light backbone, one gated by the mean of the picture",
         "Howard et al. 2019, MobileNetV3, section 6.4",
         DENSE_RECIPE,
+        light=LIGHT_DENSE,
     ),
     "segformer": Entry(
         segformer,
@@ -135,12 +160,14 @@ CATALOG: dict[str, Entry] = {
         "four levels of a transformer, joined by linear layers alone",
         "Xie et al. 2021, SegFormer, section 3",
         DENSE_RECIPE,
+        light=LIGHT_DENSE,
     ),
     "localizer": Entry(
         localizer,
         LOCALIZE,
         "the class and the box of the one object, or of the largest, by regression",
         "Sermanet et al. 2014, OverFeat, section 4",
+        light={"backbone": "resnet10t", "image_size": 128, "batch_size": 16},
     ),
     "pose_regressor": Entry(
         pose_regressor,
@@ -148,6 +175,7 @@ CATALOG: dict[str, Entry] = {
         "the joints of one body in its crop, by regression",
         "Toshev & Szegedy 2014, DeepPose, section 3",
         {"scale": (0.8, 1.25)},
+        light={"backbone": "resnet10t", "image_size": 128, "batch_size": 16},
     ),
     "sliding_window_detector": Entry(
         sliding_window_detector,
@@ -247,6 +275,15 @@ CATALOG: dict[str, Entry] = {
         "Carion et al. 2020, DETR, section 3; Wang et al. 2022, Anchor DETR; Jia et al. 2023, H-DETR",
         {"learning_rate": 7e-4, "weight_decay": 1e-4, "batch_size": 4, "long_side": 640},
         light={"short_side": 320, **MIRRORED},
+    ),
+    "rtdetr": Entry(
+        rtdetr,
+        DETECT,
+        "queries chosen from an encoder of three levels, at the speed of grids, or as D-FINE has them",
+        "Zhao et al. 2024, RT-DETR, section 4; Lv et al. 2024, RT-DETRv2; Peng et al. 2024, D-FINE",
+        {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1, "augment": "ssd", "multi_scale": True},
+        fine_tuning={"backbone_rate": 0.1},
+        light={"image_size": 320, "multi_scale": False, **MIRRORED},
     ),
     "mask_rcnn": Entry(
         mask_rcnn,

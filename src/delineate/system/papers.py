@@ -23,6 +23,9 @@ LINKS = {
     "Liu et al. 2016": "https://arxiv.org/abs/1512.02325",
     "Carion et al. 2020": "https://arxiv.org/abs/2005.12872",
     "Wang et al. 2022": "https://arxiv.org/abs/2109.07107",
+    "Zhao et al. 2024": "https://arxiv.org/abs/2304.08069",
+    "Lv et al. 2024": "https://arxiv.org/abs/2407.17140",
+    "Peng et al. 2024": "https://arxiv.org/abs/2410.13842",
     "Jia et al. 2023": "https://arxiv.org/abs/2207.13080",
 }
 

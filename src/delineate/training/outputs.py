@@ -13,6 +13,7 @@ from delineate.system.system import System
 from delineate.training.regression import record_regression
 from delineate.training.runs import Run
 from delineate.training.state import TIMES, State, curves, measured
+from delineate.training.tracking import Tracking
 from delineate.values import Detections, on_cpu
 from delineate.viz import beside_truth, comparison_grid, has_ignored, plot_curves, write_picture
 
@@ -22,15 +23,18 @@ NUM_PICTURES = 4
 
 
 class Outputs:
-    """Outputs writes a run's weights, metrics, curves, pictures and TensorBoard events; nothing when `silent`."""
+    """Outputs writes a run's weights, metrics, curves, pictures and TensorBoard events; nothing when `silent`.
 
-    def __init__(self, run: Run, val: Dataset, *, silent: bool = False) -> None:
-        self.run, self.val, self.silent = run, val, silent
+    `tracking` takes the numbers, too.
+    """
+
+    def __init__(self, run: Run, val: Dataset, *, silent: bool = False, tracking: Tracking | None = None) -> None:
+        self.run, self.val, self.silent, self.tracking = run, val, silent, tracking
         self.drawn = time.monotonic()
         self._events: Any = None
 
     def log_step(self, state: State, numbers: dict[str, float]) -> None:
-        """Write numbers of one step to TensorBoard."""
+        """Write numbers of one step to TensorBoard, and wherever else the run is tracked."""
         if self.silent:
             return
         if self._events is None:
@@ -40,6 +44,8 @@ class Outputs:
             self._events = SummaryWriter(self.run.folder / "tensorboard", purge_step=state.step)
         for name, value in numbers.items():
             self._events.add_scalar(name, value, state.step)
+        if self.tracking is not None:
+            self.tracking.log(numbers, state.step)
 
     def end_epoch(self, system: System, state: State) -> None:
         """Write everything that a new row of the history changes."""
@@ -71,6 +77,8 @@ class Outputs:
     def close(self) -> None:
         if self._events is not None:
             self._events.close()
+        if self.tracking is not None:
+            self.tracking.close()
 
 
 def _beside_truth(system: System, dataset: Dataset) -> Tensor:

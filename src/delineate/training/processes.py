@@ -5,10 +5,14 @@ tasks that a batch script asked for and never started by `srun`.
 """
 
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from torch import distributed
 
 from delineate.training.runs import Run
 from delineate.training.settings import TrainingSettings
@@ -56,6 +60,29 @@ def as_launched(settings: TrainingSettings) -> TrainingSettings:
                 f"{name}: {value}, but {launch.launcher} started processes for {found[name]}; leave it out"
             )
     return settings.model_copy(update=found | given)
+
+
+def shared_among(settings: TrainingSettings, given: Mapping[str, Any]) -> TrainingSettings:
+    """Share the pictures of a batch among as many processes as there are now: those `given`, or started, or as before.
+
+    Each step learns from the same pictures as ever. Raises `InputError` where they cannot be shared evenly.
+    """
+    launch = find_launch()
+    now = {name: given.get(name) or getattr(launch or settings, name) or 1 for name in ("devices", "num_nodes")}
+    pictures = settings.batch_size * (settings.devices or 1) * (settings.num_nodes or 1)
+    count = now["devices"] * now["num_nodes"]
+    if pictures % count:
+        raise InputError(
+            f"devices: {count} processes cannot share the {pictures} pictures of this run's batches evenly; take a "
+            f"number that divides {pictures}"
+        )
+    return settings.model_copy(update={**now, "batch_size": pictures // count})
+
+
+def is_of_another_process(error: RuntimeError) -> bool:
+    """Tell whether something failed because another process of the training is not there any more."""
+    named = isinstance(error, getattr(distributed, "DistError", ()))
+    return named or re.search(r"gloo|NCCL|[Cc]onnection (closed|reset) by peer", str(error)) is not None
 
 
 def unused_tasks(settings: TrainingSettings) -> list[str]:

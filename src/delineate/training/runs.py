@@ -16,6 +16,8 @@ from delineate.training.settings import TrainingSettings
 from delineate.values import InputError
 
 WHOLE = ("epoch", "pictures")
+ANEW = ("arguments", "skip_unreadable", "devices", "num_nodes")
+"""A run that goes on may have others of these; arguments are compared one by one."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,11 @@ class Run:
     def check(self, given: Mapping[str, Any]) -> None:
         """Raise `InputError` naming the first setting that is `given` and is another one in this run.
 
-        What cannot be read may be passed over from now on.
+        What cannot be read may be passed over from now on, and other processes may share the work.
         """
         own = self.settings()
         asked = TrainingSettings(**{"model": own.model, "data": own.data, **given})
-        names = [name for name in given if name not in ("arguments", "skip_unreadable")]
+        names = [name for name in given if name not in ANEW]
         pairs = {name: (getattr(asked, name), getattr(own, name)) for name in names}
         pairs |= {name: (value, own.arguments.get(name)) for name, value in asked.arguments.items()}
         for name, (value, kept) in pairs.items():

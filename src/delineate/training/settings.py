@@ -236,6 +236,12 @@ class TrainingSettings(BaseModel):
 
     out: Path | None = _field("Run", None, "Folder to write the run to; runs/MODEL-1, -2, ... if not given.")
     seed: int = _field("Run", 0, "Seed of the weights, the order and the augmentation.", ge=0)
+    logger: Literal["tensorboard", "wandb", "mlflow"] = _field(
+        "Run",
+        "tensorboard",
+        "Where the numbers of steps and epochs go: to TensorBoard's files in the run, and beside these to Weights & "
+        "Biases or MLflow, as their environment variables say.",
+    )
 
     def __init__(self, **values: Any) -> None:
         entry = CATALOG.get(values.get("model", ""))

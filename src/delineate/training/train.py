@@ -24,13 +24,20 @@ from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.learner import make_fabric, make_learner
 from delineate.training.loop import train_epochs
 from delineate.training.outputs import Outputs
-from delineate.training.processes import as_launched, create_run, unused_tasks
+from delineate.training.processes import (
+    as_launched,
+    create_run,
+    is_of_another_process,
+    shared_among,
+    unused_tasks,
+)
 from delineate.training.recording import Session
 from delineate.training.runs import Run, begins_again
 from delineate.training.settings import TrainingSettings
 from delineate.training.stages import fit_after_training
 from delineate.training.state import State, measured
-from delineate.values import counted
+from delineate.training.tracking import Tracking, check_logger
+from delineate.values import InputError, counted
 from delineate.viz import illegible
 
 
@@ -66,12 +73,13 @@ def train(settings: TrainingSettings, *, lighter: bool = True) -> TrainingResult
 def resume(folder: Path, **given: Any) -> TrainingResult:
     """Go on with a run that was stopped or killed; on a CPU, and by epochs, it ends as if it never had been.
 
-    A run goes on as it began: settings that are given have to be its own, but for `skip_unreadable`. Raises
-    `InputError` when they are not, when `folder` is no run, and when its data have other names than they had.
+    A run goes on as it began: settings that are given have to be its own, but for `skip_unreadable`, and for `devices`
+    and `num_nodes`, among which the pictures of a batch are shared anew. Raises `InputError` when they are not, when
+    `folder` is no run, and when its data have other names than they had.
     """
     run = Run.open(folder)
     run.check(given)
-    settings = run.settings()
+    settings = shared_among(run.settings(), given)
     if given.get("skip_unreadable"):
         settings = settings.model_copy(update={"skip_unreadable": True})
     return _run(settings, run, [] if run.is_begun else [f"{folder}: nothing was saved yet; it begins from the start"])
@@ -79,6 +87,7 @@ def resume(folder: Path, **given: Any) -> TrainingResult:
 
 def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Set[str] | None = None) -> TrainingResult:
     settings = as_launched(settings)
+    check_logger(settings)
     saved = run.load_state() if run else None
     state = State(**saved["state"]) if saved else State()
     device = find_device(settings.device)
@@ -110,7 +119,8 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
             display.line(note)
         if val_set is None:  # as the notes say; the saved settings stay, for data that were mended
             settings = settings.model_copy(update={"val_every": 0})
-        outputs = Outputs(run, train_set if val_set is None else val_set, silent=silent)
+        tracking = None if silent else Tracking(settings, run, display.line)
+        outputs = Outputs(run, train_set if val_set is None else val_set, silent=silent, tracking=tracking)
         session = Session(outputs=outputs, display=display, interrupt=interrupt)
         try:
             if not state.finished:
@@ -126,6 +136,12 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
         except Interrupted:
             display.line(f"stopped; to go on: delineate train --resume {run.folder}")
             raise KeyboardInterrupt from None
+        except RuntimeError as error:
+            if fabric.world_size > 1 and is_of_another_process(error):
+                raise InputError(
+                    f"another process of this training ended; to go on: delineate train --resume {run.folder}"
+                ) from error
+            raise
         finally:
             session.outputs.close()
             loader.close()

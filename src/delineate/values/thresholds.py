@@ -7,6 +7,8 @@ from delineate.values.errors import InputError
 
 MOST = 100_000
 """Rows are made for as many boxes as may come, whether they do or not."""
+MIN_SCORE = 0.5
+"""From this score on objects are taken where nothing was calibrated and nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ def test_what_is_needed_is_given_as_ever_and_nothing_else(
             "coco.segmentations.decode_rle",
             "yolo.reading.decode_rle",
             "voc.reading.read_label_map",
-            "coco.reading.paint_label_map",
+            "coco.dataset.paint_label_map",
         ):
             monkeypatch.delattr(f"delineate.data.formats.{decode}")
     dataset = read_dataset(tmp_path, "train", needs=needs)

@@ -8,7 +8,8 @@ import torch
 from torchvision.ops import box_convert, generalized_box_iou
 
 from delineate.models.contract import Inputs
-from delineate.models.queries.detr import QueryObjects, assign, detr, detr_small, set_losses
+from delineate.models.queries.detr import class_cost, detr, detr_small, set_losses
+from delineate.models.queries.matching import QueryObjects, assign
 from delineate.models.queries.positions import sine_places
 from delineate.models.queries.queries import PlacedQueries
 from delineate.models.queries.transformer import Attention
@@ -28,17 +29,17 @@ def test_the_cheapest_assignment_of_all_is_found() -> None:
     giou = generalized_box_iou(box_convert(boxes, "cxcywh", "xyxy"), box_convert(objects.boxes, "cxcywh", "xyxy"))
     cost = 5 * (boxes[:, None] - objects.boxes).abs().sum(2) - logits.softmax(1)[:, objects.labels] - 2 * giou
     best = min(permutations(range(5), 3), key=lambda queries: sum(float(cost[q, i]) for i, q in enumerate(queries)))
-    _, queries, rows = assign(logits[None], boxes[None], [objects])
+    _, queries, rows = assign(logits[None], boxes[None], [objects], class_cost)
     assert {int(row): int(query) for query, row in zip(queries, rows, strict=True)} == dict(enumerate(best))
 
 
 def test_every_picture_of_a_batch_has_its_own_assignment() -> None:
     objects = [some_objects(count) for count in (2, 0, 3)]
     logits, boxes = torch.randn(3, 5, 4), torch.stack([some_objects(5).boxes for _ in range(3)])
-    pictures, queries, rows = assign(logits, boxes, objects)
+    pictures, queries, rows = assign(logits, boxes, objects, class_cost)
     assert pictures.tolist() == [0, 0, 2, 2, 2]
     for picture, before in ((0, 0), (2, 2)):
-        alone = assign(logits[[picture]], boxes[[picture]], [objects[picture]])
+        alone = assign(logits[[picture]], boxes[[picture]], [objects[picture]], class_cost)
         assert torch.equal(queries[pictures == picture], alone[1])
         assert torch.equal(rows[pictures == picture] - before, alone[2])
 

@@ -11,7 +11,8 @@ from torchvision.ops import box_convert
 
 from delineate.models.contract import Inputs
 from delineate.models.queries import DETR
-from delineate.models.queries.detr import QueryObjects, assign
+from delineate.models.queries.detr import class_cost
+from delineate.models.queries.matching import QueryObjects, assign
 from delineate.system.importers import import_transformers
 from delineate.values import InputError, Target, Truth, truths_of
 
@@ -139,7 +140,7 @@ def test_matching_equal(pair: tuple[Any, DETR]) -> None:
     expected = matcher({"logits": outputs.logits[-1], "pred_boxes": outputs.boxes[-1]}, their_labels())
     for picture, target in enumerate(targets()):
         logits, boxes = outputs.logits[-1, [picture]], outputs.boxes[-1, [picture]]
-        _, *assigned = assign(logits, boxes, [QueryObjects.of(Truth.of(target))])
+        _, *assigned = assign(logits, boxes, [QueryObjects.of(Truth.of(target))], class_cost)
         assert [rows.tolist() for rows in assigned] == [rows.tolist() for rows in expected[picture]]
 
 

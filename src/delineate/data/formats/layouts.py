@@ -114,6 +114,8 @@ def recognised(root: Path, name: str | None = None) -> str:
     """Name the format of a data set, recognised or given; raises `InputError` where it is none, or several."""
     if not root.exists():
         raise InputError(f"{root}: there is no such folder")
+    if name is None and coco.is_large(root):  # looking for others in folders of so many pictures takes seconds
+        return "coco"
     candidates = list(FORMATS) if name is None else [name]
     found = [candidate for candidate in candidates if named(candidate).recognises(root)]
     if len(found) > 1:

@@ -99,7 +99,7 @@ class FCOS(Model[FCOSRaw, Rows]):
         """Add up equation 2 and the binary cross-entropy of centre-ness (equation 3), by the number of positives."""
         raw = self(inputs.images)
         logits, distances, centreness = (torch.cat(part, 1).float() for part in raw[:3])
-        places, ranges = torch.cat(raw.places), self._ranges(raw.places)
+        places, ranges = torch.cat(raw.places), self.ranges(raw.places)
         rows, learned = (torch.stack(part) for part in zip(*(assign(places, *ranges, t) for t in truths), strict=True))
         positive = rows >= 0
         count = positive.sum().clamp(min=1)
@@ -116,7 +116,7 @@ class FCOS(Model[FCOSRaw, Rows]):
             "centre": centre.where(positive, 0.0).sum() / count,
         }
 
-    def _ranges(self, places: Sequence[Tensor]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+    def ranges(self, places: Sequence[Tensor]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"], Float[Tensor, " n"]]:
         """Give the stride of each place, and from where to where the farthest side of its objects may be."""
         strides = self.pyramid.strides
         lows = [0.0, *(float(SMALLEST * stride) for stride in strides[1:])]

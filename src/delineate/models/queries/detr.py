@@ -20,35 +20,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
-from scipy.optimize import linear_sum_assignment
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import box_convert, generalized_box_iou
 from typing_extensions import Doc
 
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.naming import SHARED, Named
 from delineate.models.options import FrozenNorm
+from delineate.models.queries.matching import QueryObjects, assign, box_losses, in_pixels, on_ignored
 from delineate.models.queries.queries import LearnedQueries, PlacedQueries
 from delineate.models.queries.transformer import Attention, Transformer
 from delineate.models.rows import BoxReader
 from delineate.nn import backbones
 from delineate.nn.classifying import IGNORED, ClassLoss, Compare, log_loss
-from delineate.nn.matching import IGNORED_COVER
-from delineate.ops.boxes import coverage
 from delineate.ops.nms import NONE
 from delineate.values import InputError, Thresholds, Truth
 
-CLASS_COST, BOX_COST, GIOU_COST = 1.0, 5.0, 2.0
-"""Appendix A.4 weighs matching and losses so."""
+CLASS_COST = 1.0
+"""Appendix A.4 weighs the class so in matching and losses; `matching` has the weights of boxes."""
 NO_OBJECT_WEIGHT = 0.1
 """Most queries say "no object" (section 3.1)."""
 NUM_HEADS = 8
-UNKNOWN = 1e6
-"""A query costs as much of which nothing is known."""
 QUERIES_AN_OBJECT = 3
 """The small preset has as many."""
 
@@ -80,30 +74,7 @@ class DETRReader(BoxReader[DETRRaw]):
     def candidates(self, raw: DETRRaw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         scores, labels = raw.logits[-1].softmax(-1)[..., :-1].max(-1, keepdim=True)
         one_class = torch.full_like(raw.logits[-1, ..., :-1], NONE).scatter(-1, labels, scores)
-        height, width = size
-        cx, cy, w, h = raw.boxes[-1].unbind(-1)
-        boxes = box_convert(torch.stack([cx * width, cy * height, w * width, h * height], -1), "cxcywh", "xyxy")
-        return one_class.transpose(1, 2), boxes[:, None]
-
-
-class QueryObjects(NamedTuple):
-    """A picture has these objects, their boxes as shares of its sides, and what is neither object nor background."""
-
-    labels: Int64[Tensor, " n"]
-    boxes: Float[Tensor, "n 4"]
-    ignored: Float[Tensor, "m 4"]
-
-    @classmethod
-    def of(cls, truth: Truth) -> "Objects":
-        """Take the objects of a picture."""
-        height, width = truth.image_size
-        sides = truth.boxes.new_tensor([width, height, width, height])
-        return cls(truth.labels, box_convert(truth.boxes / sides, "xyxy", "cxcywh"), truth.ignored / sides)
-
-    def repeated(self, times: int, *, most: int) -> "Objects":
-        """Repeat every object `times` times; fewer, but at least once, where that makes more than `most`."""
-        times = max(1, min(times, most // max(1, len(self.labels))))
-        return QueryObjects(self.labels.repeat(times), self.boxes.repeat(times, 1), self.ignored)
+        return one_class.transpose(1, 2), in_pixels(raw.boxes[-1], size)[:, None]
 
 
 class DETR(Model[DETRRaw, Rows]):
@@ -181,27 +152,18 @@ def set_losses(
 ) -> dict[str, Tensor]:
     """Weigh the losses of one decoder layer; those of boxes are the mean over the batch's objects."""
     background = logits.shape[-1] - 1
-    pictures, queries, rows = assign(logits, boxes, objects)
+    pictures, queries, rows = assign(logits, boxes, objects, class_cost)
     labels = torch.full(logits.shape[:2], background, device=logits.device).masked_fill(
-        _on_ignored(boxes, objects), IGNORED
+        on_ignored(boxes, objects), IGNORED
     )
     labels[pictures, queries] = torch.cat([one.labels for one in objects])[rows]
     weights = torch.ones(background + 1, device=logits.device)
     weights[background] = NO_OBJECT_WEIGHT
     predicted, targets = boxes[pictures, queries], torch.cat([one.boxes for one in objects])[rows]
-    count = max(1, targets.shape[0])
-    giou = generalized_box_iou(*(box_convert(side, "cxcywh", "xyxy") for side in (predicted, targets))).diagonal()
     return {
         "class": CLASS_COST * _mean_of_queries(class_loss(logits, labels), labels, weights),
-        "box": BOX_COST * F.l1_loss(predicted, targets, reduction="sum") / count,
-        "giou": GIOU_COST * (1 - giou).sum() / count,
+        **box_losses(predicted, targets, max(1, targets.shape[0])),
     }
-
-
-def _on_ignored(boxes: Float[Tensor, "b q 4"], objects: Sequence[QueryObjects]) -> Bool[Tensor, "b q"]:
-    """Tell which queries say a box that a crowd or a difficult object covers."""
-    pairs = zip(box_convert(boxes.detach(), "cxcywh", "xyxy"), objects, strict=True)
-    return torch.stack([coverage(corners, one.ignored) > IGNORED_COVER for corners, one in pairs])
 
 
 def _mean_of_queries(losses: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -210,31 +172,9 @@ def _mean_of_queries(losses: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return (losses * counted).sum() / counted.sum().clamp(min=1e-9)
 
 
-@torch.no_grad()
-def assign(
-    logits: Float[Tensor, "b q c1"], boxes: Float[Tensor, "b q 4"], objects: Sequence[QueryObjects]
-) -> Int64[Tensor, "3 m"]:
-    """Find the cheapest one-to-one assignment in each picture: pictures, queries, and rows among all objects.
-
-    Section 3.1, equation 1. The costs of all pictures come to the host at once.
-    """
-    costs = torch.cat([_costs(*picture) for picture in zip(logits, boxes, objects, strict=True)], 1)
-    costs = costs.nan_to_num(nan=UNKNOWN)  # the loss says it, and of which pictures
-    ends = np.cumsum([len(one.labels) for one in objects])
-    assigned = []
-    for picture, (own, end) in enumerate(zip(np.split(costs.cpu().numpy(), ends[:-1], 1), ends, strict=True)):
-        queries, rows = linear_sum_assignment(own)
-        assigned.append(np.stack([np.full_like(queries, picture), queries, rows + end - own.shape[1]]))
-    return torch.as_tensor(np.concatenate(assigned, 1), device=logits.device)
-
-
-def _costs(logits: Float[Tensor, "q c1"], boxes: Float[Tensor, "q 4"], objects: QueryObjects) -> Float[Tensor, "q n"]:
-    """Say what each query costs for each object of a picture."""
-    probability = logits.softmax(-1)[:, objects.labels]
-    distance = torch.cdist(boxes, objects.boxes, p=1)
-    giou = generalized_box_iou(box_convert(boxes, "cxcywh", "xyxy"), box_convert(objects.boxes, "cxcywh", "xyxy"))
-    costs: Tensor = BOX_COST * distance - CLASS_COST * probability - GIOU_COST * giou
-    return costs
+def class_cost(logits: Float[Tensor, "q c1"], labels: Int64[Tensor, " n"]) -> Float[Tensor, "q n"]:
+    """Say that a query costs less the likelier it says the class of an object."""
+    return -CLASS_COST * logits.softmax(-1)[:, labels]
 
 
 def detr(

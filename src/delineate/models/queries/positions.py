@@ -29,3 +29,15 @@ def sine_places(grid: Sequence[int], width: int, filled: Float[Tensor, "b 2"] | 
     y = rows[..., :, None].expand(*rows.shape, grid[1])
     x = columns[..., None, :].expand(*rows.shape, grid[1])
     return sines(torch.stack([y, x], -1).flatten(-3, -2), width)
+
+
+def sine_grid(grid: Sequence[int], width: int) -> Float[Tensor, "s d"]:
+    """Take sines and cosines of the row, then of the column, of each place of a grid, row by row, a quarter each.
+
+    Rows and columns are counted (Zhao et al. 2024, RT-DETR, as in its code).
+    """
+    speeds = 10000 ** -(torch.arange(width // 4) / (width // 4))
+    rows, columns = (torch.arange(side)[:, None] * speeds for side in grid)
+    down = torch.cat([rows.sin(), rows.cos()], 1)[:, None].expand(-1, grid[1], -1)
+    across = torch.cat([columns.sin(), columns.cos()], 1)[None].expand(grid[0], -1, -1)
+    return torch.cat([down, across], -1).flatten(0, 1)

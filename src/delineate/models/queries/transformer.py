@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from delineate.models.queries.positions import sine_places
 from delineate.models.queries.queries import Queries
 
+Activation = Callable[[Tensor], Tensor]
+
 
 class Attention(nn.Module):
     """Multi-head attention takes queries, keys and values apart."""
@@ -33,10 +35,11 @@ class Attention(nn.Module):
         key: Float[Tensor, "b s d"],
         value: Float[Tensor, "b s d"],
         *,
-        seen: Bool[Tensor, "b s"] | None = None,
+        seen: Bool[Tensor, "#b #q s"] | None = None,
     ) -> Float[Tensor, "b q d"]:
+        """Let each query look at the keys that it has `seen`, or at all."""
         heads = (self._split(self.query(query)), self._split(self.key(key)), self._split(self.value(value)))
-        attended = F.scaled_dot_product_attention(*heads, attn_mask=None if seen is None else seen[:, None, None])
+        attended = F.scaled_dot_product_attention(*heads, attn_mask=None if seen is None else seen[:, None])
         out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return out
 
@@ -51,26 +54,29 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """Two linear layers follow each other."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, activation: Activation = F.relu) -> None:
         super().__init__()
+        self.activation = activation
         self.enlarge, self.shrink = _linear(width, hidden), _linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "b s d"]) -> Float[Tensor, "b s d"]:
-        out: Tensor = self.shrink(F.relu(self.enlarge(x)))
+        out: Tensor = self.shrink(self.activation(self.enlarge(x)))
         return out
 
 
 class EncoderLayer(nn.Module):
     """Every place of the picture looks at every other."""
 
-    def __init__(self, *, width: int, num_heads: int, hidden: int, dropout: float) -> None:
+    def __init__(
+        self, *, width: int, num_heads: int, hidden: int, dropout: float, activation: Activation = F.relu
+    ) -> None:
         super().__init__()
         self.attention, self.attention_norm = Attention(width, num_heads), nn.LayerNorm(width)
-        self.feed_forward, self.feed_forward_norm = FeedForward(width, hidden), nn.LayerNorm(width)
+        self.feed_forward, self.feed_forward_norm = FeedForward(width, hidden, activation), nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Float[Tensor, "b s d"], places: Float[Tensor, "#b s d"], seen: Bool[Tensor, "b s"] | None = None
+        self, x: Float[Tensor, "b s d"], places: Float[Tensor, "#b s d"], seen: Bool[Tensor, "b 1 s"] | None = None
     ) -> Float[Tensor, "b s d"]:
         placed = x + places
         x = self.attention_norm(x + self.dropout(self.attention(placed, placed, x, seen=seen)))
@@ -94,7 +100,7 @@ class DecoderLayer(nn.Module):
         queries: Float[Tensor, "#b q d"],
         memory: Float[Tensor, "b s d"],
         places: Float[Tensor, "#b s d"],
-        seen: Bool[Tensor, "b s"] | None = None,
+        seen: Bool[Tensor, "b 1 s"] | None = None,
     ) -> Float[Tensor, "b q d"]:
         placed = x + queries
         x = self.attention_norm(x + self.dropout(self.attention(placed, placed, x)))
@@ -132,7 +138,7 @@ class Transformer(nn.Module):
         memory = features.flatten(2).transpose(1, 2)
         for layer in self.encoder:
             memory = layer(memory, places, seen)
-        own = memory if seen is None else memory * seen[..., None]
+        own = memory if seen is None else memory * seen.transpose(1, 2)
         content, queries = make_queries(own.transpose(1, 2).view_as(features), filled)
         states = [] if content is None else [self.norm(content)]
         x = memory.new_zeros(memory.shape[0], *queries.shape[1:]) if content is None else content
@@ -142,10 +148,10 @@ class Transformer(nn.Module):
         return torch.stack(states)
 
 
-def _within(grid: tuple[int, int], filled: Float[Tensor, "b 2"]) -> Bool[Tensor, "b s"]:
+def _within(grid: tuple[int, int], filled: Float[Tensor, "b 2"]) -> Bool[Tensor, "b 1 s"]:
     """Tell the places of the first `filled` rows and columns."""
     rows, columns = (torch.arange(side, device=filled.device) < filled[:, [axis]] for axis, side in enumerate(grid))
-    return (rows[:, :, None] & columns[:, None]).flatten(1)
+    return (rows[:, :, None] & columns[:, None]).flatten(1)[:, None]
 
 
 def _linear(in_features: int, out_features: int) -> nn.Linear:

@@ -15,6 +15,8 @@ from delineate.nn.blocks import cropped, num_cells, padded_to
 from delineate.values import InputError
 
 OUTPUT_STRIDES = (None, 8, 16, 32)
+PROJECTED = {"resnet18vd": "resnet18d", "resnet34vd": "resnet34d"}
+"""PaddlePaddle's ResNets, which RT-DETR is published with, have a 1x1 convolution in the very first shortcut, too."""
 
 
 class TimmBackbone(Backbone):
@@ -90,6 +92,15 @@ class TimmBackbone(Backbone):
         if any(level.shape[1] != width for level, width in zip(levels, self.channels, strict=True)):
             raise InputError(f"backbone: timm's {self.name} gives no (B, C, H, W) maps; choose another")
         return [level.shape[-1] for level in levels]
+
+
+def project_first_shortcut(backbone: TimmBackbone, name: str) -> None:
+    """Give the first block of a ResNet of basic blocks the shortcut that those of `PROJECTED` have."""
+    channels = backbone.body.layer1[0].conv1.in_channels
+    backbone.body.layer1[0].downsample = nn.Sequential(
+        nn.Identity(), nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
+    )
+    backbone.name = name
 
 
 def _pieces(body: nn.Module, levels: Sequence[str]) -> Iterator[tuple[str, nn.Module]]:

@@ -10,12 +10,12 @@ from torch import Tensor
 from delineate.io.files import written_beside
 from delineate.metrics.detection import LIKELY
 from delineate.models.one_stage import FCOS, SSD, RetinaNet, YOLOv1, YOLOv2
-from delineate.models.queries import DETR
+from delineate.models.queries import DETR, RTDETR
 from delineate.models.regression import Localizer, PoseRegressor
 from delineate.models.segmentation import Segmenter
 from delineate.models.two_stage import TwoStageDetector
 from delineate.study.explain.one_stage import explain_one_stage
-from delineate.study.explain.queries import explain_queries
+from delineate.study.explain.queries import explain_queries, explain_selected_queries
 from delineate.study.explain.regression import explain_regression
 from delineate.study.explain.segmentation import explain_segmentation
 from delineate.study.explain.stages import SHADES, Least, Seen, Stage
@@ -58,6 +58,8 @@ def _family(seen: Seen, score: Least, regression: Path | None) -> list[Stage]:
             return explain_one_stage(seen, model, score)
         case DETR() as model:
             return explain_queries(seen, model, score)
+        case RTDETR() as model:
+            return explain_selected_queries(seen, model, score)
         case Localizer() | PoseRegressor() as model:
             return explain_regression(seen, model, regression)
         case model:

@@ -1,13 +1,17 @@
 """Set prediction is explained by what the winning queries look at."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from delineate.models.queries import DETR
+from delineate.models.queries import DETR, RTDETR
+from delineate.models.queries.deformable import DeformableAttention
 from delineate.models.queries.transformer import Attention
 from delineate.study.explain.stages import LARGEST_OF_EACH, Least, Seen, Stage, boxes_score, watched
 
 NUM_QUERIES = 6
+NUM_CELLS = 40
+"""A map of where a query looks has as many cells along each side."""
 
 
 def explain_queries(seen: Seen, model: DETR, score: Least) -> list[Stage]:
@@ -44,6 +48,63 @@ def explain_queries(seen: Seen, model: DETR, score: Least) -> list[Stage]:
             pictures=[("detections", seen.drawn(likely))],
         ),
     ]
+
+
+def explain_selected_queries(seen: Seen, model: RTDETR, score: Least) -> list[Stage]:
+    """Show where the memory is likely to hold something, what the likeliest queries look at, and what they say."""
+    look = model.decoder.layers[-1].look
+    assert isinstance(look, DeformableAttention)
+    with watched([model.selection.classify, look]) as calls:
+        raw = model(*seen.inputs)
+    (_, _, likely), (_, (query, boxes, memory), _) = calls
+    places = likely[0].float().sigmoid().amax(1).split([rows * columns for rows, columns in memory.grids])
+    strides = [seen.input_size[0] // rows for rows, _ in memory.grids]
+    best, labels = raw.logits[-1, 0].sigmoid().max(1)
+    winners = best.argsort(descending=True)[:NUM_QUERIES].tolist()
+    names = seen.system.categories.class_names
+    points, weights = look.points(query[:, winners], boxes[:, winners])
+    layers = [raw._replace(logits=raw.logits[: i + 1], boxes=raw.boxes[: i + 1]) for i in range(len(raw.logits))]
+    said = [seen.result(layer).above(score) for layer in layers]
+    return [
+        Stage(
+            title="Where queries begin",
+            line=f"The {len(best)} likeliest of {len(likely[0]):,} places become queries. Light is where a place says "
+            "that it holds an object, of whatever class.",
+            pictures=[
+                (f"stride {stride}, {rows} x {columns}", seen.heat(place.view(rows, columns)))
+                for stride, place, (rows, columns) in zip(strides, places, memory.grids, strict=True)
+            ],
+            scale=LARGEST_OF_EACH,
+        ),
+        Stage(
+            title="What the queries look at",
+            line=f"The likeliest {len(winners)} queries in the last decoder layer: each of {look.num_heads} heads "
+            f"looks at {sum(look.num_points)} points. Light is where it looks.",
+            pictures=[
+                (f"query {row}: {names[int(labels[row])]} {float(best[row]):.2f}", seen.heat(gathered(*one)))
+                for row, *one in zip(winners, points[0], weights[0], strict=True)
+            ],
+            scale=LARGEST_OF_EACH,
+        ),
+        Stage(
+            title="Layer by layer",
+            line="Each layer says a class and a box of each query, and the next one begins with that box.",
+            pictures=[(f"after layer {i}" if i else "the places", seen.drawn(one)) for i, one in enumerate(said[:-1])],
+        ),
+        Stage(
+            title="What they say",
+            line="Each query answers for one object or for none, and no NMS is needed. "
+            f"{boxes_score(len(said[-1]), score)}.",
+            pictures=[("detections", seen.drawn(said[-1]))],
+        ),
+    ]
+
+
+def gathered(points: Float[Tensor, "h p 2"], weights: Float[Tensor, "h p"]) -> Float[Tensor, "c c"]:
+    """Add up the weights of a query's points in the cells of a map; points beyond the picture count at its border."""
+    x, y = (points.flatten(0, 1) * NUM_CELLS).long().clamp(0, NUM_CELLS - 1).unbind(-1)
+    cells = weights.new_zeros(NUM_CELLS * NUM_CELLS)
+    return cells.index_add(0, y * NUM_CELLS + x, weights.flatten()).view(NUM_CELLS, NUM_CELLS)
 
 
 def attention_weights(attention: Attention, query: Tensor, key: Tensor) -> Tensor:

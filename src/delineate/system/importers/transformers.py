@@ -1,4 +1,4 @@
-"""The weights of Transformers' DETR are read into our own.
+"""The weights of Transformers' DETR are read into our own; `transformers_rtdetr` reads those of RT-DETR and D-FINE.
 
 What differs: their class ids are COCO's, which begin at 1 and have gaps; here those classes go. Their batch norms are
 frozen. "No object" is the last logit in both.
@@ -17,6 +17,7 @@ from delineate.nn.backbones import read_weights
 from delineate.system.catalog import build
 from delineate.system.importers.class_names import NO_CLASS
 from delineate.system.importers.class_names import class_names as names_of_classes
+from delineate.system.importers.transformers_rtdetr import MARK, import_rtdetr
 from delineate.system.system import System
 from delineate.values import Categories, InputError
 
@@ -46,12 +47,17 @@ QUERIES = "model.query_position_embeddings.weight"
 
 
 def import_transformers(file: Path, *, class_names: Sequence[str] | None = None) -> System:
-    """Read the weights of Transformers' `DetrForObjectDetection` in `file` (.safetensors or .bin) into our DETR.
+    """Read weights of Transformers in `file` (.safetensors or .bin) into our DETR or RT-DETR.
 
-    `class_names` are those of the file without "no object"; if not given, COCO's where there are 91 of them, else
-    `class_1`, `class_2` and so on. Raises `InputError` for a file or names that do not fit.
+    They are those of `DetrForObjectDetection`, `RTDetrForObjectDetection`, `RTDetrV2ForObjectDetection` or
+    `DFineForObjectDetection`. `class_names` are those of the file without "no object"; if not given, COCO's where there
+    are 91 of them, in RT-DETR 80, else `class_1`, `class_2` and so on. Raises `InputError` for a file or names that do
+    not fit.
     """
-    foreign = {_published_name(key): value for key, value in read_weights(file).items()}
+    foreign = read_weights(file)
+    if MARK in foreign:
+        return import_rtdetr(file, foreign, class_names=class_names)
+    foreign = {_published_name(key): value for key, value in foreign.items()}
     needed = (QUERIES, "class_labels_classifier.bias", f"{BODY}conv1.weight")
     for key in needed:
         if key not in foreign:

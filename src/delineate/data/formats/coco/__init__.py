@@ -3,7 +3,8 @@
 Files are in `annotations/`, in a folder for each split (as Roboflow writes them), beside the pictures, or given alone.
 """
 
-from delineate.data.formats.coco.reading import Coco, read, recognises, splits
+from delineate.data.formats.coco.dataset import Coco
+from delineate.data.formats.coco.reading import is_large, read, recognises, splits
 from delineate.data.formats.coco.writing import write
 
-__all__ = ["Coco", "read", "recognises", "splits", "write"]
+__all__ = ["Coco", "is_large", "read", "recognises", "splits", "write"]

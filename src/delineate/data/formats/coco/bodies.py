@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from delineate.data.formats.coco.rows import Row, places, said_of
+from delineate.data.formats.coco.rows import Row, Said, places, said_of
 from delineate.data.numbers import identifier, table, whole
 from delineate.values import InputError
 
@@ -25,7 +25,7 @@ class Body:
     flip_order: tuple[int, ...] = ()
 
 
-def read_body(categories: Iterable[Row], rows: Sequence[Row], source: Path) -> tuple[Body, list[str]]:
+def read_body(categories: Iterable[Row], rows: Iterable[Row], source: Path) -> tuple[Body, list[str]]:
     """Read the body of the categories, with lines that say what was guessed.
 
     Keypoints without names are numbered. A skeleton counts from 1, or from 0 where it has one, or names the keypoints.
@@ -71,9 +71,7 @@ def read_keypoints(rows: Sequence[Row], names: Sequence[str], source: Path) -> F
     return keypoints
 
 
-def outside(
-    keypoints: Float[Tensor, "n k 3"] | None, rows: Sequence[Row], sizes: NDArray[np.float64], source: Path
-) -> list[str]:
+def outside(keypoints: Float[Tensor, "n k 3"] | None, ids: Sequence[Any], sizes: NDArray[np.float64]) -> list[Said]:
     """Say which annotations have keypoints more than a pixel out of their pictures of `(height, width)`, 0 if unknown.
 
     They are learned where they are.
@@ -83,7 +81,7 @@ def outside(
     limits = torch.from_numpy(np.where(sizes > 0, sizes, np.inf)[:, None, ::-1] + 1)
     positions, annotated = keypoints[..., :2], keypoints[..., 2] > 0
     found = (((positions < -1) | (positions > limits)).any(-1) & annotated).any(-1).numpy()
-    return said_of(rows, found, source, "{} with keypoints out of the picture; are they pixels of this picture?")
+    return said_of(ids, found, "{} with keypoints out of the picture; are they pixels of this picture?")
 
 
 def _names(values: Any, where: str) -> tuple[str, ...]:
@@ -108,7 +106,7 @@ def _skeleton(edges: Any, names: Sequence[str], where: str) -> tuple[tuple[tuple
     return tuple((order[a], order[b]) for a, b in ends), [] if first else [counted_from_0]
 
 
-def _numbered(rows: Sequence[Row], source: Path, problems: list[str]) -> Body:
+def _numbered(rows: Iterable[Row], source: Path, problems: list[str]) -> Body:
     """Number the keypoints of annotations whose categories name none."""
     lengths = {len(row["keypoints"]) for row in rows if isinstance(row.get("keypoints"), list) and row["keypoints"]}
     if len(lengths) != 1 or (length := lengths.pop()) % 3:

@@ -1,6 +1,6 @@
 """The categories of a COCO file become classes, in the order of their ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from delineate.data.formats.coco.bodies import read_body
@@ -36,7 +36,7 @@ def _no_class(category: Row, rows: Sequence[Row]) -> str:
 
 
 def read_categories(
-    categories: Sequence[Row], rows: Sequence[Row], source: Path, *, has_masks: bool
+    categories: Sequence[Row], rows: Iterable[Row], source: Path, *, has_masks: bool
 ) -> tuple[Categories, list[str]]:
     """Name the classes and keypoints; the lines say what was guessed.
 

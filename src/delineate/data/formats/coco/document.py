@@ -12,6 +12,12 @@ from delineate.data.numbers import identifiers
 from delineate.values import InputError
 
 FIELDS = ("images", "annotations", "categories")
+IDS = {
+    "images": ("image", ("id",)),
+    "annotations": ("annotation", ("id", "image_id", "category_id")),
+    "categories": ("category", ("id",)),
+}
+"""Entries of a list are called so, and have ids in these fields."""
 
 
 @contextmanager
@@ -36,29 +42,51 @@ def load(path: Path) -> Document:
         rows = document.get(field) if isinstance(document, dict) else None
         if not isinstance(rows, list):
             raise InputError(f"{path}: there is no list {field!r}, so this is no COCO file of objects")
-        for position, row in enumerate(rows):
-            if not isinstance(row, dict) or row.get("id") is None:
-                raise InputError(f"{path}: {field}: entry {position} has no 'id'")
-    images, annotations, categories = (document[field] for field in FIELDS)
-    for rows, field, noun in (
-        (images, "id", "image"),
-        (annotations, "id", "annotation"),
-        (categories, "id", "category"),
-        (annotations, "image_id", "annotation"),
-        (annotations, "category_id", "annotation"),
-    ):
-        _read_ids(rows, field, path, noun)
-    for image in images:
+        check_entries(rows, field, path)
+    for field in FIELDS:
+        read_ids(document[field], field, path)
+    return named_once({field: document[field] for field in FIELDS}, path)
+
+
+def check_entries(rows: Sequence[Any], field: str, path: Path, first: int = 0) -> None:
+    """Raise `InputError` for an entry that has no id; the first one is number `first` of the list."""
+    for position, row in enumerate(rows, start=first):
+        if not isinstance(row, dict) or row.get("id") is None:
+            raise InputError(f"{path}: {field}: entry {position} has no 'id'")
+
+
+def read_ids(rows: Sequence[Row], field: str, path: Path) -> None:
+    """Make one id of the several ways of writing it, in each of an entry's fields that has one."""
+    noun, names = IDS[field]
+    for name in names:
+        written = [row.get(name) for row in rows]
+        read = identifiers(written, places(rows, name, path, noun))
+        if read is not written:
+            for row, value in zip(rows, read, strict=True):
+                row[name] = value
+
+
+def named_once(document: Document, path: Path) -> Document:
+    """Check names, and keep one of the entries of pictures and categories that say the same."""
+    for image in document["images"]:
         image["file_name"] = _picture_name(image, path)
     return {
-        "images": _once(images, "images", "file_name", path),
-        "annotations": annotations,
-        "categories": _once(categories, "categories", "name", path),
+        "images": _once(document["images"], "images", "file_name", path),
+        "annotations": document["annotations"],
+        "categories": _once(document["categories"], "categories", "name", path),
     }
 
 
 def merge_pictures(document: Document, path: Path) -> list[str]:
     """Make one entry of those that name the same file, as some tools write one for every object; say so in a line."""
+    others, problems = one_of_each(document, path)
+    for row in document["annotations"] if others else ():
+        row["image_id"] = others.get(row["image_id"], row["image_id"])
+    return problems
+
+
+def one_of_each(document: Document, path: Path) -> tuple[dict[Any, Any], list[str]]:
+    """Keep one entry for each picture; gives the ids of the others with those that stand for them, and a line."""
     first: dict[str, Row] = {}
     others: dict[Any, Any] = {}
     for image in document["images"]:
@@ -66,11 +94,9 @@ def merge_pictures(document: Document, path: Path) -> list[str]:
         if kept is not image:
             others[image["id"]] = kept["id"]
     if not others:
-        return []
-    for row in document["annotations"]:
-        row["image_id"] = others.get(row["image_id"], row["image_id"])
+        return {}, []
     document["images"] = list(first.values())
-    return [
+    return others, [
         f"{path}: {len(others)} entries in 'images' name a picture that has one already; the {len(first)} pictures "
         "have the objects of all their entries"
     ]
@@ -88,20 +114,16 @@ def add_keypoints(document: Document, path: Path) -> list[str]:
             unknown.append(row["id"])
         elif "keypoints" in row:
             annotations[row["id"]]["keypoints"] = row["keypoints"]
-    bodies = {row["id"]: row for row in other["categories"]}
-    for category in document["categories"]:
-        body = bodies.get(category["id"], {})
-        category.update((key, body[key]) for key in ("keypoints", "skeleton", "flip_order") if key in body)
+    add_bodies(document, other["categories"])
     return [f"{path}: left out {named(unknown)}: no object has their id"] if unknown else []
 
 
-def _read_ids(rows: Sequence[Row], field: str, path: Path, noun: str) -> None:
-    """Make one id of the several ways of writing it."""
-    written = [row.get(field) for row in rows]
-    read = identifiers(written, places(rows, field, path, noun))
-    if read is not written:
-        for row, value in zip(rows, read, strict=True):
-            row[field] = value
+def add_bodies(document: Document, categories: Iterable[Row]) -> None:
+    """Add what other categories of the same id say of keypoints."""
+    bodies = {row["id"]: row for row in categories}
+    for category in document["categories"]:
+        body = bodies.get(category["id"], {})
+        category.update((key, body[key]) for key in ("keypoints", "skeleton", "flip_order") if key in body)
 
 
 def _picture_name(image: Row, path: Path) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from delineate.data.folders import folders_in
 from delineate.data.formats.kinds import kind_of
 from delineate.data.formats.split_names import USUAL_NAMES, WITHOUT_SPLITS, usual_name
 
@@ -48,7 +49,7 @@ def _places(root: Path) -> Iterator[tuple[Path, str]]:
         if root.suffix.lower() == ".json" and root.is_file() and kind_of(root) in ("coco", ""):
             yield root, ""
         return
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    folders = [root / name for name in folders_in(root)]
     for group in (
         [(folder, "") for folder in folders if folder.name.lower() in FOLDERS],
         [(folder, usual_name(folder.name)) for folder in folders if usual_name(folder.name) in USUAL_NAMES],

@@ -1,6 +1,6 @@
 """The annotations of a COCO file are sorted by picture, and their numbers made tensors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,15 @@ from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from delineate.data.formats.coco.bodies import outside, read_keypoints
-from delineate.data.formats.coco.boxes import read_boxes, worth_keeping
+from delineate.data.formats.coco.bodies import read_body
+from delineate.data.formats.coco.boxes import said_before
 from delineate.data.formats.coco.categories import in_use, read_categories
-from delineate.data.formats.coco.rows import Document, Row, places, said_of
-from delineate.data.formats.coco.segmentations import is_mask, rasterise, read_segmentations
-from delineate.data.numbers import column, flags
-from delineate.values import Categories, Content, InputError, counted
+from delineate.data.formats.coco.large import Large
+from delineate.data.formats.coco.pieces import Known, Piece, joined, read_piece
+from delineate.data.formats.coco.rows import Document, Row, lines, said_of
+from delineate.data.formats.coco.segmentations import is_mask, rasterise
+from delineate.data.formats.coco.shapes import Shapes
+from delineate.values import Categories, Content, counted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,9 +29,9 @@ class Objects:
     categories: Categories
     contents: frozenset[Content]
     problems: Sequence[str]
-    starts: Sequence[int]
-    ids: Sequence[Any]
-    segmentations: Sequence[Any]
+    starts: Sequence[int] | NDArray[np.int64]
+    ids: Any
+    segmentations: Shapes
     boxes: Float[Tensor, "n 4"]
     labels: Int64[Tensor, " n"]
     crowd: Bool[Tensor, " n"]
@@ -48,47 +50,72 @@ class Objects:
         return rasterise(shapes, image_size, lambda row: f"{source}: annotation {ids[row]}: segmentation")
 
 
-def read_objects(document: Document, sizes: Sequence[tuple[int, int]], source: Path) -> Objects:
+def read_objects(
+    document: Document,
+    sizes: Sequence[tuple[int, int]],
+    source: Path,
+    large: Large | None = None,
+) -> Objects:
     """Sort the annotations of pictures of the given `(height, width)`; labels follow the category ids' order.
 
-    Where a size is not known (0), boxes are not cut. Raises `InputError` naming the file, the annotation and the field.
+    The annotations are those of a `large` file where the document does not hold them. Where a size is not known (0),
+    boxes are not cut. Raises `InputError` naming the file, the annotation and the field.
     """
-    annotations = document["annotations"]
-    pictures = {image["id"]: position for position, image in enumerate(document["images"])}
-    picture = np.array(_positions(annotations, "image_id", pictures, source), dtype=np.int64)
-    category_rows, problems = in_use(document["categories"], annotations, source)
-    labels = {category["id"]: label for label, category in enumerate(category_rows)}
-    label = np.array(_positions(annotations, "category_id", labels, source), dtype=np.int64)
-    shapes = read_segmentations(
-        [row.get("segmentation") for row in annotations], places(annotations, "segmentation", source)
+    body, _ = read_body(document["categories"], _with_keypoints(document, large), source)
+    known = Known(
+        pictures={image["id"]: position for position, image in enumerate(document["images"])},
+        categories={category["id"]: place for place, category in enumerate(document["categories"])},
+        sizes=np.array(sizes, dtype=np.float64).reshape(-1, 2),
+        keypoint_names=body.keypoint_names,
+        source=source,
     )
-    limits = np.array(sizes, dtype=np.float64).reshape(-1, 2)[picture]
-    boxes, said = read_boxes(annotations, shapes, limits, source)
-    kept, left_out = worth_keeping(annotations, picture, label, boxes, source)
-    order = kept[np.argsort(picture[kept], kind="stable")]
-    rows = [annotations[position] for position in order]
-    segmentations = [shapes[position] for position in order]
-
-    bare = np.array([not is_mask(shape) for shape in segmentations], dtype=np.bool_)
-    has_masks = bool((~bare).any())
-    problems += [*_of_one_id(annotations, source), *said, *left_out]
-    problems += said_of(rows, bare & has_masks, source, "{} without mask; the box stands for it")
-    categories, guessed = read_categories(category_rows, rows, source, has_masks=has_masks)
-    keypoints = read_keypoints(rows, categories.keypoint_names, source)
+    pieces = [read_piece(document["annotations"], known)] if large is None else [*large.pieces(known)]
+    found = joined(pieces or [read_piece([], known)], len(body.keypoint_names))
+    del pieces  # of millions of annotations, hundreds of megabytes
+    used = [
+        {"category_id": document["categories"][place]["id"]}
+        for place in np.bincount(found.category).nonzero()[0].tolist()
+    ]
+    category_rows, problems = in_use(document["categories"], used, source)
+    labels = np.zeros(len(known.categories), dtype=np.int64)
+    labels[[known.categories[row["id"]] for row in category_rows]] = np.arange(len(category_rows))
+    label = labels[found.category]
+    repeated = said_before(found.picture, label, found.boxes, found.others)
+    kept = np.flatnonzero(~repeated)
+    order = kept[np.argsort(found.picture[kept], kind="stable")]
+    ids = found.ids[order] if isinstance(found.ids, np.ndarray) else [found.ids[row] for row in order.tolist()]
+    shapes = found.shapes.ordered(order)
+    bare = shapes.bare
+    has_masks = not bare.all()
+    said = [
+        *found.said,
+        *said_of(found.ids, repeated, "left out {} that say the same as another one"),
+        *said_of(ids, bare & has_masks, "{} without mask; the box stands for it"),
+    ]
+    problems += [*_of_one_id(found, source), *lines(said, source)]
+    categories, guessed = read_categories(category_rows, _with_keypoints(document, large), source, has_masks=has_masks)
+    keypoints = None if found.keypoints is None else torch.from_numpy(found.keypoints[order])
     return Objects(
         categories=categories,
         contents=_contents(categories, keypoints, has_masks=has_masks),
-        problems=[*problems, *guessed, *outside(keypoints, rows, limits[order], source)],
-        starts=np.searchsorted(picture[order], np.arange(len(sizes) + 1)).tolist(),
-        ids=[row["id"] for row in rows],
-        segmentations=segmentations,
-        boxes=torch.from_numpy(boxes[order]),
+        problems=[*problems, *guessed, *lines(found.outside, source)],
+        starts=np.searchsorted(found.picture[order], np.arange(len(sizes) + 1)).tolist(),
+        ids=ids,
+        segmentations=shapes,
+        boxes=torch.from_numpy(found.boxes[order]),
         labels=torch.from_numpy(label[order]),
-        crowd=_flags(rows, "iscrowd", source),
-        difficult=_flags(rows, "ignore", source),
-        areas=_areas(rows, boxes[order], source),
+        crowd=torch.from_numpy(found.crowd[order]),
+        difficult=torch.from_numpy(found.difficult[order]),
+        areas=torch.from_numpy(found.areas[order]),
         keypoints=keypoints,
     )
+
+
+def _with_keypoints(document: Document, large: Large | None) -> Iterable[Row]:
+    """Give the annotations where some may have keypoints, which tell how many there are."""
+    if large is None:
+        return document["annotations"]
+    return (row for rows in large for row in rows) if large.has_keypoints else ()
 
 
 def _contents(categories: Categories, keypoints: Tensor | None, *, has_masks: bool) -> frozenset[Content]:
@@ -101,26 +128,7 @@ def _contents(categories: Categories, keypoints: Tensor | None, *, has_masks: bo
     return frozenset(content for content, is_given in given.items() if is_given)
 
 
-def _of_one_id(rows: Sequence[Row], source: Path) -> list[str]:
+def _of_one_id(found: Piece, source: Path) -> list[str]:
     """Say how many annotations share their ids, which name them in such lines, and nothing else."""
-    count = len(rows) - len({row["id"] for row in rows})
+    count = found.num_rows - found.num_ids
     return [f"{source}: {counted(count, 'annotation')} with the id of another one, read as any other"] if count else []
-
-
-def _positions(rows: Sequence[Row], field: str, positions: Mapping[Any, int], source: Path) -> list[int]:
-    try:
-        return [positions[row[field]] for row in rows]
-    except KeyError:
-        bad = next(row for row, entry in enumerate(rows) if entry.get(field) not in positions)
-    raise InputError(f"{places(rows, field, source)(bad)}: {rows[bad].get(field)!r:.40} is no id of this file")
-
-
-def _flags(rows: Sequence[Row], field: str, source: Path) -> Bool[Tensor, " n"]:
-    return torch.tensor(flags([row.get(field) for row in rows], places(rows, field, source))).bool()
-
-
-def _areas(rows: Sequence[Row], boxes: NDArray[np.float32], source: Path) -> Float[Tensor, " n"]:
-    """Take the `area` of every annotation in square pixels, that of the box where it has none."""
-    areas = column([row.get("area") or 0 for row in rows], places(rows, "area", source))
-    of_boxes = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    return torch.from_numpy(np.where(areas > 0, areas, of_boxes).astype(np.float64))

@@ -39,12 +39,15 @@ def pictures(
     if not names:
         return [], [], {}
     folder, inner, problems = _home(root, split, names, source)
-    files = [folder / name for name in inner]
-    beside = {parent: _names_beside(parent) for parent in {file.parent for file in files}}
-    missing = [row for row, file in enumerate(files) if file.name not in beside[file.parent]]
+    places = [name.rpartition("/") for name in inner]
+    parents = {head: folder / head for head, _, _ in places}
+    files = [parents[head] / tail for head, _, tail in places]
+    there = {head: _names_beside(parent) for head, parent in parents.items()}
+    beside = {parents[head]: names for head, names in there.items()}
+    missing = [row for row, (head, _, tail) in enumerate(places) if tail not in there[head]]
     near = dict(zip(missing, _alike([files[row] for row in missing]), strict=True))
     problems += _in_other_capitals(files, near, source)
-    lost = [row for row in missing if files[row].name not in beside[files[row].parent]]
+    lost = [row for row in missing if files[row].name not in beside.get(files[row].parent, ())]
     for row in lost:
         files[row] = next((path for path in _usual(root, split, source, names[row]) if path.is_file()), files[row])
     lost = [row for row in lost if files[row].name not in beside.get(files[row].parent, {files[row].name})]
@@ -91,7 +94,7 @@ def _home(root: Path, split: str, names: Sequence[str], source: Path) -> tuple[P
     """Find the folder of the pictures, and their names in it; a line says where these are not those of the file."""
     usual = list(dict.fromkeys(_usual(root, split, source)))
     homes = {home_of(root), source.parent}
-    others = sorted(path for home in homes for path in home.iterdir() if path.is_dir() and path not in usual)
+    others = sorted(home / name for home in homes for name in folders_in(home) if home / name not in usual)
     bare = [name.rpartition("/")[2] for name in names]
     inners = (names, bare) if len(set(bare)) == len(bare) else (names,)
     ways: Sequence[Callable[[Sequence[Path]], Sequence[object]]] = (_are_there, _alike)

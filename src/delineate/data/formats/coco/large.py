@@ -1,0 +1,103 @@
+"""A COCO file that memory should not hold as objects of Python is read slice by slice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from delineate.data.formats.coco.document import FIELDS, add_bodies, check_entries, named_once, one_of_each, read_ids
+from delineate.data.formats.coco.flat import read_flat
+from delineate.data.formats.coco.pieces import Known, Piece, piece_of, read_piece
+from delineate.data.formats.coco.rows import Document, Row, named
+from delineate.data.formats.coco.slices import find_lists
+from delineate.values import InputError
+
+KEYPOINTS = '"keypoints"'
+
+
+class Large:
+    """The annotations of a large file, and keypoints of others, are read as often as they are asked for.
+
+    Each time they are as `document.load`, `add_keypoints` and `merge_pictures` make them. Raises `InputError` as these.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._lists = path, find_lists(path, (KEYPOINTS,))
+        for field in FIELDS:
+            if field not in self._lists.spans:
+                raise InputError(f"{path}: there is no list {field!r}, so this is no COCO file of objects")
+        self._others: dict[Any, Any] = {}
+        self._keypoints: dict[Any, Any] = {}
+        self._unknown: list[Any] = []
+
+    @property
+    def has_keypoints(self) -> bool:
+        """Tell whether there may be keypoints."""
+        return KEYPOINTS in self._lists.words or bool(self._keypoints)
+
+    def pieces(self, known: Known) -> Iterator[Piece]:
+        """Read all annotations; those of a slice that are numbers alone come fast."""
+        if self._keypoints:
+            yield from (read_piece(rows, known) for rows in self)
+            return
+        first = 0
+        for text in self._lists.texts("annotations"):
+            flat = None if self._others else read_flat(text)
+            piece = None if flat is None else piece_of(flat, known)
+            if piece is None:
+                rows = self._checked(self._lists.entries(text), "annotations", first)
+                piece = read_piece(self._renumbered(rows), known)
+            first += piece.num_rows
+            yield piece
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        left = dict(self._keypoints)
+        for rows in map(self._renumbered, self.slices("annotations")):
+            for row in rows if self._keypoints else ():
+                self._add(row, left)
+            yield rows
+        self._unknown = list(left)
+
+    def slices(self, field: str) -> Iterator[list[Row]]:
+        """Read the entries of a list as they stand in the file, with ids that were read."""
+        first = 0
+        for rows in self._lists.slices(field):
+            yield self._checked(rows, field, first)
+            first += len(rows)
+
+    def document(self) -> Document:
+        """Load what is in a document beside its annotations."""
+        lists = {field: [row for rows in self.slices(field) for row in rows] for field in ("images", "categories")}
+        return named_once({**lists, "annotations": []}, self.path)
+
+    def add_keypoints(self, document: Document, path: Path) -> None:
+        """Add another file's keypoints to the annotations, and to the document's categories, of the same id."""
+        other = Large(path)
+        self._keypoints |= {row["id"]: row.get("keypoints") for rows in other for row in rows}
+        add_bodies(document, [row for rows in other.slices("categories") for row in rows])
+
+    def merge_pictures(self, document: Document) -> list[str]:
+        """Make one entry of those that name the same file, and say so in a line."""
+        self._others, problems = one_of_each(document, self.path)
+        return problems
+
+    def left_out(self, path: Path) -> list[str]:
+        """Say which keypoints of another file belonged to nothing, after all annotations were read."""
+        return [f"{path}: left out {named(self._unknown)}: no object has their id"] if self._unknown else []
+
+    def _checked(self, rows: list[Any], field: str, first: int) -> list[Row]:
+        check_entries(rows, field, self.path, first)
+        read_ids(rows, field, self.path)
+        return rows
+
+    def _renumbered(self, rows: list[Row]) -> list[Row]:
+        for row in rows if self._others else ():
+            row["image_id"] = self._others.get(row["image_id"], row["image_id"])
+        return rows
+
+    def _add(self, row: Row, left: dict[Any, Any]) -> None:
+        if row["id"] in left:
+            points = left.pop(row["id"])
+            if points is not None:
+                row["keypoints"] = points
+        elif row["id"] in self._keypoints:
+            raise InputError(f"{self.path}: several objects have the id {row['id']}, and keypoints; give each its own")

@@ -1,0 +1,214 @@
+"""Annotations become arrays slice by slice, so that no more than a slice of a large file is ever objects of Python."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from delineate.data.formats.coco.bodies import outside, read_keypoints
+from delineate.data.formats.coco.boxes import IN_ORDER, WITHOUT_AREA, corners_of, has_area, read_boxes
+from delineate.data.formats.coco.flat import Flat
+from delineate.data.formats.coco.rows import Row, Said, places, said_of
+from delineate.data.formats.coco.segmentations import read_segmentations
+from delineate.data.formats.coco.shapes import Shapes
+from delineate.data.numbers import column, flags
+from delineate.values import InputError
+
+
+class Ids:
+    """Whole numbers are looked up all at once."""
+
+    def __init__(self, ids: NDArray[np.int64]) -> None:
+        self._order = np.argsort(ids, kind="stable")
+        self._sorted = ids[self._order]
+
+    def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Give the places of ids; `None` where one is none of these."""
+        found = np.searchsorted(self._sorted, wanted).clip(max=len(self._sorted) - 1)
+        return self._order[found] if len(self._sorted) and (self._sorted[found] == wanted).all() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known before annotations are read: places of pictures and categories by ids, sizes, keypoints' names."""
+
+    pictures: Mapping[Any, int]
+    categories: Mapping[Any, int]
+    sizes: NDArray[np.float64]
+    keypoint_names: Sequence[str]
+    source: Path
+
+    @cached_property
+    def picture_ids(self) -> Ids | None:
+        """Give the ids of pictures where all are whole numbers."""
+        return _ids(self.pictures)
+
+    @cached_property
+    def category_ids(self) -> Ids | None:
+        """Give the ids of categories where all are whole numbers."""
+        return _ids(self.categories)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Piece:
+    """Annotations with an area, of a slice or of all, have places of their picture and category, and numbers.
+
+    `num_rows` and `num_ids` count those without area, too. What is `said` is of boxes, `outside` of keypoints.
+    """
+
+    picture: NDArray[np.int64]
+    category: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+    crowd: NDArray[np.bool_]
+    difficult: NDArray[np.bool_]
+    areas: NDArray[np.float64]
+    keypoints: NDArray[np.float32] | None
+    shapes: Shapes
+    ids: Any
+    all_ids: Any
+    said: Sequence[Said]
+    outside: Sequence[Said]
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.all_ids)
+
+    @property
+    def num_ids(self) -> int:
+        if not isinstance(self.all_ids, np.ndarray):
+            return len({*self.all_ids})
+        return int(np.count_nonzero(np.diff(np.sort(self.all_ids)))) + (self.num_rows > 0)
+
+    def others(self, row: int) -> Any:
+        """Give what tells an annotation from another of the same box: its mask, keypoints and whether it is a crowd."""
+        points = None if self.keypoints is None else self.keypoints[row].tolist()
+        return self.shapes[row], points, bool(self.crowd[row])
+
+
+def read_piece(rows: Sequence[Row], known: Known) -> Piece:
+    """Read annotations; raises `InputError` naming the file, the annotation and the field."""
+    source = known.source
+    picture = _positions(rows, "image_id", known.pictures, source)
+    category = _positions(rows, "category_id", known.categories, source)
+    shapes = read_segmentations([row.get("segmentation") for row in rows], places(rows, "segmentation", source))
+    boxes, said = read_boxes(rows, shapes, known.sizes[picture], source)
+    has_one = has_area(boxes)
+    all_ids = [row["id"] for row in rows]
+    said += said_of(all_ids, ~has_one, WITHOUT_AREA)
+    if not has_one.all():
+        kept = np.flatnonzero(has_one)
+        rows, shapes = [rows[row] for row in kept.tolist()], [shapes[row] for row in kept.tolist()]
+        picture, category, boxes = picture[kept], category[kept], boxes[kept]
+    ids = all_ids if len(rows) == len(all_ids) else [row["id"] for row in rows]
+    keypoints, as_array = read_keypoints(rows, known.keypoint_names, source), _array(ids)
+    return Piece(
+        picture=picture,
+        category=category,
+        boxes=boxes,
+        crowd=_flags(rows, "iscrowd", source),
+        difficult=_flags(rows, "ignore", source),
+        areas=_areas(column([row.get("area") or 0 for row in rows], places(rows, "area", source)), boxes),
+        keypoints=None if keypoints is None else keypoints.numpy(),
+        shapes=Shapes.of(shapes),
+        ids=as_array,
+        all_ids=as_array if ids is all_ids else _array(all_ids),
+        said=said,
+        outside=outside(keypoints, ids, known.sizes[picture]),
+    )
+
+
+def piece_of(flat: Flat, known: Known) -> Piece | None:
+    """Make of annotations that are numbers alone what `read_piece` makes; `None` where an id is not known."""
+    if known.picture_ids is None or known.category_ids is None:
+        return None
+    picture, category = known.picture_ids.places(flat.picture_ids), known.category_ids.places(flat.category_ids)
+    if picture is None or category is None:
+        return None
+    boxes, said = corners_of(flat.boxes, flat.ids, known.sizes[picture])
+    has_one = has_area(boxes)
+    said += said_of(flat.ids, ~has_one, WITHOUT_AREA)
+    kept = slice(None) if has_one.all() else np.flatnonzero(has_one)
+    ids = flat.ids if has_one.all() else flat.ids[kept]
+    return Piece(
+        picture=picture[kept],
+        category=category[kept],
+        boxes=boxes[kept],
+        crowd=flat.crowd[kept],
+        difficult=flat.difficult[kept],
+        areas=_areas(flat.areas, boxes)[kept],
+        keypoints=None,
+        shapes=Shapes.none(len(ids)),
+        ids=ids,
+        all_ids=flat.ids,
+        said=said,
+        outside=(),
+    )
+
+
+def joined(pieces: Sequence[Piece], num_keypoints: int) -> Piece:
+    """Put pieces behind one another; in those that have no keypoints none is annotated, where others have some."""
+    if len(pieces) == 1:
+        return pieces[0]
+
+    def all_of(field: str) -> Any:
+        values = [getattr(piece, field) for piece in pieces]
+        if all(isinstance(value, np.ndarray) for value in values):
+            return np.concatenate(values)
+        return [one for value in values for one in (value.tolist() if isinstance(value, np.ndarray) else value)]
+
+    fields = ("picture", "category", "boxes", "crowd", "difficult", "areas")
+    ids = all_of("ids")
+    all_ids = ids if all(piece.ids is piece.all_ids for piece in pieces) else all_of("all_ids")
+    keypoints = None
+    if any(piece.keypoints is not None for piece in pieces):
+        none = (np.zeros((len(piece.picture), num_keypoints, 3), np.float32) for piece in pieces)
+        keypoints = np.concatenate(
+            [zeros if p.keypoints is None else p.keypoints for p, zeros in zip(pieces, none, strict=True)]
+        )
+    return Piece(
+        **{field: all_of(field) for field in fields},
+        ids=ids,
+        all_ids=all_ids,
+        keypoints=keypoints,
+        shapes=Shapes.joined([piece.shapes for piece in pieces]),
+        said=sorted((one for piece in pieces for one in piece.said), key=lambda one: IN_ORDER.index(one.text)),
+        outside=[one for piece in pieces for one in piece.outside],
+    )
+
+
+def _ids(places: Mapping[Any, int]) -> Ids | None:
+    """Take ids that are in the order of their places."""
+    ids = _array(list(places))
+    return Ids(ids) if isinstance(ids, np.ndarray) else None
+
+
+def _array(ids: list[Any]) -> Any:
+    """Make whole numbers an array; texts, and numbers that are too large for one, stay a list."""
+    if set(map(type, ids)) <= {int}:
+        try:
+            return np.array(ids, dtype=np.int64)
+        except OverflowError:
+            pass
+    return ids
+
+
+def _positions(rows: Sequence[Row], field: str, positions: Mapping[Any, int], source: Path) -> NDArray[np.int64]:
+    try:
+        return np.array([positions[row[field]] for row in rows], dtype=np.int64)
+    except KeyError:
+        bad = next(row for row, entry in enumerate(rows) if entry.get(field) not in positions)
+    raise InputError(f"{places(rows, field, source)(bad)}: {rows[bad].get(field)!r:.40} is no id of this file")
+
+
+def _flags(rows: Sequence[Row], field: str, source: Path) -> NDArray[np.bool_]:
+    return np.array(flags([row.get(field) for row in rows], places(rows, field, source)), dtype=np.bool_)
+
+
+def _areas(areas: NDArray[np.float64], boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Take the area of every annotation in square pixels, that of the box where it has none."""
+    of_boxes = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    return np.where(areas > 0, areas, of_boxes).astype(np.float64)

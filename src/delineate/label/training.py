@@ -1,0 +1,229 @@
+"""Training goes on with what was corrected, in processes of its own: measured before and after on the same pictures."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from delineate.artefact import is_export, read_record
+from delineate.data.folders import home_of
+from delineate.data.lists import PictureList
+from delineate.io.runs import HELD_OUT, find_checkpoint
+from delineate.label.journal import FOLDER
+from delineate.system.catalog import find_entry, options
+from delineate.system.checkpoint import read_facts
+from delineate.training.runs import Run
+from delineate.values import InputError, Task
+
+FRESH = {"detect": "ssd", "instance": "mask_rcnn", "keypoints": "keypoint_rcnn", "segment": "unet"}
+"""These systems are trained where there is no model yet: each learns what its task marks."""
+RUNS = FOLDER / "runs"
+PATIENCE = 20.0
+"""Seconds for a process that is to stop to save what it learned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """A training is running, done or failed; where there is none, it is `none`.
+
+    `begun` is a time of the clock, `progress` the share of its minutes, `metric` the name of what is measured `before`
+    and `after` on the pictures that are validated on; `run` is the folder that it writes.
+    """
+
+    state: Literal["none", "running", "done", "failed"] = "none"
+    begun: float | None = None
+    epoch: int = 0
+    epochs: int | None = None
+    progress: float = 0.0
+    loss: float | None = None
+    metric: str | None = None
+    before: float | None = None
+    after: float | None = None
+    error: str | None = None
+    run: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Stopped(Exception):  # noqa: N818  (no error)
+    """Somebody asked to stop."""
+
+
+class Training:
+    """One training at a time goes on, in a thread that waits for its processes; `changed` hears of every status."""
+
+    def __init__(self, root: Path, task: Task, changed: Callable[[Status], None]) -> None:
+        self.root, self.task, self._changed = root, task, changed
+        self._status = Status()
+        self._minutes = 1.0
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread: threading.Thread | None = None
+        self._stops = False
+
+    @property
+    def running(self) -> bool:
+        return self._status.state == "running"
+
+    @property
+    def status(self) -> Status:
+        """Say how far it is, by what its run has written."""
+        status = self._status
+        if status.state != "running" or status.run is None:
+            return status
+        run = Run(self.root / RUNS / status.run)
+        rows = run.read_metrics() if run.folder.is_dir() else []
+        losses = [row["loss"] for row in rows if "loss" in row]
+        share = 0.0
+        with suppress(FileNotFoundError):  # not begun yet
+            share = (time.time() - run.settings_file.stat().st_mtime) / (60 * self._minutes)
+        return replace(
+            status, epoch=len(rows), progress=min(0.99, max(0.0, share)), loss=losses[-1] if losses else None
+        )
+
+    def begin(self, data: Path, *, minutes: float, model: str | None, weights: Path | None, device: str) -> Status:
+        """Train on a data set for some minutes: what is served, with what it learned, or a new system.
+
+        Raises `InputError` where one is trained already.
+        """
+        with self._lock:
+            if self.running:
+                raise InputError("training: one goes on already; stop it, or wait for it")
+            folder = _free(self.root / RUNS)
+            name, words = _what(self.task, model, weights)
+            self._minutes, self._stops = minutes, False
+            self._status = Status(state="running", begun=time.time(), run=folder.name)
+            train = ["train", name, str(data), "--minutes", f"{minutes:g}", "--device", device]
+            train += ["--out", str(folder), "--json", *words]
+            before = None if weights is None else ["val", str(weights), str(data), "--device", device, "--json"]
+            self._thread = threading.Thread(
+                target=self._run, args=(train, before, folder), name="training", daemon=True
+            )
+            self._thread.start()
+        self._changed(self._status)
+        return self._status
+
+    def stop(self) -> None:
+        """Stop what is running; what was learned stays in its folder."""
+        with self._lock:
+            self._stops = True
+            if self._process is not None:
+                self._process.terminate()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(2 * PATIENCE)
+
+    def run_that_is_done(self) -> Path:
+        """Give the run that is done; raises `InputError` where there is none."""
+        if self._status.state != "done" or self._status.run is None:
+            raise InputError("training: there is no run that is done")
+        return self.root / RUNS / self._status.run
+
+    def forget(self) -> None:
+        """Be as if there had been no training; its run stays."""
+        self._set(Status())
+
+    def _run(self, train: Sequence[str], before: Sequence[str] | None, folder: Path) -> None:
+        try:
+            first: dict[str, Any] = self._call(before, folder) if before else {}
+            if metrics := first.get("metrics"):
+                metric = next(iter(metrics))
+                self._set(replace(self._status, metric=metric, before=metrics[metric]))
+            metrics = self._call(train, folder)["metrics"]
+            metric = self._status.metric or next(iter(metrics), None)
+            done = replace(self.status, state="done", progress=1.0, metric=metric, after=metrics.get(metric))
+            self._set(done)
+        except Stopped:
+            self._set(Status())
+        except (InputError, OSError) as error:
+            self._set(replace(self.status, state="failed", error=str(error)))
+
+    def _call(self, words: Sequence[str], folder: Path) -> dict[str, Any]:
+        """Run a command of ours, and read the JSON that it prints; raises `InputError` with its line of error."""
+        log = folder.with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as errors:
+            with self._lock:
+                if self._stops:
+                    raise Stopped
+                command = [sys.executable, "-m", "delineate", *words]
+                self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            printed = _waited(self._process, lambda: self._stops)
+        code, self._process = self._process.returncode, None
+        if self._stops:
+            raise Stopped
+        if code:
+            raise InputError(_last_line(log) or f"training ended with {code}; {log} says more")
+        result: dict[str, Any] = json.loads(printed)
+        return result
+
+    def _set(self, status: Status) -> None:
+        self._status = status
+        self._changed(status)
+
+
+def held_out_of(run: Path | None) -> PictureList | None:
+    """Find the list of the pictures that a run held out of its data, where it did."""
+    if run is None or is_export(run):
+        return None
+    with suppress(InputError):
+        folder = find_checkpoint(run).parent
+        if (folder / HELD_OUT).is_file():
+            return PictureList(folder / HELD_OUT, home_of(Run(folder).settings().data))
+    return None
+
+
+def weights_of(run: Path | None, task: Task) -> Path | None:
+    """Find the weights that training goes on from: those of a run, or of the run that an export is of.
+
+    There are none where they are gone, or of a system of another task.
+    """
+    if run is None:
+        return None
+    with suppress(InputError):
+        origin = Path(read_record(run).run) if is_export(run) else run
+        return origin if find_entry(read_facts(find_checkpoint(origin)).system).task.name == task.name else None
+    return None
+
+
+def _what(task: Task, model: str | None, weights: Path | None) -> tuple[str, list[str]]:
+    """Say which system is trained, and what it begins with."""
+    if weights is not None:
+        return read_facts(find_checkpoint(weights)).system, ["--weights", str(weights)]
+    name = model or FRESH[task.name]
+    if find_entry(name).task.name != task.name:
+        raise InputError(f"model: {name} is of the task {find_entry(name).task.name}, and this is {task.name}")
+    return name, ["--pretrained", "auto"] if "backbone" in options(name) else []
+
+
+def _free(runs: Path) -> Path:
+    number = 1
+    while (runs / f"run-{number}").exists() or (runs / f"run-{number}.log").exists():
+        number += 1
+    return runs / f"run-{number}"
+
+
+def _waited(process: "subprocess.Popen[str]", stops: Callable[[], bool]) -> str:
+    """Wait until a process has ended, and give what it printed; one that does not stop when it should is killed."""
+    asked: float | None = None
+    while True:
+        try:
+            return process.communicate(timeout=0.5)[0]
+        except subprocess.TimeoutExpired:
+            if stops() and asked is None:
+                asked = time.monotonic()
+            if asked is not None and time.monotonic() - asked > PATIENCE:
+                process.kill()
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return errors[-1] if errors else (lines[-1] if lines else "")

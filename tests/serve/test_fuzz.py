@@ -1,0 +1,56 @@
+"""Whatever comes, the answer is one that the reference names, and nobody's fault but the sender's."""
+
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+from tests.serve.serving import picture
+
+from delineate.serve import Limits, ServedModels, make_app
+
+PREDICT = "/v2/models/cells/predict"
+KINDS = ("png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm")
+FILES = {kind: picture(kind=kind) for kind in KINDS}
+CHANGES = st.lists(st.tuples(st.integers(0, 4000), st.binary(max_size=8)), max_size=6)
+TYPES = ["image/png", "multipart/form-data; boundary=x", "a/b", "\x7f"]
+QUIET = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+@QUIET
+@given(kind=st.sampled_from(KINDS), changes=CHANGES)
+def test_broken_pictures_are_answered(client: TestClient, kind: str, changes: list[tuple[int, bytes]]) -> None:
+    data = FILES[kind]
+    for place, change in changes:
+        place %= len(data)
+        data = data[:place] + change + data[place + len(change) // 2 :]
+    answer = client.post(PREDICT, content=data)
+    assert answer.status_code in (200, 400, 413, 415), answer.text
+    assert "error" in answer.json() or "boxes" in answer.json()
+
+
+@QUIET
+@given(data=st.binary(max_size=300), kind=st.sampled_from(TYPES))
+def test_any_bytes_of_any_type_are_answered(client: TestClient, data: bytes, kind: str) -> None:
+    answer = client.post(PREDICT, content=data, headers={"content-type": kind})
+    assert answer.status_code in (400, 413, 415), answer.text
+    assert list(answer.json()) == ["error"]
+
+
+@pytest.fixture
+def reference(cells: Path, roads: Path) -> schemathesis.BaseSchema:
+    """A server of its own, as this one is started and ended by schemathesis."""
+    limits = Limits(num_bytes=200_000, num_pixels=100_000, num_pictures=4, queue=8)
+    models = ServedModels({"cells": cells, "roads": roads}, limits=limits, device="cpu")
+    return schemathesis.openapi.from_asgi("/openapi.json", make_app(models, hosts=["testserver"]))
+
+
+schema = schemathesis.pytest.from_fixture("reference")
+
+
+@schema.parametrize()
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_the_server_does_what_its_reference_says(case: schemathesis.Case) -> None:
+    case.call_and_validate()

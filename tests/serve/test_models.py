@@ -1,0 +1,89 @@
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from tests.serve.serving import LOW, mask_rcnn, picture, record, same
+
+from delineate.serve import Limits, ServedModels, make_app
+from delineate.values import InputError
+
+PREDICT = "/v2/models/cells/predict"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return mask_rcnn(tmp_path / "cells")
+
+
+@pytest.fixture
+def client(run: Path) -> Iterator[TestClient]:
+    models = ServedModels({"cells": run}, limits=Limits(queue=32), device="cpu")
+    with TestClient(make_app(models), base_url="http://localhost") as client:
+        yield client
+
+
+def test_a_run_is_loaded_again_while_it_is_used_and_no_request_is_lost(client: TestClient, run: Path) -> None:
+    data, before = picture(), record(run, picture(), min_score=LOW)
+    first = client.get("/v2/models/cells").json()["versions"][0]
+    answers: list[tuple[str, dict]] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            answer = client.post(PREDICT, params={"min_score": LOW}, content=data)
+            assert answer.status_code == 200, answer.text
+            answers.append((answer.headers["model-version"], answer.json()))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(answers) < 4:
+        time.sleep(0.01)
+    mask_rcnn(run, seed=1)
+    after = record(run, data, min_score=LOW)
+    second = client.post("/v2/models/cells/reload").json()["version"]
+    count = len(answers)
+    while len(answers) < count + 8 and all(thread.is_alive() for thread in threads):
+        time.sleep(0.01)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert first != second
+    assert not same(before, after)
+    assert {version for version, _ in answers} == {first, second}
+    for version, answer in answers:
+        assert same(answer, before if version == first else after)
+
+
+def test_a_run_that_cannot_be_loaded_leaves_the_earlier_one(client: TestClient, run: Path) -> None:
+    first = client.get("/v2/models/cells").json()["versions"]
+    (run / "best.safetensors").write_bytes(b"broken")
+    answer = client.post("/v2/models/cells/reload")
+    assert answer.status_code == 400
+    assert "best.safetensors" in answer.json()["error"]
+    assert client.get("/v2/models/cells").json()["versions"] == first
+    assert client.post(PREDICT, content=picture()).status_code == 200
+    assert 'delineate_reloads_total{ended="failed",model="cells"} 1.0' in client.get("/metrics").text
+
+
+def test_another_run_takes_the_place_of_one_and_new_names_come_beside_it(run: Path, tmp_path: Path) -> None:
+    models = ServedModels({}, device="cpu")
+    with TestClient(make_app(models), base_url="http://localhost") as client:
+        assert client.get("/v2/models").json() == {"models": []}
+        models.replace("cells", run)
+        assert models.names() == ["cells"]
+        assert models.run("cells") == run
+        first = models.system("cells")
+        other = mask_rcnn(tmp_path / "other", seed=1)
+        models.replace("cells", other)
+        assert models.run("cells") == other
+        assert models.system("cells") is not first
+        answer = client.post(PREDICT, params={"min_score": LOW}, content=picture()).json()
+        assert same(answer, record(other, picture(), min_score=LOW))
+        with pytest.raises(InputError, match=r"name: '\.\./x' cannot stand in an address"):
+            models.replace("../x", run)
+        with pytest.raises(KeyError):
+            models.system("nothing")
