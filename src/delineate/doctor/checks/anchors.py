@@ -144,9 +144,10 @@ def _of_shapes(model: YOLOv2, pictures: Sequence[Objects]) -> Lost:
 def _without_place(model: FCOS) -> Lost:
     @cache
     @torch.inference_mode()
-    def of_size(size: Size) -> tuple[Tensor, ...]:
+    def of_size(size: Size) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         places = model(torch.zeros(1, 3, *size)).places
-        return torch.cat(places), *model.ranges(places)
+        strides, lows, highs = model.ranges(places)
+        return torch.cat(places), strides, lows, highs
 
     def lost(objects: Objects, size: Size) -> Bool[Tensor, " n"]:
         labels = torch.zeros(len(objects), dtype=torch.int64)
