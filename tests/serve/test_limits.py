@@ -8,8 +8,9 @@ from delineate.values import InputError
 
 def test_limits_let_something_through() -> None:
     for name in ("num_bytes", "num_pixels", "num_pictures", "seconds", "queue"):
-        with pytest.raises(InputError, match=f"{name}: 0 lets nothing through"):
-            Limits(**{name: 0})
+        nothing = type(getattr(Limits(), name))(0)
+        with pytest.raises(InputError, match=f"{name}: {nothing} lets nothing through"):
+            Limits(**{name: nothing})
     with pytest.raises(InputError, match="queue: 3 is less than the 4 pictures"):
         Limits(queue=3, num_pictures=4)
 

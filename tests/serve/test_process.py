@@ -106,9 +106,15 @@ def test_a_process_that_is_killed_is_replaced_while_the_others_answer(tmp_path: 
 def _workers(pid: int, count: int) -> list[int]:
     """The processes that serve, once there are so many."""
     for _ in range(600):
-        children = psutil.Process(pid).children()
-        serving = [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+        serving = [child.pid for child in psutil.Process(pid).children() if _serves(child)]
         if len(serving) == count:
             return serving
         time.sleep(0.1)
     raise AssertionError(f"{len(serving)} processes instead of {count}")
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie is one, too
+        return False

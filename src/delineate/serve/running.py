@@ -110,10 +110,12 @@ def _config(make: Callable[[], Starlette], seconds: float, processes: int) -> uv
 
 
 class _Supervisor(Multiprocess):
-    """Processes that died are forgotten by the metrics, too."""
+    """Processes that died are forgotten by the metrics, too; one that dies while it loads is missed at once."""
 
     def keep_subprocess_alive(self) -> None:
         before = {process.pid for process in self.processes}
+        for process in self.processes:
+            process.child_conn.close()  # the child has its own; while ours is open, its death is no end of the pipe
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from delineate.models.queries.decoder import Said
 from delineate.ops.boxes import paired_iou
 
 CLASS_COST, ALPHA, GAMMA = 2.0, 0.25, 2.0
-"""The cost of a class is that of the focal loss (Deformable DETR, A.4)."""
+"""The cost of a class is that of the focal loss, as in Deformable DETR."""
 NEGATIVE_WEIGHT = 0.75
 """A class that is not there weighs so much, times its probability to the power of `GAMMA`."""
 

@@ -4,7 +4,7 @@ B  pictures    Q  queries    H  heads    P  points of a head, those of one level
 S  places of all levels: level by level, row by row
 
 Zhu et al. 2021, "Deformable DETR", section 4.1. What lies between places is their bilinear mean; `discrete` takes the
-nearest place instead, which any runtime can gather (Lv et al. 2024, RT-DETRv2, section 2.2).
+nearest place instead, which any runtime can gather (Lv et al. 2024, RT-DETRv2).
 """
 
 import math
@@ -37,7 +37,7 @@ class Memory(NamedTuple):
 class DeformableAttention(nn.Module):
     """The attention has `num_points[i]` points for each head at level `i`; its weights come from the query alone.
 
-    Where it is not `projected`, values are looked at as the encoder leaves them (D-FINE, section 5.1).
+    Where it is not `projected`, values are looked at as the encoder leaves them (D-FINE).
     """
 
     reach: Tensor

@@ -5,7 +5,7 @@
 
 B  pictures    L  layers    Q  queries    N  steps of an edge, 33    M  pairs
 
-Steps are fine near zero and coarse far from it (`W(n)`, section 4.1, equation 2), in units of the box's sides. The last
+Steps are fine near zero and coarse far from it (`W(n)`, section 4.1), in units of the box's sides. The last
 layer teaches the others how sure each edge is (section 4.2, GO-LSD).
 
 Where it deviates: as rtdetr.py says.
@@ -30,11 +30,11 @@ NUM_STEPS, FARTHEST, SCALE = 33, 0.5, 4.0
 NUM_TOP, QUALITY_WIDTH = 4, 64
 LARGEST_PLACE = 10.0
 EDGE_WEIGHT, TEACHER_WEIGHT, TEMPERATURE = 0.15, 1.5, 5.0
-"""Weights of both losses, and the temperature of the second (appendix A.1)."""
+"""Weights of both losses, and the temperature of the second."""
 
 
 class Gate(nn.Module):
-    """How much stays of what a query was, and how much comes of what it has seen, is learned (section 5.1)."""
+    """How much stays of what a query was, and how much comes of what it has seen, is learned."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class DistributionDecoder(nn.Module):
         return torch.cat([(centre - low) / size, (high - centre) / size], -1) - 0.5 * self.scale
 
     def _taught(self, said: Said, layers: Tensor, queries: Tensor, fits: Float[Tensor, " m"]) -> Tensor:
-        """Compare the edges of each layer with those of the last, which learn nothing by it (equation 6).
+        """Compare the edges of each layer with those of the last, which learn nothing by it (section 4.2).
 
         Queries with an object count by how well their boxes fit, others by how likely the last layer has one there.
         Of each layer both kinds count by the roots of their numbers.
@@ -173,7 +173,7 @@ class DistributionDecoder(nn.Module):
 
 
 def step_sizes(farthest: float, scale: float) -> Float[Tensor, " n"]:
-    """Compute the sizes of all steps, from the farthest inwards to the farthest outwards (equation 2)."""
+    """Compute the sizes of all steps, from the farthest inwards to the farthest outwards."""
     half = NUM_STEPS // 2
     limit = farthest * scale
     sizes = (limit + 1) ** (torch.arange(1, half) / (half - 1)) - 1
@@ -184,7 +184,7 @@ def step_sizes(farthest: float, scale: float) -> Float[Tensor, " n"]:
 def edge_losses(
     logits: Float[Tensor, "m 4 n"], distances: Float[Tensor, "m 4"], steps: Float[Tensor, " n"]
 ) -> Float[Tensor, "m 4"]:
-    """Compute the log loss of the two steps that a distance lies between, each by how near it is (equation 5)."""
+    """Compute the log loss of the two steps that a distance lies between, each by how near it is."""
     distances = distances.clamp(steps[0], steps[-1]).contiguous()
     below = (torch.searchsorted(steps, distances, right=True) - 1).clamp(0, NUM_STEPS - 2)
     share = (distances - steps[below]) / (steps[below + 1] - steps[below])

@@ -110,7 +110,7 @@ class RepBlock(nn.Module):
 
 
 class CSP(nn.Module):
-    """One of two branches passes `depth` blocks; both are added up (RT-DETR, figure 4)."""
+    """One of two branches passes `depth` blocks; both are added up (RT-DETR, section 4.2)."""
 
     def __init__(self, in_channels: int, out_channels: int, inner: int, depth: int) -> None:
         super().__init__()
