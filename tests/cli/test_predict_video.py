@@ -93,6 +93,7 @@ def test_a_stream_is_predicted_until_it_ends_or_is_ended(
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stream.getvalue())))
 
     begins()
+    monkeypatch.chdir(tmp_path)  # label maps are written beside the lines
     ended = delineate("predict", trained, "-", "--json")
     assert [json.loads(line)["frame"] for line in ended.out.splitlines()] == [0, 1, 2, 3]
     begins()

@@ -125,11 +125,7 @@ class RTDETR(Model[RTDETRRaw, Rows]):
             seen_by(num_told, told.num_groups, num_queries, content.device),
         )
         taught, own = said.split(num_told)
-        own = Said(
-            torch.cat([chosen.logits[None], own.logits]),
-            torch.cat([chosen.boxes.sigmoid()[None], own.boxes]),
-            own.edges,
-        )
+        own = after(chosen, own)
         in_all = [*objects] * len(own.logits)
         matched = assign(own.logits.flatten(0, 1), own.boxes.flatten(0, 1).clamp(0, 1), in_all, class_cost)
         count = max(1, sum(len(one.labels) for one in objects))
