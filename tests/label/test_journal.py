@@ -1,7 +1,9 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +91,51 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, opened: Open, monkeypat
     assert file.read_bytes() == before
     journal.append({"picture": "a.png", "base": 1})
     assert file.read_bytes() == before + b'{"picture":"a.png","base":1}\n'
+
+
+def test_of_a_failed_write_nothing_stays_whatever_else_fails(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a full disk left, and could not be cut off at once, is before the next line is written."""
+    file = begun(tmp_path, 1)
+    before = file.read_bytes()
+    journal = opened(tmp_path)
+
+    class Full(FileIO):
+        """Takes some bytes, and then nothing any more, not even to be cut."""
+
+        left = 5
+
+        def truncate(self, size: Any = None) -> int:
+            if self.left < 5:
+                raise OSError(5, "Input/output error")
+            return super().truncate(size)
+
+        def write(self, data: Any) -> int:
+            if not self.left:
+                raise OSError(28, "No space left on device")
+            taken = super().write(data[: self.left])
+            self.left -= taken
+            return taken
+
+    whole = journal._opened
+    with Full(str(file), "a+") as full:
+        monkeypatch.setattr(journal, "_opened", full)
+        with pytest.raises(OSError, match="No space left"):
+            journal.append({"picture": "a.png", "base": 1})
+    assert file.read_bytes() == before + b'{"pic'
+    monkeypatch.setattr(journal, "_opened", whole)
+    journal.append({"picture": "a.png", "base": 1})
+    assert file.read_bytes() == before + b'{"picture":"a.png","base":1}\n'
+    with pytest.raises(InputError, match="another process"):  # the failure has not let go of it
+        opened(tmp_path)
+
+
+def test_a_new_journal_has_its_name_on_the_disk(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(str(Path(f"/proc/self/fd/{number}").readlink())))
+    opened(tmp_path)
+    assert synced == [str(tmp_path / FOLDER), str(tmp_path / FOLDER.parent), str(tmp_path)]
 
 
 def test_one_process_writes_at_a_time(tmp_path: Path, opened: Open) -> None:

@@ -103,6 +103,25 @@ def test_what_teaches_most_comes_first_and_what_is_done_last(tmp_path: Path, mon
         queue.ordered("best")
 
 
+def test_a_model_that_fails_on_a_picture_looks_at_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = opened(raw(tmp_path, 2), Held(one=system_of("ssd")))
+    first, second = labels.collection.pictures
+
+    def teaches_or_fails(systems: object, image: object) -> float:
+        if labels.queue.value(first) is None:
+            raise RuntimeError("out of memory")
+        return 0.7
+
+    monkeypatch.setattr("delineate.label.queue.teaches", teaches_or_fails)
+    labels.queue.start()
+    for _ in range(200):
+        if labels.queue.value(second) is not None:
+            break
+        labels.queue._ends.wait(0.05)
+    labels.close()
+    assert (labels.queue.value(first), labels.queue.value(second)) == (0.0, 0.7)
+
+
 def test_a_seed_shuffles_in_its_way(tmp_path: Path) -> None:
     labels = opened(raw(tmp_path))
     queues = [Queue(labels.store, labels.models, lambda: False, seed=seed) for seed in (1, 1, 2)]

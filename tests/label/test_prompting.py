@@ -1,9 +1,12 @@
+import gc
+import weakref
+
 import pytest
 import torch
 from tests.models.systems import overfit_boxes, pictures, system_of
 from torch import Tensor
 
-from delineate.label.prompting import Prompts, around_mask, can_prompt, object_at, regions_at, see
+from delineate.label.prompting import Prompts, around_mask, can_prompt, object_at, see
 from delineate.ops.masks import sampled_rle
 from delineate.system.system import System
 from delineate.values import Detections, InputError
@@ -102,18 +105,35 @@ def test_pictures_that_are_edited_are_seen_once(system: System, image: Tensor, m
     assert len(times) == 4
 
 
-def test_regions_are_chosen_by_what_they_hold() -> None:
-    boxes = torch.tensor([[0.0, 0, 90, 60], [10, 10, 50, 50], [20, 20, 30, 30], [0, 0, 1, 1]])
-    assert regions_at(boxes, (60, 90), None, (25.0, 25.0)).tolist() == boxes[[2, 1, 0]].tolist()
-    assert regions_at(boxes, (60, 90), (12.0, 8.0, 52.0, 50.0), None)[0].tolist() == boxes[1].tolist()
-    assert len(regions_at(boxes[1:3], (60, 90), None, (80.0, 5.0))) == 0
+def test_what_a_model_saw_is_not_taken_for_what_its_successor_sees(image: Tensor) -> None:
+    """One that takes its place may lie at the same address in memory, but for what is kept of it."""
+    prompts, system = Prompts(), system_of("mask_rcnn")
+    prompts.by_model(system, 1, image, (10.0, 10.0, 40.0, 40.0), None, None)
+    before = weakref.ref(system)
+    del system
+    gc.collect()
+    assert before() is not None
 
 
-def test_a_search_finds_what_a_box_is_drawn_around(image: Tensor) -> None:
-    target = pictures(1)[1][0]
+def test_a_search_finds_what_a_box_is_drawn_around_or_a_click_is_in(image: Tensor) -> None:
+    """Of a shape it gives the pixels, too, whichever of its regions' boxes is the nearest."""
+    target, prompts = pictures(1)[1][0], Prompts()
+    assert target.masks is not None
     drawn = target.boxes[1] + torch.tensor([-3.0, -2, 2, 3])
-    best = Prompts().by_search(1, image, tuple(drawn.tolist()), None)[0]  # type: ignore[arg-type]
-    assert (best - target.boxes[1]).abs().max() <= 6
+    boxes, mask = prompts.by_search(1, image, tuple(drawn.tolist()), None)  # type: ignore[arg-type]
+    assert (boxes[0] - target.boxes[1]).abs().max() <= 6
+    assert len(boxes.unique(dim=0)) == len(boxes) == 5
+    assert overlap(mask, target.masks[1]) > 0.7
+    y, x = (int(places.float().mean()) for places in target.masks[1].nonzero(as_tuple=True))
+    boxes, mask = prompts.by_search(1, image, None, (x + 0.5, y + 0.5))
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    assert bool((areas[1:] >= areas[:-1]).all())
+    assert mask[y, x]
+    assert bool(((boxes[:, :2] <= torch.tensor([x, y])) & (torch.tensor([x, y]) < boxes[:, 2:])).all())
+
+
+def overlap(one: Tensor, other: Tensor) -> float:
+    return float((one & other).sum() / (one | other).sum())
 
 
 def test_a_trained_head_draws_masks_of_rough_boxes() -> None:
@@ -128,5 +148,4 @@ def test_a_trained_head_draws_masks_of_rough_boxes() -> None:
     one = around_mask(object_at(system, see(system, image), tuple(rough.tolist()), None, None))  # type: ignore
     assert one.labels.tolist() == [0]
     assert one.masks is not None
-    overlap = (one.masks[0] & target.masks[0]).sum() / (one.masks[0] | target.masks[0]).sum()
-    assert overlap > 0.7
+    assert overlap(one.masks[0], target.masks[0]) > 0.7

@@ -140,6 +140,42 @@ def test_names_are_agreed_on(tmp_path: Path) -> None:
     assert opened(tmp_path, classes=()).session()["classes"] == ["disk", "box", "ring"]
 
 
+def test_classes_are_added_and_stay(tmp_path: Path) -> None:
+    labels, heard = opened(raw(tmp_path)), []
+    labels.events.listen(heard.append)
+    assert labels.add_class("sea star") == ["disk", "box", "sea star"]
+    assert heard == [{"kind": "classes", "classes": ["disk", "box", "sea star"]}]
+    edit(labels, 0, put("one", "sea star"))
+    assert labels.export()["categories"][-1]["name"] == "sea star"
+    for wrong in ("box", "", " x", "a,b", "a\n", "x" * 81):
+        with pytest.raises(InputError, match="classes: "):
+            labels.add_class(wrong)
+    labels.store.close()
+    for classes in ((), ("disk", "box"), ("disk", "box", "sea star", "ring")):  # as it was begun, or with more
+        again = opened(tmp_path, classes=classes)
+        assert again.session()["classes"] == ["disk", "box", "sea star", *classes[3:]]
+        again.store.close()
+    with pytest.raises(InputError, match="leave --classes out"):
+        opened(tmp_path, classes=("disk", "sea star"))
+
+
+def test_classes_of_data_sets_and_label_maps_stay_as_they_are(tmp_path: Path) -> None:
+    for labels in (opened(coco_set(tmp_path / "a"), classes=()), opened(raw(tmp_path / "b"), task="segment")):
+        assert not labels.session()["can_add_classes"]
+        with pytest.raises(InputError, match="whose classes stay as they are"):
+            labels.add_class("bird")
+
+
+def test_an_edit_of_another_version_is_named(tmp_path: Path) -> None:
+    labels = opened(raw(tmp_path, 1))
+    edit(labels, 0, put("one"))
+    labels.store.close()
+    file = labels.store.journal.file
+    file.write_text(file.read_text().replace('"kind":"put"', '"kind":"rotate"'))
+    with pytest.raises(InputError, match=r"journal\.jsonl: an edit of b/0\.png cannot be read"):
+        opened(tmp_path, classes=())
+
+
 def test_pictures_that_are_gone_are_said(tmp_path: Path) -> None:
     labels = opened(raw(tmp_path))
     edit(labels, 0, put("one"))

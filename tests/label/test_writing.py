@@ -8,8 +8,8 @@ from tests.label.folders import DONE, coco_set, mask_folder, opened, patch, put,
 
 from delineate.data import read_dataset
 from delineate.data.formats import coco, splits
-from delineate.label import Labels
-from delineate.label.writing import CORRECTED
+from delineate.label import Labels, Picture
+from delineate.label.writing import CORRECTED, _zipped
 
 HOLED = {
     "polygons": [[[5, 5], [45, 5], [45, 45], [5, 45]], [[60, 10], [80, 10], [80, 30]]],
@@ -122,6 +122,16 @@ def test_label_maps_survive(tmp_path: Path, known: bool) -> None:
     sample = found[picture.file.name]
     assert sample.target.label_map is not None
     assert torch.equal(sample.target.label_map, torch.from_numpy(expected.astype(np.int64)))
+
+
+def test_an_archive_stays_where_it_is_unpacked(tmp_path: Path) -> None:
+    names = ["../../a.png", "/etc/b.png", "c/d.png", "c/d.jpg"]
+    assert _zipped([Picture(0, name, Path(name), "all") for name in names]) == [
+        "a.png",
+        "etc/b.png",
+        "c/d.png.png",
+        "c/d.jpg.png",
+    ]
 
 
 def test_what_is_undone_is_taken_out_again(tmp_path: Path) -> None:

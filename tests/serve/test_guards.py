@@ -1,10 +1,15 @@
+import asyncio
 import logging
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 from tests.serve.serving import picture
 
-from delineate.serve import ServedModels, make_app
+from delineate.serve import Limits, ServedModels, make_app
+from delineate.serve.guards import Guards
+from delineate.serve.limits import Refused
 from delineate.serve.running import is_loopback, token_for
 from delineate.values import InputError
 
@@ -108,6 +113,34 @@ def test_lines_of_the_log_have_no_token_query_or_content(guarded: TestClient, ca
         ["GET", "/v2/models/a%0D%0Ab", "404"],
     ]
     assert not [line for line in said if TOKEN in line or "secret-name" in line]
+
+
+def test_a_body_that_does_not_come_is_408_and_who_waits_for_an_answer_is_not_hurried() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        assert await request.body() == b"whole"
+        assert await receive() == {"type": "http.disconnect"}
+
+    async def run(*messages: tuple[float, Message]) -> None:
+        left = iter(messages)
+
+        async def receive() -> Message:
+            seconds, message = next(left)
+            await asyncio.sleep(seconds)
+            return message
+
+        async def send(message: Message) -> None:
+            raise AssertionError(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")]}
+        await Guards(app, limits=Limits(seconds=0.1), token=None, hosts=[])(scope, receive, send)
+
+    begun: tuple[float, Message] = (0, {"type": "http.request", "body": b"who", "more_body": True})
+    rest: Message = {"type": "http.request", "body": b"le", "more_body": False}
+    asyncio.run(run(begun, (0, rest), (0.3, {"type": "http.disconnect"})))
+    with pytest.raises(Refused, match=r"body: it did not come in 0\.1 seconds") as refused:
+        asyncio.run(run(begun, (5, rest)))
+    assert refused.value.status == 408
 
 
 def test_a_token_is_made_where_others_reach_the_address() -> None:

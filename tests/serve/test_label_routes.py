@@ -1,5 +1,6 @@
 """Labels over HTTP: what the page asks for, and what it is answered."""
 
+import asyncio
 import io
 import json
 import threading
@@ -7,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,10 @@ from tests.label import folders
 from tests.label.folders import DONE, mask_folder, patch, put, raw
 from tests.serve.conftest import ADDRESS
 
-from delineate.label import open_labels
+from delineate.label import Labels, open_labels
+from delineate.label.journal import Journal
 from delineate.label.opening import Naming
-from delineate.serve import ServedModels, make_app
+from delineate.serve import ServedModels, label_events, label_images, label_routes, make_app
 
 
 @pytest.fixture
@@ -129,6 +132,8 @@ def test_of_two_at_once_the_second_is_told(served: TestClient) -> None:
         ("GET", "/api/pictures/FIRST/image?side=5", None, 400),
         ("GET", "/api/pictures/FIRST/label_map", None, 404),
         ("GET", "/api/nothing", None, 404),
+        ("POST", "/api/classes", {"name": "disk"}, 400),
+        ("POST", "/api/classes", {}, 400),
         ("PUT", "/api/session", None, 405),
     ],
 )
@@ -157,6 +162,79 @@ def test_pictures_come_as_they_are_and_once(served: TestClient, tmp_path: Path) 
         assert (picture.format, max(picture.size)) == ("JPEG", 32)
 
 
+def test_a_thumbnail_of_a_large_jpeg_is_decoded_small_and_turned(
+    models: ServedModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    halves = Image.new("RGB", (640, 320), "red")
+    halves.paste("blue", (320, 0, 640, 320))
+    halves.save(tmp_path / "turned.jpg", exif=exif)
+    halves.convert("CMYK").save(tmp_path / "cmyk.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "turned.jpg").read_bytes()[:900])
+    for client in _served(models, tmp_path, Naming(classes=("disk",))):
+        cmyk, cut, turned = client.get("/api/pictures", params={"order": "name"}).json()["pictures"]
+        assert client.get(f"/api/pictures/{cut['id']}/image", params={"side": 40}).status_code == 400
+        monkeypatch.setattr(label_images, "read_image", lambda file: pytest.fail("it is decoded in full"))
+        for entry, size, places in ((turned, (20, 40), ((9, 5), (9, 35))), (cmyk, (40, 20), ((5, 9), (35, 9)))):
+            answer = client.get(f"/api/pictures/{entry['id']}/image", params={"side": 40})
+            with Image.open(io.BytesIO(answer.content)) as picture:
+                assert picture.size == size
+                (red, _, _), (_, _, blue) = (picture.getpixel(place) for place in places)  # type: ignore[misc]
+                assert min(red, blue) > 180
+
+
+def test_who_asks_a_model_beside_many_others_is_told_to_wait(
+    served: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_routes, "MOST_ASKED", 1)
+    begun, go, answers = threading.Event(), threading.Event(), []
+
+    def slow(*_: object) -> dict[str, object]:
+        begun.set()
+        go.wait(20)
+        return {"objects": []}
+
+    monkeypatch.setattr(Labels, "propose", slow)
+    path = f"/api/pictures/{first(served)['id']}/propose"
+    thread = threading.Thread(target=lambda: answers.append(post(served, path, model="cells")))
+    thread.start()
+    assert begun.wait(20)
+    told = post(served, path, model="cells")
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
+    go.set()
+    thread.join()
+    assert answers[0].status_code == post(served, path, model="cells").status_code == 200
+
+
+def test_a_full_disk_is_said_and_nothing_is_kept(served: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    number = first(served)["id"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "append", full)
+        answer = edit(served, number, 0, put("one"))
+    assert (answer.status_code, "No space left" in answer.json()["error"]) == (507, True)
+    assert served.get(f"/api/pictures/{number}").json()["version"] == 0
+    assert edit(served, number, 0, put("one")).status_code == 200
+
+
+def test_who_does_not_listen_is_sent_no_more(tmp_path: Path) -> None:
+    labels = folders.opened(raw(tmp_path, 1))
+
+    async def run() -> list[str]:
+        lines = label_events.heard(labels, SimpleNamespace())
+        assert await anext(lines) == ": hello\n\n"
+        for number in range(label_events.MOST_UNHEARD + 5):
+            labels.events.say({"kind": "picture", "id": number})
+        await asyncio.sleep(0)
+        return [line async for line in lines]
+
+    assert asyncio.run(run()) == []
+    assert labels.events._listeners == []
+
+
 def test_what_no_browser_shows_is_sent_as_png(models: ServedModels, tmp_path: Path) -> None:
     turned = Image.new("RGB", (30, 20), "red")
     exif = Image.Exif()
@@ -177,6 +255,8 @@ def test_a_model_marks_and_is_prompted(served: TestClient) -> None:
     number = first(served)["id"]
     answer = post(served, f"/api/pictures/{number}/propose", model="cells", min_score=0.0).json()
     assert set(answer) == {"objects", "left_out"}
+    dense = post(served, f"/api/pictures/{number}/propose", model="roads").json()
+    assert dense == {"objects": [], "left_out": 0}, "a label map is nothing that could be taken here"
     prompted = post(served, f"/api/pictures/{number}/prompt", model="cells", box=[10, 10, 50, 50], label="box").json()
     assert prompted["object"]["label"] == "box"
     assert "key" not in prompted["object"]
@@ -184,6 +264,9 @@ def test_a_model_marks_and_is_prompted(served: TestClient) -> None:
     assert edited.json() == {"version": 1}
     searched = post(served, f"/api/pictures/{number}/prompt", model="roads", point=[30, 30]).json()
     assert searched["object"]["box"] == searched["regions"][0]
+    whole = edit(served, number, 1, {"kind": "put", "object": {**searched["object"], "key": "region"}})
+    assert whole.json() == {"version": 2}
+    assert all(one["rle"] for one in served.get(f"/api/pictures/{number}").json()["objects"])
 
 
 def test_label_maps_are_painted_and_packed(painted: TestClient) -> None:

@@ -1,3 +1,5 @@
+import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -56,6 +58,25 @@ def test_a_run_is_loaded_again_while_it_is_used_and_no_request_is_lost(client: T
     assert {version for version, _ in answers} == {first, second}
     for version, answer in answers:
         assert same(answer, before if version == first else after)
+
+
+def test_in_a_process_that_another_program_began_that_program_is_left_alone(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the processes of `delineate serve --processes` have one above them that SIGHUP means something to."""
+    monkeypatch.setattr(multiprocessing, "parent_process", object)
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("it was sent a signal"))
+    assert client.post("/v2/models/cells/reload").status_code == 200
+
+
+def test_one_run_is_loaded_at_a_time(run: Path) -> None:
+    models = ServedModels({"cells": run}, device="cpu")
+    with TestClient(make_app(models), base_url="http://localhost") as other:
+        with models._turn:
+            told = other.post("/v2/models/cells/reload")
+            assert (told.status_code, told.headers["retry-after"]) == (503, "1")
+            assert other.post(PREDICT, content=picture()).status_code == 200
+        assert other.post("/v2/models/cells/reload").status_code == 200
 
 
 def test_a_run_that_cannot_be_loaded_leaves_the_earlier_one(client: TestClient, run: Path) -> None:

@@ -39,4 +39,5 @@ def test_the_image_serves_by_an_ordinary_user() -> None:
     assert user == ["delineate"]
     assert text.index("USER delineate") < text.index("ENTRYPOINT")
     assert 'ENTRYPOINT ["delineate", "serve"]' in text
+    assert "HF_HUB_OFFLINE=1" in text
     assert set(re.findall(r"delineate /models/cells (--\w+)", text)) <= options()

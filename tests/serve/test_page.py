@@ -139,6 +139,38 @@ def test_traced_borders_fill_to_the_same_mask(window: Window) -> None:
         assert values == mask.flatten().int().tolist()
 
 
+def test_a_border_may_have_any_number_of_points(window: Window) -> None:
+    script = """async () => {
+        const { boxAround } = await import("./shapes.js");
+        return boxAround(Array.from({ length: 400000 }, (_, at) => [at % 700, at % 300 + 5]));
+    }"""
+    assert window.ask(script) == [0, 5, 699, 304]
+
+
+def test_a_joint_that_is_moved_leaves_the_box_of_a_mask(window: Window) -> None:
+    """The server takes a box that is another one beside the same mask for a thing that was moved, without its mask."""
+    script = """async (polygons) => {
+        const { withJoint } = await import("./reshaping.js");
+        const object = { box: [5, 5, 20, 20], polygons, rle: null, keypoints: [[6, 6]], visibility: [2] };
+        const { box, keypoints } = withJoint(object, 0, [30, 4], 2);
+        return [box, keypoints];
+    }"""
+    assert window.ask(script, [[[5, 5], [20, 5], [20, 20]]]) == [[5, 5, 20, 20], [[30, 4]]]
+    assert window.ask(script, None) == [[5, 4, 30, 20], [[30, 4]]]
+
+
+def test_many_changes_are_posted_in_parts_that_the_server_takes(window: Window) -> None:
+    script = """async (lengths) => {
+        const { batched } = await import("./saving.js");
+        const edits = lengths.map((length) => ({ kind: "put", object: { label: "x".repeat(length) } }));
+        return (await batched(edits)).length;
+    }"""
+    assert window.ask(script, [5_000_000] * 3) == 1
+    assert window.ask(script, [3_000_000] * 3) == 2
+    assert window.ask(script, [20_000_000, 1]) == 1
+    assert window.ask(script, [10] * 600) == 500
+
+
 def test_all_controls_have_names_and_all_keys_are_listed(window: Window) -> None:
     unnamed = """() => [...document.querySelectorAll("button, select, input")].filter((one) =>
         ![one.textContent, one.ariaLabel, one.closest("label")?.textContent, one.getAttribute("aria-labelledby")]

@@ -79,6 +79,98 @@ def test_a_picture_is_done_and_the_next_one_is_open(window: Window, labels: Labe
     assert len(marks(labels)) == 1
 
 
+def test_what_teaches_most_now_is_next(window: Window, labels: Labels) -> None:
+    """Models look at pictures while others are marked: the list of before is not what is gone by."""
+    first, second, third = labels.collection.pictures
+    labels.queue._values |= {second.id: (0.2, 0), third.id: (0.9, 0)}
+    window.says("#file", first.name)
+    window.changed("d")
+    window.says("#file", third.name)
+    window.press(",")
+    window.says("#file", first.name)  # what was passed stays before it
+    window.press(".", ".")
+    window.says("#file", second.name)
+
+
+def test_a_class_is_added_and_others_see_it(browser: Browser, window: Window, address: str, labels: Labels) -> None:
+    other = Window(browser, address)
+    window.page.fill("#new-class", "sea star")
+    window.page.press("#new-class", "Enter")
+    other.says("#classes", "sea star")
+    window.says("#status", "sea star is what is drawn next")
+    window.page.focus("#stage")
+    draw(window, *BOX)
+    window.saved()
+    assert [mark.label for mark in marks(labels)] == ["sea star"]
+    window.page.fill("#new-class", "box")
+    window.page.click("#add-class button")
+    window.says("#status.trouble", "there is 'box' already")
+    other.close()
+
+
+def test_a_broken_picture_is_passed_over(browser: Browser, tmp_path: Path) -> None:
+    labels = opened(raw(tmp_path, 3), ServedModels({}, device="cpu"), task="detect")
+    first, second, third = labels.collection.pictures
+    second.file.write_bytes(b"no picture")
+    with labelled(labels) as address:
+        window = Window(browser, address)
+        window.says("#file", first.name)
+        window.press(".")
+        window.says("#file", third.name)
+        window.changed("d")
+        window.says("#file", first.name)
+        window.changed("d")
+        window.says("#status", "All pictures are done")
+        window.close()
+
+
+def test_keys_of_the_browser_are_not_the_pages(window: Window, labels: Labels) -> None:
+    window.press("Alt+d")
+    draw(window, *BOX)
+    window.saved()
+    assert labels.store.counts()["done"] == 0
+    window.press("v", "l")
+    window.says("#status", "disk, 1 of 1 mark")  # screen readers say what is chosen
+
+
+def test_two_fingers_zoom_and_what_is_drawn_stays(browser: Browser, tmp_path: Path) -> None:
+    labels = opened(raw(tmp_path, 1), ServedModels({}, device="cpu"), task="instance")
+    with labelled(labels) as address:
+        window = Window(browser, address, has_touch=True)
+        touch = window.page.context.new_cdp_session(window.page)
+
+        def pinch() -> None:
+            one, other = window.screen(20, 20), window.screen(40, 20)
+            for kind, points in (
+                ("touchStart", [one]),
+                ("touchStart", [one, other]),
+                ("touchMove", [one, (other[0] + 40, other[1])]),
+                ("touchEnd", [one]),
+                ("touchEnd", []),
+            ):
+                places = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+                touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+        window.press("g")
+        for place in ((10, 10), (50, 10), (50, 40)):
+            window.page.touchscreen.tap(*window.screen(*place))
+        before = window.ask("() => document.getElementById('stage').dataset.scale")
+        pinch()
+        window.screen(0, 0)
+        assert window.ask("() => document.getElementById('stage').dataset.scale") != before
+        window.changed("Enter")
+        [mark] = marks(labels)
+        assert [len(ring) for ring in mark.polygons] == [3]
+        assert near([v for point in mark.polygons[0] for v in point], (10, 10, 50, 10, 50, 40))
+        window.press("s")
+        asked: list[str] = []
+        window.page.on("request", lambda request: asked.append(request.url))
+        pinch()
+        window.screen(0, 0)
+        assert not [url for url in asked if url.endswith("/prompt")]
+        window.close()
+
+
 def test_what_the_server_does_not_answer_is_kept_and_said(window: Window, labels: Labels) -> None:
     window.page.route("**/edits", lambda route: route.abort())
     draw(window, *BOX)
@@ -241,6 +333,10 @@ def test_training_goes_on_from_the_page(browser: Browser, cells: Path, tmp_path:
         window.says(
             "#training-said", re.compile(r"It is done. AP.* on the pictures held out: [\d.]+ before, [\d.]+ after")
         )
+        window.page.reload()  # and what there was to see is there again
+        window.says("#training-said", "It is done")
+        assert len(labels.training.status.losses) > 1
+        assert window.page.is_visible("#losses")
         version = models["cells"].loaded.version
         window.page.click("#accept")
         window.says("#status", "cells now marks pictures as it was trained to")

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,10 @@ import httpx2 as httpx
 import psutil
 import pytest
 from tests.serve.serving import LOW, mask_rcnn, picture, record, same
+
+from delineate.serve import running
+from delineate.serve.metrics import FOLDER
+from delineate.values import InputError
 
 PREDICT = "/v2/models/cells/predict"
 
@@ -51,6 +56,31 @@ def _lives(address: str) -> bool:
 
 def ask(address: str, data: bytes) -> httpx.Response:
     return httpx.post(f"{address}{PREDICT}", params={"min_score": LOW}, content=data, timeout=60)
+
+
+def test_a_name_that_is_no_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(InputError, match="host: 'nowhere' is no address of this machine"):
+        running.run_server(lambda: pytest.fail("it is not made"), host="nowhere")
+
+
+def test_what_several_processes_counted_is_gone_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[str] = []
+
+    class Supervisor:
+        def __init__(self, *_: object) -> None: ...
+
+        def run(self) -> None:
+            folders.append(os.environ[FOLDER])
+
+    monkeypatch.setattr(running, "_Supervisor", Supervisor)
+    running.run_server(lambda: pytest.fail("others make it"), port=0, processes=2, announce=folders.append)
+    assert folders[0].startswith("http://127.0.0.1:")
+    assert FOLDER not in os.environ
+    assert not Path(folders[1]).exists()
 
 
 def test_one_process_loads_again_and_finishes_what_it_took(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from delineate.data.images import read_image
 from delineate.deploy.choosing import choosing
@@ -12,6 +14,7 @@ from delineate.label.maps import as_png, as_values
 from delineate.label.marks import marks_found
 from delineate.label.pictures import Collection, Picture
 from delineate.label.prompting import Box, Point, Prompts, around_mask, can_prompt
+from delineate.ops.masks import encode_rle
 from delineate.system.system import System
 from delineate.values import IGNORE, Categories, InputError, LabelMap
 from delineate.values.thresholds import MIN_SCORE
@@ -29,6 +32,8 @@ def proposed(system: System, picture: Picture, collection: Collection, min_score
     system, take = choosing(system, min_score=least)
     found = take(system.infer([read_image(picture.file)])[0])
     if isinstance(found, LabelMap):
+        if not collection.has_maps:  # what it finds is nothing that is marked here
+            return {"objects": [], "left_out": 0}
         return {"objects": [], "label_map": _named_as_ours(found, system.categories, categories), "left_out": 0}
     marks = [] if collection.has_maps else marks_found(found, system.categories)
     mine = [_of_task(mark, collection) for mark in marks if mark["label"] in categories.class_names]
@@ -47,7 +52,7 @@ def prompted(
 ) -> dict[str, Any]:
     """Make an object of a rough box or a point, by the first system that looks at any box, or by selective search.
 
-    Gives an `object` without a key, or `None`; of a search also the `regions` that it was chosen of. Raises
+    Gives an `object` without a key; of a search also the boxes of the `regions` that it was chosen of. Raises
     `InputError` unless there is one of box and point, in the picture.
     """
     if (box is None) == (point is None):
@@ -57,7 +62,9 @@ def prompted(
         raise InputError(f"prompt: there is no class '{label}'; there are {', '.join(names)}")
     system = next((one for one in systems if can_prompt(one)), None)
     if system is None:
-        return _region(prompts.by_search(picture.id, image, box, point).tolist(), label or names[0])
+        boxes, mask = prompts.by_search(picture.id, image, box, point)
+        mark = _region(boxes[0].tolist(), mask, label or names[0])
+        return {"object": _of_task(mark, collection), "regions": boxes.tolist()}
     known = system.categories.class_names
     number = known.index(label) if label in known else None
     found = around_mask(prompts.by_model(system, picture.id, image, box, point, number))
@@ -81,8 +88,7 @@ def _named_as_ours(found: LabelMap, theirs: Categories, ours: Categories) -> str
     return base64.b64encode(as_png(as_values(torch.tensor(values)[found.label_map]))).decode()
 
 
-def _region(boxes: list[list[float]], label: str) -> dict[str, Any]:
-    if not boxes:
-        return {"object": None, "regions": []}
-    empty = dict.fromkeys(("polygons", "holes", "rle", "keypoints", "visibility", "score"))
-    return {"object": {"label": label, "box": boxes[0], **empty, "crowd": False, "ignore": False}, "regions": boxes}
+def _region(box: list[float], mask: Bool[Tensor, "h w"], label: str) -> dict[str, Any]:
+    empty = dict.fromkeys(("polygons", "holes", "keypoints", "visibility", "score"))
+    (rle,) = encode_rle(mask[None])
+    return {"label": label, "box": box, "rle": dict(rle), **empty, "crowd": False, "ignore": False}

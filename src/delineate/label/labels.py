@@ -5,6 +5,7 @@ import time
 from typing import Any, TypedDict
 
 from delineate.label.assisting import prompted, proposed
+from delineate.label.beginning import held_out_of, weights_of
 from delineate.label.documents import document_record, read_edits
 from delineate.label.events import Events
 from delineate.label.journal import Journal
@@ -14,7 +15,7 @@ from delineate.label.pictures import Collection, Picture
 from delineate.label.prompting import Box, Point, Prompts
 from delineate.label.queue import ORDERS, Queue
 from delineate.label.store import Store
-from delineate.label.training import Status, Training, held_out_of, weights_of
+from delineate.label.training import Status, Training
 from delineate.label.writing import Written
 from delineate.values import IGNORE, InputError
 
@@ -69,7 +70,7 @@ class Labels:
         self.prompts = Prompts()
         self.training = Training(collection.root, collection.task, self._hear)
         self.queue = Queue(self.store, models, lambda: self.training.running, seed=seed)
-        self._writing = threading.Lock()
+        self._writing, self._marking = threading.Lock(), threading.Lock()
         self._ends = threading.Event()
         self._edited, self._written_edits, self._tried = time.monotonic(), -1, 0
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
@@ -92,8 +93,10 @@ class Labels:
         self.queue.close()
         if self._keeper.is_alive():
             self._keeper.join()
-        self.write()
-        self.store.close()
+        try:
+            self.write()
+        finally:
+            self.store.close()
 
     def session(self) -> dict[str, Any]:
         """Say what is labelled, with which names, and how far it is."""
@@ -103,6 +106,7 @@ class Labels:
             "folder": self.collection.root.resolve().name,
             "task": self.collection.task.name,
             "classes": list(categories.class_names),
+            "can_add_classes": self.collection.can_grow,
             "keypoint_names": list(categories.keypoint_names),
             "skeleton": [list(edge) for edge in categories.skeleton],
             "flip_order": list(categories.flip_order),
@@ -119,6 +123,13 @@ class Labels:
     def can_train(self) -> bool:
         """Whether enough pictures are done, or came with annotations."""
         return not self.training.running and (not self.collection.raw or self.store.counts()["done"] >= LEAST)
+
+    def add_class(self, name: str) -> list[str]:
+        """Add a class of objects to raw pictures, and give all; raises `InputError` as `Collection.with_class`."""
+        self.store.add_class(name)
+        names = list(self.collection.categories.class_names)
+        self.events.say({"kind": "classes", "classes": names})
+        return names
 
     def pictures(self, order: str = "teaches", offset: int = 0, limit: int = 200) -> dict[str, Any]:
         """List some of the pictures in an order."""
@@ -137,8 +148,10 @@ class Labels:
         return document.version
 
     def propose(self, picture: Picture, model: str, min_score: float | None = None) -> dict[str, Any]:
-        """Let a model mark a picture, as `proposed` does; nothing is kept. Raises `LookupError` for no model."""
-        return proposed(self.models.system(model), picture, self.collection, min_score)
+        """Let a model mark a picture, in turn, as `proposed` does; nothing is kept. Raises `LookupError` for none."""
+        system = self.models.system(model)
+        with self._marking:
+            return proposed(system, picture, self.collection, min_score)
 
     def prompt(
         self,
@@ -165,10 +178,9 @@ class Labels:
         names = list(self.models.names())
         run = self.models.run(names[0]) if names else None
         self.write(unedited=True)
-        weights = weights_of(run, self.collection.task)
-        minutes = self.minutes if minutes is None else minutes
+        data, weights = self.written.folder, weights_of(run, self.collection.task)
         return self.training.begin(
-            self.written.folder, minutes=minutes, model=self._model, weights=weights, device=self._device
+            data, minutes=minutes or self.minutes, model=self._model, weights=weights, device=self._device
         )
 
     def accept(self) -> str:
@@ -191,15 +203,11 @@ class Labels:
 
     def export(self) -> dict[str, Any]:
         """Write what is marked as COCO's document: of raw pictures those that are changed or done, else all."""
-        return self.written.coco(self._exported(), self.collection.root)
+        return self.written.coco(self.written.exported(), self.collection.root)
 
     def export_maps(self) -> bytes:
         """Pack label maps of the pictures that `export` has, with the names of their values, as a ZIP."""
-        return self.written.packed_maps(self._exported())
-
-    def _exported(self) -> list[Picture]:
-        every = self.collection.pictures
-        return [one for one in every if not self.collection.raw or self.store.state(one)[0] != "new"]
+        return self.written.packed_maps(self.written.exported())
 
     def label_map(self, picture: Picture) -> bytes:
         """Write the label map of a picture as a palette PNG."""
@@ -230,7 +238,7 @@ class Labels:
                     self.write()
                     self._begin_first()
                 except (InputError, OSError) as error:  # said on the page; whoever marks goes on
-                    self.written.problems.append(str(error))
+                    self.written.problems += [] if str(error) in self.written.problems else [str(error)]
                     self._edited = time.monotonic() + RETRY
 
     def _begin_first(self) -> None:

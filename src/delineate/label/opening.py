@@ -74,11 +74,11 @@ def _known(models: Models) -> System | None:
 
 
 def _agreed(name: str, given: Any, before: Any, folder: Path) -> Any:
-    """Take what is given, or else what was said before; classes may grow."""
+    """Take what is given, or else what was said before; classes may grow, and those that were added since stay."""
     if not given or given == before or before is None:
         return given or before or given
-    if name == "classes" and given[: len(before)] == before:
-        return given
+    if name == "classes" and given[: len(before)] == before[: len(given)]:
+        return max(given, before, key=len)
     said = ", ".join(map(str, before)) if isinstance(before, list) else before
     raise InputError(f"{name}: {folder} was begun with {said or 'none'}; leave --{name} out, or label another folder")
 

@@ -28,16 +28,16 @@ SAME = 0.5
 def teaches(systems: Sequence[System], image: UInt8[Tensor, "3 h w"]) -> float:
     """Say from 0 to 1 how much a correction of a picture would teach the first of one or two systems."""
     first = systems[0]
-    if "label_map" in first.task.needs:
-        values = [entropy(first, image)]
-    else:
-        (found,) = first.infer([image])
-        assert isinstance(found, Detections)
+    others = [system for system in systems[1:2] if system.task.name == first.task.name]
+    has_maps = "label_map" in first.task.needs
+    found = None if has_maps and not others else first.infer([image])[0]
+    if isinstance(found, Detections):
         mistakes = expected_mistakes(found, first.least)
         values = [mistakes / (1 + mistakes)]
-    if len(systems) > 1 and systems[1].task.name == first.task.name:
-        one, other = (system.infer([image])[0] for system in systems[:2])
-        values.append(disagreement(one, other, first, systems[1]))
+    else:
+        values = [entropy(first, image)]
+    if found is not None:
+        values += [disagreement(found, other.infer([image])[0], first, other) for other in others]
     return max(values)
 
 

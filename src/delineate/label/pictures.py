@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePath
 
@@ -17,6 +17,7 @@ from delineate.values.categories import BACKGROUND
 
 TASKS: Mapping[str, Task] = {task.name: task for task in (DETECT, INSTANCE, KEYPOINTS, SEGMENT)}
 """These tasks have something to be marked."""
+LONGEST_NAME = 80
 OF_OBJECTS: frozenset[Content] = frozenset({"boxes", "masks", "keypoints"})
 
 
@@ -39,9 +40,9 @@ class Picture:
         return image_size(self.file)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Collection:
-    """A folder's pictures are labelled for a task by the names in `categories`.
+    """A folder's pictures are labelled for a task by the names in `categories`, behind which others may be added.
 
     `parts` are the data sets that say what is marked already; there are none where pictures are `raw`. `notes` say what
     their readers left out.
@@ -62,6 +63,22 @@ class Collection:
     def has_maps(self) -> bool:
         """Whether pictures have label maps, and not objects."""
         return "label_map" in self.task.needs
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether classes can be added: data sets have their own, and in label maps they would move the background."""
+        return self.raw and not self.has_maps
+
+    def with_class(self, name: str) -> Categories:
+        """Name one class more; raises `InputError` where that cannot be, or for what is no name."""
+        if not self.can_grow:
+            kind = "label maps" if self.raw else "a data set"
+            raise InputError(f"classes: {self.root} has {kind}, whose classes stay as they are")
+        if not name or len(name) > LONGEST_NAME or name != name.strip() or "," in name or not name.isprintable():
+            raise InputError(f"classes: a name has 1 to {LONGEST_NAME} letters, and no comma")
+        if name in self.categories.class_names:
+            raise InputError(f"classes: there is '{name}' already")
+        return replace(self.categories, class_names=(*self.categories.class_names, name), label_map_names=())
 
     @cached_property
     def by_id(self) -> Mapping[int, Picture]:

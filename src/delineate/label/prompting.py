@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from faster_coco_eval.core import mask as coco_masks
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from delineate.models.contract import Inputs, Rows
@@ -20,7 +20,7 @@ from delineate.models.two_stage.detector import TwoStageRaw
 from delineate.models.two_stage.rois import numbered
 from delineate.ops.boxes import paired_iou, scale_boxes
 from delineate.ops.masks import sampled_rle
-from delineate.ops.search.selective_search import selective_search
+from delineate.ops.search.regions import Searched, region_mask, rows_at, search_regions
 from delineate.system.system import System, evaluating, trimmed, widened
 from delineate.values import Detections, InputError
 
@@ -31,6 +31,8 @@ SQUARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 LEAST = 5e-4
 """A region of a smaller share of the picture is none that somebody clicks on."""
 NUM_REGIONS = 5
+MOST_ALIKE = 8
+"""So many trees may have a region of the same box."""
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -49,8 +51,8 @@ class Prompts:
     """Prompts keeps what was seen of the last pictures."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[int, object], Seen] = OrderedDict()
-        self._searched: OrderedDict[object, Tensor] = OrderedDict()
+        self._seen: OrderedDict[tuple[System, object], Seen] = OrderedDict()
+        self._searched: OrderedDict[object, Searched] = OrderedDict()
         self._lock = Lock()
 
     def by_model(
@@ -64,7 +66,7 @@ class Prompts:
     ) -> Detections:
         """Find the one object of a box, or at a point, in a picture that `key` stands for; see `object_at`."""
         with self._lock:
-            mine = (id(system), key)
+            mine = (system, key)  # not its number, which another one may have when it is gone
             seen = self._seen.pop(mine, None) or see(system, image)
             self._seen[mine] = seen
             while len(self._seen) > KEPT:
@@ -73,15 +75,15 @@ class Prompts:
 
     def by_search(
         self, key: object, image: UInt8[Tensor, "3 h w"], box: Box | None, point: Point | None
-    ) -> Float[Tensor, "n 4"]:
-        """Give the regions of selective search that fit best, the best first; none where none holds a point."""
+    ) -> tuple[Float[Tensor, "n 4"], Bool[Tensor, "h w"]]:
+        """Give the boxes of the regions of selective search that fit best, the best first, and the best one's mask."""
         with self._lock:
-            boxes = self._searched.pop(key, None)
-            boxes = selective_search(image) if boxes is None else boxes
-            self._searched[key] = boxes
+            searched = self._searched.pop(key, None) or search_regions(image)
+            self._searched[key] = searched
             while len(self._searched) > KEPT:
                 self._searched.popitem(last=False)
-        return regions_at(boxes, (image.shape[1], image.shape[2]), box, point)
+        rows = regions_at(searched, box, point)
+        return searched.boxes[rows], region_mask(searched, int(rows[0]))
 
 
 def can_prompt(system: System) -> bool:
@@ -118,19 +120,25 @@ def object_at(system: System, seen: Seen, box: Box | None, point: Point | None, 
     return _in_box(system, seen, _inside(around, seen.size), size, label)
 
 
-def regions_at(
-    boxes: Float[Tensor, "n 4"], size: tuple[int, int], box: Box | None, point: Point | None
-) -> Float[Tensor, "m 4"]:
-    """Choose the boxes that overlap a box most, or the smallest ones that hold a point."""
+def regions_at(searched: Searched, box: Box | None, point: Point | None) -> Int64[Tensor, " m"]:
+    """Choose the rows of regions of different boxes: of those that overlap a box most, or the smallest at a point.
+
+    There is one at least, as all of the picture is a region, too.
+    """
+    boxes, size = searched.boxes, searched.size
     if box is not None:
         given = torch.tensor(_inside(box, size)).expand_as(boxes)
-        return boxes[paired_iou(boxes, given).argsort(descending=True)[:NUM_REGIONS]]
-    assert point is not None
-    x, y = _at(point, size)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    holds = (boxes[:, 0] <= x) & (x < boxes[:, 2]) & (boxes[:, 1] <= y) & (y < boxes[:, 3])
-    rows = (holds & (areas >= LEAST * size[0] * size[1])).nonzero()[:, 0]
-    return boxes[rows[areas[rows].argsort(stable=True)[:NUM_REGIONS]]]
+        rows = paired_iou(boxes, given).argsort(descending=True, stable=True)
+    else:
+        assert point is not None
+        rows = rows_at(searched, *_at(point, size))
+        areas = (boxes[rows, 2:] - boxes[rows, :2]).prod(1)
+        rows = rows[areas >= LEAST * size[0] * size[1]]
+        rows = rows[(boxes[rows, 2:] - boxes[rows, :2]).prod(1).argsort(stable=True)]
+    different: dict[tuple[float, ...], int] = {}
+    for row in rows[: MOST_ALIKE * NUM_REGIONS].tolist():
+        different.setdefault(tuple(boxes[row].tolist()), row)
+    return torch.tensor(list(different.values())[:NUM_REGIONS])
 
 
 def around_mask(found: Detections) -> Detections:

@@ -1,5 +1,6 @@
 """The queue says which picture is corrected next; a thread of its own finds out what each would teach."""
 
+import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from delineate.label.pictures import Picture
 from delineate.label.store import Store
 from delineate.system.system import System
 from delineate.values import InputError
+
+logger = logging.getLogger("delineate.label")
 
 Order = Literal["teaches", "name", "random"]
 ORDERS: tuple[Order, ...] = ("teaches", "name", "random")
@@ -97,4 +100,7 @@ class Queue:
         try:
             return teaches(self._systems, read_image(picture.file))
         except InputError:  # a broken picture teaches nothing
+            return 0.0
+        except Exception:  # nor does one that a model fails on, and the others are looked at still
+            logger.exception("%s: a model fails on it", picture.name)
             return 0.0

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from delineate.label.documents import (
     EDITS,
@@ -20,9 +21,9 @@ from delineate.label.documents import (
 )
 from delineate.label.journal import Journal
 from delineate.label.maps import Patch, Values, as_png, as_values, painted
-from delineate.label.marks import Mark, marks_of
+from delineate.label.marks import Mark, first_line, marks_of
 from delineate.label.pictures import Collection, Picture
-from delineate.values import counted, listed
+from delineate.values import InputError, counted, listed
 
 KEPT_MAPS = 8
 """So many label maps of those last asked for stay in memory."""
@@ -82,6 +83,13 @@ class Store:
             self.journal.append(entry)
             return self._keep(picture, edited(document, sound), posted.digest)
 
+    def add_class(self, name: str) -> None:
+        """Add a class behind those there are, in the journal, too; raises `InputError` as `Collection.with_class`."""
+        with self._lock:
+            categories = self.collection.with_class(name)
+            self.journal.say({"classes": list(categories.class_names)})
+            self.collection.categories = categories
+
     def label_map(self, picture: Picture) -> Values:
         """Paint the newest label map of a picture; of one that was asked for lately, what was added since."""
         with self._lock:
@@ -135,8 +143,15 @@ class Store:
             if picture is None:
                 gone.append(str(entry["picture"]))
                 continue
-            kept = self._documents.get(picture.id) or _begun_document(entry.get("begun", {}))
-            self._keep(picture, edited(kept, EDITS.validate_python(entry["edits"])), str(entry.get("digest")))
+            try:
+                kept = self._documents.get(picture.id) or _begun_document(entry.get("begun", {}))
+                edits = EDITS.validate_python(entry.get("edits"))
+            except ValidationError as error:
+                raise InputError(
+                    f"{self.journal.file}: an edit of {picture.name} cannot be read ({first_line(error)}); was it "
+                    "written by a later delineate, or by hand? Use that one, or mend the line"
+                ) from None
+            self._keep(picture, edited(kept, edits), str(entry.get("digest")))
         if gone:
             names = list(dict.fromkeys(gone))
             self.problems.append(

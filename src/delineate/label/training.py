@@ -1,6 +1,7 @@
 """Training goes on with what was corrected, in processes of its own: measured before and after on the same pictures."""
 
 import json
+import math
 import subprocess
 import sys
 import threading
@@ -11,19 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from delineate.artefact import is_export, read_record
-from delineate.data.folders import home_of
-from delineate.data.lists import PictureList
-from delineate.io.runs import HELD_OUT, find_checkpoint
+from delineate.label.beginning import what_begins
 from delineate.label.journal import FOLDER
-from delineate.system.catalog import find_entry, options
-from delineate.system.checkpoint import read_facts
 from delineate.training.runs import Run
 from delineate.values import InputError, Task
 
-FRESH = {"detect": "ssd", "instance": "mask_rcnn", "keypoints": "keypoint_rcnn", "segment": "unet"}
-"""These systems are trained where there is no model yet: each learns what its task marks."""
 RUNS = FOLDER / "runs"
+MOST_LOSSES = 200
+"""So many losses make a curve."""
 PATIENCE = 20.0
 """Seconds for a process that is to stop to save what it learned."""
 
@@ -32,8 +28,8 @@ PATIENCE = 20.0
 class Status:
     """A training is running, done or failed; where there is none, it is `none`.
 
-    `begun` is a time of the clock, `progress` the share of its minutes, `metric` the name of what is measured `before`
-    and `after` on the pictures that are validated on; `run` is the folder that it writes.
+    `begun` is a time of the clock, `progress` the share of its minutes, `losses` those of its epochs, `metric` the name
+    of what is measured `before` and `after` on the pictures that are validated on; `run` is the folder that it writes.
     """
 
     state: Literal["none", "running", "done", "failed"] = "none"
@@ -41,7 +37,7 @@ class Status:
     epoch: int = 0
     epochs: int | None = None
     progress: float = 0.0
-    loss: float | None = None
+    losses: tuple[float, ...] = ()
     metric: str | None = None
     before: float | None = None
     after: float | None = None
@@ -80,13 +76,11 @@ class Training:
             return status
         run = Run(self.root / RUNS / status.run)
         rows = run.read_metrics() if run.folder.is_dir() else []
-        losses = [row["loss"] for row in rows if "loss" in row]
+        losses = _thinned([row["loss"] for row in rows if math.isfinite(row.get("loss", math.nan))])
         share = 0.0
         with suppress(FileNotFoundError):  # not begun yet
             share = (time.time() - run.settings_file.stat().st_mtime) / (60 * self._minutes)
-        return replace(
-            status, epoch=len(rows), progress=min(0.99, max(0.0, share)), loss=losses[-1] if losses else None
-        )
+        return replace(status, epoch=len(rows), progress=min(0.99, max(0.0, share)), losses=losses)
 
     def begin(self, data: Path, *, minutes: float, model: str | None, weights: Path | None, device: str) -> Status:
         """Train on a data set for some minutes: what is served, with what it learned, or a new system.
@@ -97,7 +91,7 @@ class Training:
             if self.running:
                 raise InputError("training: one goes on already; stop it, or wait for it")
             folder = _free(self.root / RUNS)
-            name, words = _what(self.task, model, weights)
+            name, words = what_begins(self.task, model, weights)
             self._minutes, self._stops = minutes, False
             self._status = Status(state="running", begun=time.time(), run=folder.name)
             train = ["train", name, str(data), "--minutes", f"{minutes:g}", "--device", device]
@@ -120,6 +114,13 @@ class Training:
         if thread is not None and thread is not threading.current_thread():
             thread.join(2 * PATIENCE)
 
+    def wait(self) -> Status:
+        """Wait until what is running has ended, and say how."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+        return self._status
+
     def run_that_is_done(self) -> Path:
         """Give the run that is done; raises `InputError` where there is none."""
         if self._status.state != "done" or self._status.run is None:
@@ -132,18 +133,25 @@ class Training:
 
     def _run(self, train: Sequence[str], before: Sequence[str] | None, folder: Path) -> None:
         try:
-            first: dict[str, Any] = self._call(before, folder) if before else {}
+            first = self._before(before, folder) if before else {}
             if metrics := first.get("metrics"):
                 metric = next(iter(metrics))
-                self._set(replace(self._status, metric=metric, before=metrics[metric]))
+                self._set(replace(self._status, metric=metric, before=_finite(metrics[metric])))
             metrics = self._call(train, folder)["metrics"]
             metric = self._status.metric or next(iter(metrics), None)
-            done = replace(self.status, state="done", progress=1.0, metric=metric, after=metrics.get(metric))
-            self._set(done)
+            after = _finite(metrics.get(metric))
+            self._set(replace(self.status, state="done", progress=1.0, metric=metric, after=after))
         except Stopped:
             self._set(Status())
-        except (InputError, OSError) as error:
-            self._set(replace(self.status, state="failed", error=str(error)))
+        except Exception as error:  # whatever it is, the next one can begin
+            line = str(error) if isinstance(error, InputError | OSError) else f"{type(error).__name__}: {error}"
+            self._set(replace(self._status, state="failed", error=line))
+
+    def _before(self, words: Sequence[str], folder: Path) -> dict[str, Any]:
+        """Measure what is trained on; where classes were added since, it has no part in that, and learns them."""
+        with suppress(InputError):
+            return self._call(words, folder)
+        return {}
 
     def _call(self, words: Sequence[str], folder: Path) -> dict[str, Any]:
         """Run a command of ours, and read the JSON that it prints; raises `InputError` with its line of error."""
@@ -169,38 +177,15 @@ class Training:
         self._changed(status)
 
 
-def held_out_of(run: Path | None) -> PictureList | None:
-    """Find the list of the pictures that a run held out of its data, where it did."""
-    if run is None or is_export(run):
-        return None
-    with suppress(InputError):
-        folder = find_checkpoint(run).parent
-        if (folder / HELD_OUT).is_file():
-            return PictureList(folder / HELD_OUT, home_of(Run(folder).settings().data))
-    return None
+def _finite(value: float | None) -> float | None:
+    """Give what JSON can say: there is no average precision where nothing is to be found."""
+    return value if value is not None and math.isfinite(value) else None
 
 
-def weights_of(run: Path | None, task: Task) -> Path | None:
-    """Find the weights that training goes on from: those of a run, or of the run that an export is of.
-
-    There are none where they are gone, or of a system of another task.
-    """
-    if run is None:
-        return None
-    with suppress(InputError):
-        origin = Path(read_record(run).run) if is_export(run) else run
-        return origin if find_entry(read_facts(find_checkpoint(origin)).system).task.name == task.name else None
-    return None
-
-
-def _what(task: Task, model: str | None, weights: Path | None) -> tuple[str, list[str]]:
-    """Say which system is trained, and what it begins with."""
-    if weights is not None:
-        return read_facts(find_checkpoint(weights)).system, ["--weights", str(weights)]
-    name = model or FRESH[task.name]
-    if find_entry(name).task.name != task.name:
-        raise InputError(f"model: {name} is of the task {find_entry(name).task.name}, and this is {task.name}")
-    return name, ["--pretrained", "auto"] if "backbone" in options(name) else []
+def _thinned(losses: Sequence[float]) -> tuple[float, ...]:
+    """Leave out of many losses what a small curve would not show."""
+    step = math.ceil(len(losses) / MOST_LOSSES) or 1
+    return tuple(losses[::-step][::-1])
 
 
 def _free(runs: Path) -> Path:

@@ -80,6 +80,11 @@ class Written:
                     self._file(name).unlink(missing_ok=True)
         return {name: len(pictures) for name, pictures in parts.items()}
 
+    def exported(self) -> list[Picture]:
+        """List what is exported: of raw pictures those that are changed or done, else all."""
+        every = self.collection.pictures
+        return [one for one in every if not self.collection.raw or self.store.state(one)[0] != "new"]
+
     def coco(self, pictures: Sequence[Picture], home: Path) -> dict[str, Any]:
         """Write pictures as COCO's document, whose file names are relative to a folder."""
         images: list[dict[str, Any]] = []
@@ -97,8 +102,7 @@ class Written:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             archive.writestr("classes.txt", "\n".join(self.collection.categories.label_map_names) + "\n")
-            for picture in pictures:
-                name = PurePath(picture.name).with_suffix(".png").as_posix().lstrip("/")
+            for picture, name in zip(pictures, _zipped(pictures), strict=True):
                 archive.writestr(f"labels/{name}", as_png(self.store.label_map(picture)))
         return packed.getvalue()
 
@@ -195,6 +199,13 @@ def _link(file: Path, link: Path) -> None:
         os.link(file.resolve(), link)
         return
     shutil.copyfile(file, link)
+
+
+def _zipped(pictures: Sequence[Picture]) -> list[str]:
+    """Name files of an archive by their pictures, never outside of where it is unpacked; each has a name of its own."""
+    names = [PurePath(*(part for part in PurePath(one.name).parts if part not in ("..", "/"))) for one in pictures]
+    times = Counter(name.with_suffix("") for name in names)
+    return [f"{name if times[name.with_suffix('')] > 1 else name.with_suffix('')}.png" for name in names]
 
 
 def _share(name: str) -> float:

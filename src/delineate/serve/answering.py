@@ -37,6 +37,8 @@ HEADERS = {
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 GONE = 499
 """Nobody waits for an answer any more; it is only counted."""
+SLOW = 408
+"""The body does not come, and is not waited for any more."""
 DRAINED = 8
 """So many times what is taken of a body is read of one that is refused, so that its sender reads the answer."""
 REASONS = {404: "there is nothing at this address", 405: "this address does not take this method"}
@@ -61,7 +63,7 @@ class Answering:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                if status >= 400:
+                if status >= 400 and status != SLOW:
                     await read.drained(DRAINED * self._limits.num_bytes, self._limits.seconds)
             await send(message)
 

@@ -5,6 +5,7 @@ rebinding) read the answers. So a `Host` is an address, `localhost` or a name th
 computes anything comes from our own pages or from no page at all.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import re
@@ -17,6 +18,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from delineate.serve.answering import SLOW
 from delineate.serve.limits import Limits, Refused
 
 COOKIE = "delineate_token"
@@ -89,12 +91,18 @@ class Guards:
         return self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
 
     def _counted(self, receive: Receive) -> Receive:
-        taken = 0
+        taken, has_more = 0, True
+        end = asyncio.get_running_loop().time() + self._limits.seconds
 
         async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, has_more
+            try:
+                async with asyncio.timeout_at(end if has_more else None):
+                    message = await receive()
+            except TimeoutError:
+                raise Refused(SLOW, f"body: it did not come in {self._limits.seconds:g} seconds") from None
             taken += len(message.get("body", b""))
+            has_more = bool(message.get("more_body", False))
             if taken > self._limits.num_bytes:
                 raise self._too_large()
             return message

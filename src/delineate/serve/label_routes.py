@@ -1,67 +1,28 @@
 """The labels of a folder are served under `/api`: pictures, what is marked in them, the queue, training, events."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from delineate.label import Conflict, Labels, Models, Picture
-from delineate.label.events import Event
-from delineate.label.marks import first_line
+from delineate.serve.label_bodies import Edits, Empty, Minutes, NewClass, Prompt, Propose, read_body
+from delineate.serve.label_events import heard
 from delineate.serve.label_images import picture_response
 from delineate.serve.limits import Refused
 from delineate.values import InputError
 
 MOST_LISTED = 1000
-BEAT = 15.0
-"""Seconds of silence after which those who listen are sent a comment, so that no proxy takes them for gone."""
+MOST_ASKED = 8
+"""So many at once may ask models to mark pictures of a folder; one is answered after the other."""
 
 Answer = Coroutine[Any, Any, Response]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Edits(_Body):
-    """Edits are made on the version of a picture that a client saw."""
-
-    version: int = Field(ge=0)
-    client: str = Field(min_length=1, max_length=80)
-    edits: list[dict[str, Any]]
-
-
-class Propose(_Body):
-    """A model marks a picture."""
-
-    model: str
-    min_score: float | None = Field(None, ge=0, le=1)
-
-
-class Prompt(_Body):
-    """A rough box or a click becomes an object."""
-
-    model: str | None = None
-    label: str | None = None
-    box: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] | None = None
-    point: tuple[FiniteFloat, FiniteFloat] | None = None
-
-
-class Minutes(_Body):
-    """A training takes so many minutes, or as many as the server was told."""
-
-    minutes: float | None = Field(None, gt=0, le=7 * 24 * 60)
-
-
-class Empty(_Body):
-    """Nothing is said."""
 
 
 def label_routes(labels: Labels, models: Models | None = None) -> list[Route]:
@@ -82,6 +43,7 @@ def label_routes(labels: Labels, models: Models | None = None) -> list[Route]:
         "/api/export": _export,
     }
     post: Mapping[str, Callable[[Labels, Request], Answer]] = {
+        "/api/classes": _add_class,
         "/api/pictures/{id:int}/edits": _edit,
         "/api/pictures/{id:int}/propose": _propose,
         "/api/pictures/{id:int}/prompt": _prompt,
@@ -105,6 +67,12 @@ def _route(path: str, endpoint: Callable[[Labels, Request], Answer], labels: Lab
 
 async def _session(labels: Labels, request: Request) -> Response:
     return JSONResponse(await run_in_threadpool(labels.session))
+
+
+async def _add_class(labels: Labels, request: Request) -> Response:
+    body = await read_body(request, NewClass)
+    with _kept():
+        return JSONResponse({"classes": await run_in_threadpool(labels.add_class, body.name)})
 
 
 async def _pictures(labels: Labels, request: Request) -> Response:
@@ -131,9 +99,10 @@ async def _label_map(labels: Labels, request: Request) -> Response:
 
 
 async def _edit(labels: Labels, request: Request) -> Response:
-    picture, body = _picture(labels, request), await _read(request, Edits)
+    picture, body = _picture(labels, request), await read_body(request, Edits)
     try:
-        version = await run_in_threadpool(labels.edit, picture, body.version, body.client, body.edits)
+        with _kept():
+            version = await run_in_threadpool(labels.edit, picture, body.version, body.client, body.edits)
     except Conflict as conflict:
         newest = await run_in_threadpool(labels.document, picture)
         return JSONResponse({"error": str(conflict), "document": newest}, 409)
@@ -141,14 +110,14 @@ async def _edit(labels: Labels, request: Request) -> Response:
 
 
 async def _propose(labels: Labels, request: Request) -> Response:
-    picture, body = _picture(labels, request), await _read(request, Propose)
-    return await _of_model(partial(labels.propose, picture, body.model, body.min_score))
+    picture, body = _picture(labels, request), await read_body(request, Propose)
+    return await _of_model(request, partial(labels.propose, picture, body.model, body.min_score))
 
 
 async def _prompt(labels: Labels, request: Request) -> Response:
-    picture, body = _picture(labels, request), await _read(request, Prompt)
+    picture, body = _picture(labels, request), await read_body(request, Prompt)
     asked = partial(labels.prompt, picture, body.model, box=body.box, point=body.point, label=body.label)
-    return await _of_model(asked)
+    return await _of_model(request, asked)
 
 
 async def _training(labels: Labels, request: Request) -> Response:
@@ -156,7 +125,7 @@ async def _training(labels: Labels, request: Request) -> Response:
 
 
 async def _begin(labels: Labels, request: Request) -> Response:
-    body = await _read(request, Minutes)
+    body = await read_body(request, Minutes)
     if labels.training.running:
         raise Refused(409, "a training goes on already; stop it, or wait for it")
     status = await run_in_threadpool(labels.begin_training, body.minutes)
@@ -169,7 +138,7 @@ async def _stop(labels: Labels, request: Request) -> Response:
 
 
 async def _accept(labels: Labels, request: Request) -> Response:
-    await _read(request, Empty)
+    await read_body(request, Empty)
     if labels.training.status.state != "done":
         raise Refused(409, "there is no training that is done")
     return JSONResponse({"model": await run_in_threadpool(labels.accept)})
@@ -191,53 +160,31 @@ async def _export(labels: Labels, request: Request) -> Response:
 async def _events(labels: Labels, request: Request) -> Response:
     """Send what happens as it happens, until the server ends."""
     return StreamingResponse(
-        _heard(labels, request.app.state), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        heard(labels, request.app.state), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
     )
 
 
-async def _heard(labels: Labels, state: Any) -> AsyncIterator[str]:
-    loop, events = asyncio.get_running_loop(), asyncio.Queue[Event | None]()
-
-    def hear(event: Event | None) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(events.put_nowait, event)
-
-    leave = labels.events.listen(hear)
-    stopping = getattr(state, "stopping", None)
-    ends = None if stopping is None else asyncio.ensure_future(stopping.wait())
-    if ends is not None:
-        ends.add_done_callback(lambda done: None if done.cancelled() else events.put_nowait(None))
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Say what the disk says where a change cannot be written into the journal; raises `Refused` (507)."""
     try:
-        yield ": hello\n\n"
-        while True:
-            try:
-                event = await asyncio.wait_for(events.get(), BEAT)
-            except TimeoutError:
-                yield ": still here\n\n"
-                continue
-            if event is None:
-                return
-            yield f"data: {json.dumps(event)}\n\n"
-    finally:
-        leave()
-        if ends is not None:
-            ends.cancel()
+        yield
+    except OSError as error:
+        raise Refused(507, f"journal: {error.strerror}; nothing of the change is kept") from error
 
 
-async def _of_model(asked: Callable[[], dict[str, Any]]) -> Response:
+async def _of_model(request: Request, asked: Callable[[], dict[str, Any]]) -> Response:
+    state = request.app.state
+    waiting: int = getattr(state, "asked_of_models", 0)
+    if waiting >= MOST_ASKED:
+        raise Refused(503, f"{waiting} wait already for what models find; try again", {"Retry-After": "1"})
+    state.asked_of_models = waiting + 1
     try:
         return JSONResponse(await run_in_threadpool(asked))
     except LookupError:
         raise Refused(404, "model: there is none of this name") from None
-
-
-async def _read(request: Request, kind: type[Any]) -> Any:
-    """Read the JSON of a request; raises `InputError` naming the field."""
-    body = await request.body() or b"{}"
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        raise InputError(first_line(error)) from None
+    finally:
+        state.asked_of_models -= 1
 
 
 def _picture(labels: Labels, request: Request) -> Picture:

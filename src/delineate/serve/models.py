@@ -1,6 +1,7 @@
 """Models are served by name; a run takes the place of another while pictures of both are in work."""
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -111,6 +112,7 @@ class ServedModels:
             min(num_cores(), 4) if workers is None else workers, "reader", partial(torch.set_num_threads, 1)
         )
         self._models: dict[str, ServedModel] = {}
+        self._turn = threading.Lock()
         for name, run in runs.items():
             self.replace(name, run)
 
@@ -132,6 +134,11 @@ class ServedModels:
         """Say which run or export is served by a name now; raises `KeyError` where there is none."""
         return self._models[name].loaded.run
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether a run is being loaded; another one waits for that, so that memory holds one more than are served."""
+        return self._turn.locked()
+
     def replace(self, name: str, run: Path) -> None:
         """Load a run for a name, which may be a new one.
 
@@ -141,7 +148,8 @@ class ServedModels:
         if not NAME.fullmatch(name):
             raise InputError(f"name: '{name}' cannot stand in an address; take letters, digits, '.', '_' and '-'")
         try:
-            loaded = self._load(run)
+            with self._turn:
+                loaded = self._load(run)
         except Exception:
             self.metrics.reloads.labels(name, "failed").inc()
             raise

@@ -19,6 +19,7 @@ import delineate
 from delineate.serve.answers import body_of, part_of
 from delineate.serve.describing import model_facts
 from delineate.serve.limits import Limits, Refused
+from delineate.serve.metrics import FOLDER
 from delineate.serve.models import ServedModels
 from delineate.serve.options import read_options
 from delineate.serve.predicting import Upload, predict_all
@@ -89,9 +90,11 @@ async def _model_ready(models: ServedModels, request: Request) -> Response:
 async def _reload(models: ServedModels, request: Request) -> Response:
     """Load a run again; of several processes, each takes its turn, which the one that started them sees to."""
     model = models[request.path_params["name"]]
-    if multiprocessing.parent_process() is not None:
+    if FOLDER in os.environ and multiprocessing.parent_process() is not None:
         os.kill(os.getppid(), signal.SIGHUP)
         return JSONResponse({"name": model.name, "version": None}, 202)
+    if models.is_loading:
+        raise Refused(503, f"{model.name}: a run is being loaded already; try again", {"Retry-After": "1"})
     version = await run_in_threadpool(models.reload, model.name)
     return JSONResponse({"name": model.name, "version": version})
 

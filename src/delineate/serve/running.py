@@ -35,7 +35,7 @@ def run_server(
 
     With port 0 a free one is found; `announce` is given the address. With several `processes`, each has an application
     of its own, so that `make` can be pickled; one that dies is started anew, and SIGHUP starts all anew in turn. What
-    is in work when the server is told to end has `seconds` to finish. Raises `OSError` where the port is taken.
+    is in work when the server is told to end has `seconds` to finish. Raises `InputError` where the port is taken.
     """
     log_to_stderr()
     with _bound(host, port) as listening:
@@ -48,8 +48,11 @@ def run_server(
             return
         with TemporaryDirectory(prefix="delineate-metrics-") as folder:
             os.environ[FOLDER] = folder
-            announce(address)
-            _Supervisor(_config(make, seconds, processes), [listening]).run()
+            try:
+                announce(address)
+                _Supervisor(_config(make, seconds, processes), [listening]).run()
+            finally:
+                del os.environ[FOLDER]
 
 
 def log_to_stderr() -> None:
@@ -79,7 +82,10 @@ def is_loopback(host: str) -> bool:
 
 def _bound(host: str, port: int) -> socket.socket:
     """Take a port; nobody is let in before the application is there."""
-    family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise InputError(f"host: '{host}' is no address of this machine ({error.strerror})") from None
     listening = socket.socket(family, kind, protocol)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

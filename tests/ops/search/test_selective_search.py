@@ -114,12 +114,16 @@ def test_a_hierarchy_of_n_segments_has_2n_minus_1_regions() -> None:
     segmentations = graph_segmentation(planes, strategies.scales, MIN_SIZE, SIGMA)
     found = list(hierarchies(planes, strategies))
     assert len(found) == len(segmentations) * len(strategies.similarities)
-    for index, boxes in enumerate(found):
-        labels = segmentations[index // 2]
+    for index, (labels, boxes, halves) in enumerate(found):
+        assert (labels == segmentations[index // 2]).all()
         count = int(labels.max()) + 1
         assert count > 5
         assert len(boxes) == 2 * count - 1
         assert boxes[-1].tolist() == [0, 0, 60, 50]
+        assert (halves[:count] == -1).all()
+        assert sorted(halves[count:].flatten()) == list(range(2 * count - 2)), "each but the last is a half of one"
+        united = np.concatenate([boxes[halves[count:], :2].min(1), boxes[halves[count:], 2:].max(1)], 1)
+        assert (boxes[count:] == united).all()
         for label in range(count):
             rows, columns = (labels == label).nonzero()
             assert boxes[label].tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]

@@ -3,6 +3,7 @@
 regions    the n segments, then n-1 more, each of two of those before it; the last one is the picture
 sizes      int32 (2n-1,): pixels
 boxes      int32 (2n-1, 4): x1 y1 x2 y2, exclusive ends
+halves     int32 (2n-1, 2): the two regions that one was made of; -1 for segments
 colours    float32 (2n-1, c * 25): histograms of 25 bins a channel; their sum is one
 textures   float32 (2n-1, c * 80): histograms of 10 bins for each of 8 orientations of a channel; their sum is one
 pairs      int32 (p, 2): segments that touch; each pair once
@@ -27,6 +28,7 @@ class Regions(NamedTuple):
 
     sizes: Integers
     boxes: Integers
+    halves: Integers
     colours: Floats
     textures: Floats
     area: int
@@ -68,6 +70,7 @@ def described(planes: Floats, codes: NDArray[np.uint8], labels: Integers, count:
     sizes = np.zeros(2 * count - 1, np.int32)
     boxes = np.zeros((2 * count - 1, 4), np.int32)
     boxes[:, 0], boxes[:, 1] = width, height
+    halves = np.full((2 * count - 1, 2), -1, np.int32)
     colours = np.zeros((2 * count - 1, num_planes * COLOUR_BINS), np.float32)
     textures = np.zeros((2 * count - 1, num_planes * channel), np.float32)
     for y in range(height):
@@ -87,7 +90,7 @@ def described(planes: Floats, codes: NDArray[np.uint8], labels: Integers, count:
             bins[0] += sizes[label] - bins.sum()
         colours[label] /= num_planes * sizes[label]
         textures[label] /= num_planes * ORIENTATIONS * sizes[label]
-    return Regions(sizes, boxes, colours, textures, height * width)
+    return Regions(sizes, boxes, halves, colours, textures, height * width)
 
 
 def touching(labels: Integers) -> Integers:
@@ -153,6 +156,7 @@ def merge(regions: Regions, one: int, other: int, new: int) -> None:
     """Fill in the row of the region that two make; histograms are averaged by size (equation 2)."""
     sizes, boxes = regions.sizes, regions.boxes
     sizes[new] = sizes[one] + sizes[other]
+    regions.halves[new, 0], regions.halves[new, 1] = one, other
     for side in range(2):
         boxes[new, side] = min(boxes[one, side], boxes[other, side])
         boxes[new, side + 2] = max(boxes[one, side + 2], boxes[other, side + 2])

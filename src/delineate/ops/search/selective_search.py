@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
@@ -41,6 +42,14 @@ class Strategies(NamedTuple):
     similarities: tuple[tuple[int, int, int, int], ...]
 
 
+class Tree(NamedTuple):
+    """A hierarchy has the `labels` of its segments, and the `boxes` and `halves` of its regions (grouping.py)."""
+
+    labels: Integers
+    boxes: Integers
+    halves: Integers
+
+
 # Section 5.1.3, but for the scales of fast, which are 50 and 100 there.
 FAST = Strategies(("hsv", "lab"), (100, 200), ((1, 1, 1, 1), (0, 1, 1, 1)))
 QUALITY = Strategies(
@@ -60,12 +69,20 @@ def selective_search(
     Uijlings et al. 2013, Selective Search for Object Recognition: `fast` and `quality` are those of section 5.1.3, the
     order is section 3.3's.
     """
-    height, width = image.shape[1:]
     rgb = shrunk(image).cpu().numpy()
-    strategies = FAST if mode == "fast" else QUALITY
-    trees = [boxes for space in strategies.spaces for boxes in hierarchies(colour_space(rgb, space), strategies)]
-    boxes = ordered(trees, rgb.shape[1:])[:max_proposals]
-    factors = np.array([width, height, width, height]) / np.array(rgb.shape[:0:-1] * 2)
+    trees = trees_of(rgb, FAST if mode == "fast" else QUALITY)
+    boxes = ordered([tree.boxes for tree in trees], rgb.shape[1:])[:max_proposals]
+    return enlarged(boxes, rgb.shape[1:], (image.shape[1], image.shape[2]))
+
+
+def trees_of(rgb: NDArray[np.uint8], strategies: Strategies) -> list[Tree]:
+    """Grow the hierarchies of a picture `(3, h, w)` in every colour space."""
+    return [tree for space in strategies.spaces for tree in hierarchies(colour_space(rgb, space), strategies)]
+
+
+def enlarged(boxes: Integers, size: tuple[int, int], original: tuple[int, int]) -> Float[Tensor, "n 4"]:
+    """Scale boxes of a picture of `(height, width)` to those of the picture that it was made of."""
+    factors = np.array(original[::-1] * 2) / np.array(size[::-1] * 2)
     return torch.from_numpy((boxes * factors).astype(np.float32))
 
 
@@ -86,11 +103,11 @@ def ordered(hierarchies: list[Integers], size: tuple[int, int]) -> Integers:
     return boxes[np.sort(first)]
 
 
-def hierarchies(planes: Floats, strategies: Strategies) -> Iterator[Integers]:
-    """Give the boxes `(2n-1, 4)` of each hierarchy in one colour space, from its segments to the picture."""
+def hierarchies(planes: Floats, strategies: Strategies) -> Iterator[Tree]:
+    """Give each hierarchy in one colour space, from its segments to the picture."""
     codes = texture_codes(planes)
     for labels in graph_segmentation(planes, strategies.scales, MIN_SIZE, SIGMA):
         regions, pairs = described(planes, codes, labels, int(labels.max()) + 1), touching(labels)
         for similarity in strategies.similarities:
             group(regions, pairs, np.array(similarity, np.float32))
-            yield regions.boxes.copy()  # the next similarity overwrites all but the segments
+            yield Tree(labels, regions.boxes.copy(), regions.halves.copy())  # the next similarity overwrites them

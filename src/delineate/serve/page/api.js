@@ -85,6 +85,8 @@ export const edit = (id, version, edits) => ask("POST", `api/pictures/${id}/edit
 export const prompt = (id, label, place) => ask("POST", `api/pictures/${id}/prompt`, { label, ...place });
 /** @param {number} id @param {number} version */
 export const labelMap = (id, version) => blob(`api/pictures/${id}/label_map?version=${version}`);
+/** @param {string} name */
+export const addClass = (name) => ask("POST", "api/classes", { name });
 export const training = () => ask("GET", "api/training");
 /** @param {number} minutes */
 export const beginTraining = (minutes) => ask("POST", "api/training", { minutes });

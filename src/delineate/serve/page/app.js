@@ -47,6 +47,8 @@ export const task = () =>
   /** @type {string} */ ((app.doc?.canEdit && app.session ? app.session : (app.facts ?? app.session))?.task ?? "");
 /** @returns {string[]} */
 export const classes = () => (app.doc?.canEdit || !app.facts ? app.session?.classes : app.facts.classes) ?? [];
+/** Gives the class of what is drawn next. */
+export const label = () => classes()[app.label] ?? classes()[0];
 /** @returns {{names: string[], skeleton: [number, number][]}} */
 export function joints() {
   const from = (app.doc?.canEdit || !app.facts ? app.session : app.facts) ?? {};

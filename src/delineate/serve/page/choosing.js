@@ -1,5 +1,7 @@
 // The first tool chooses marks, moves and bends them; by the keyboard as by the pointer.
-import { app, changed, commit, seen, select, selectedMark } from "./app.js";
+import { app, changed, commit, joints, seen, select, selectedMark } from "./app.js";
+import { counted, say } from "./dom.js";
+import { nameOf } from "./marks.js";
 import { bent, gripsOf, isAt, moved, sealed, withCorner } from "./reshaping.js";
 
 /**
@@ -112,6 +114,7 @@ export function chooseNext(by) {
   const next = objects[(at < 0 && by < 0 ? objects.length - 1 : at + by + objects.length) % objects.length];
   select(next.key);
   app.view.reveal(next.box);
+  say(`${nameOf(next)}, ${objects.indexOf(next) + 1} of ${counted(objects.length, "mark")}`);
 }
 
 /** Chooses the next corner or joint of the chosen mark. @param {number} by */
@@ -124,5 +127,10 @@ export function choosePlace(by) {
   const at = grips.findIndex(({ place }) => JSON.stringify(place) === JSON.stringify(app.place));
   const next = grips[(at < 0 && by < 0 ? grips.length - 1 : at + by + grips.length) % grips.length];
   select(object.key, next.place);
+  say(
+    next.kind === "joint"
+      ? joints().names[next.place.joint]
+      : `corner ${grips.indexOf(next) + 1} of ${counted(grips.length, "corner")}`,
+  );
   app.view.reveal([next.x, next.y, next.x, next.y]);
 }

@@ -1,6 +1,6 @@
 // Tools that draw new marks: boxes, polygons, bodies joint by joint, and what a model makes of a click or a rough box.
 import * as api from "./api.js";
-import { app, changed, classes, commit, joints, select, selectedMark, task } from "./app.js";
+import { app, changed, commit, joints, label, select, selectedMark, task } from "./app.js";
 import { colourOf } from "./colours.js";
 import { complain, say } from "./dom.js";
 import { mark } from "./documents.js";
@@ -15,11 +15,11 @@ let from = /** @type {Point|null} */ (null);
 let to = /** @type {Point|null} */ (null);
 /** @type {Point[]} */
 let corners = [];
+let pressed = /** @type {{point: Point, reach: number, visibility: number}|null} */ (null); // where the pointer came down
 let adds = /** @type {"part"|"hole"|null} */ (null); // what the next polygon is of the chosen mark
 
 /** @param {Point} point @returns {Point} */
 const inside = ([x, y]) => /** @type {Point} */ (clipped([x, y, x, y], app.view.width, app.view.height).slice(0, 2));
-const label = () => classes()[app.label] ?? classes()[0];
 const drawnBox = () => (from && to ? boxAround([from, to]) : null);
 const isMeant = () =>
   !!from && !!to && Math.min(Math.abs(from[0] - to[0]), Math.abs(from[1] - to[1])) * app.view.scale >= LEAST;
@@ -166,20 +166,25 @@ export const outlining = {
   hint: "Click corner after corner; Enter, or the first corner again, closes it; Backspace takes one back",
   /** @param {Point} point @param {PointerEvent} event */
   down(point, event) {
-    const near = (event.pointerType === "touch" ? 20 : 9) / app.view.scale;
-    if (corners.length > 2 && Math.hypot(corners[0][0] - point[0], corners[0][1] - point[1]) < near)
-      return outlining.finish();
-    const last = corners[corners.length - 1];
-    if (!last || Math.hypot(last[0] - point[0], last[1] - point[1]) * app.view.scale >= LEAST)
-      corners.push(inside(point));
-    app.view.redraw();
+    pressed = { point, reach: event.pointerType === "touch" ? 20 : 9, visibility: 2 };
   },
   /** @param {Point} point */
   move(point) {
     to = corners.length ? inside(point) : null;
     if (to) app.view.redraw();
   },
-  up() {},
+  up() {
+    if (!pressed) return;
+    const { point, reach } = pressed;
+    pressed = null;
+    const [[x, y], last] = [corners[0] ?? point, corners[corners.length - 1]];
+    if (corners.length > 2 && Math.hypot(x - point[0], y - point[1]) * app.view.scale < reach)
+      return outlining.finish();
+    if (!last || Math.hypot(last[0] - point[0], last[1] - point[1]) * app.view.scale >= LEAST)
+      corners.push(inside(point));
+    app.view.redraw();
+  },
+  pause: () => void (pressed = null), // two fingers zoom, and the corners stay
   finish() {
     const [ring, what, chosen] = [corners, adds, selectedMark()];
     outlining.cancel();
@@ -194,7 +199,7 @@ export const outlining = {
     return true;
   },
   cancel() {
-    [corners, to, adds] = [[], null, null];
+    [corners, to, adds, pressed] = [[], null, null, null];
     app.view.redraw();
   },
   isBusy: () => corners.length > 0,
@@ -225,14 +230,20 @@ export const jointing = {
   /** @param {Point} point @param {PointerEvent} event */
   down(point, event) {
     if (joint < 0) dragging.down(point);
-    else jointing.place(inside(point), event.shiftKey ? 1 : 2);
+    else pressed = { point, reach: 0, visibility: event.shiftKey ? 1 : 2 };
   },
   up() {
-    const box = isMeant() ? drawnBox() : null;
-    dragging.cancel();
+    const [box, place] = [isMeant() ? drawnBox() : null, pressed];
+    jointing.pause();
+    if (place) return jointing.place(inside(place.point), place.visibility);
     if (joint >= 0 || !box) return;
     addMark({ box });
     jointing.next(0);
+  },
+  /** Lets go of the pointer, as two fingers zoom; the body stays as far as it is. */
+  pause() {
+    pressed = null;
+    dragging.cancel();
   },
   /** @param {Point} point @param {number} visibility */
   place(point, visibility) {
@@ -257,6 +268,6 @@ export const jointing = {
   isBusy: () => joint >= 0,
   cancel() {
     joint = -1;
-    dragging.cancel();
+    jointing.pause();
   },
 };

@@ -213,6 +213,7 @@ export function listenToKeys(queue) {
   document.addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (target.closest("dialog, textarea, select, input:not([type=range], [type=checkbox])")) return;
+    if (event.altKey && !event.key.startsWith("Arrow")) return; // is the browser's
     const isOnStage =
       target === $("stage") ||
       target === document.body ||

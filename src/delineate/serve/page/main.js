@@ -5,7 +5,7 @@ import { $, complain, counted, el, fill, say } from "./dom.js";
 import { listenToKeys } from "./keys.js";
 import { leave, lookAgain, play, renderDropped, take } from "./looking.js";
 import { paintMarks } from "./marks.js";
-import { listenToThreshold, renderPanels } from "./panels.js";
+import { listenToClasses, listenToThreshold, renderPanels, useClasses } from "./panels.js";
 import { catchUp, done, labelMapOf, move, openQueue, openedId, refreshQueue, renderQueue, suggest } from "./queue.js";
 import { makeSaver } from "./saving.js";
 import { drawCrosshair, listenToPointers } from "./stage.js";
@@ -55,7 +55,8 @@ function heard(event) {
   if (event.kind === "training") {
     showTraining(event);
     if (event.state !== "running") refreshQueue();
-  } else if (event.kind === "model") refreshModels().catch(() => {});
+  } else if (event.kind === "classes") useClasses(event.classes);
+  else if (event.kind === "model") refreshModels().catch(() => {});
   else if (event.kind === "picture" && event.client !== api.CLIENT) {
     catchUp(event.id);
     refreshQueue();
@@ -161,6 +162,7 @@ async function start() {
   listen();
   listenToPointers();
   listenToThreshold();
+  listenToClasses();
   listenToKeys({ move, done });
   try {
     app.session = await api.session();

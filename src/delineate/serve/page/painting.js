@@ -1,5 +1,5 @@
 // Brush, eraser and fill: of label maps, and of the masks of objects. A stroke tints only what it touches.
-import { app, changed, classes, commit, select, selectedMark, task } from "./app.js";
+import { app, changed, commit, label, select, selectedMark, task } from "./app.js";
 import { colourOf } from "./colours.js";
 import { mark, markOf } from "./documents.js";
 import { sealed } from "./reshaping.js";
@@ -51,7 +51,7 @@ function painter(isErasing) {
         const bits = chosen && bitsOf(chosen, doc);
         const own = bits ? { ...bits, data: bits.data.slice() } : blank([...pixel(point), ...pixel(point)]);
         const begun =
-          chosen ?? mark({ label: classes()[app.label], box: clipped(around(point), doc.width, doc.height) });
+          chosen ?? mark({ label: label(), box: clipped(around(point), doc.width, doc.height) });
         app.draft = { ...begun, polygons: null, holes: null, rle: { size: [doc.height, doc.width], counts: "" } };
         setBits(app.draft, own);
         if (!chosen) select(app.draft.key);

@@ -1,8 +1,9 @@
 // Beside the picture stand the model, the threshold, the classes, and every mark as a line that can be chosen.
+import * as api from "./api.js";
 import { app, changed, classes, isSeen, joints, select, selectedMark, task, thresholdOf } from "./app.js";
 import { colourOf } from "./colours.js";
 import { marksOf } from "./documents.js";
-import { $, counted, el, fill } from "./dom.js";
+import { $, complain, counted, el, fill, say } from "./dom.js";
 import { begin, promptAt } from "./drawing.js";
 import { makePolygons, remake, removeChosen, toggle, useLabel } from "./keys.js";
 import { nameOf } from "./marks.js";
@@ -41,6 +42,7 @@ function renderThreshold() {
 }
 
 function renderClasses() {
+  $("add-class").hidden = !app.session?.can_add_classes || !app.doc?.canEdit;
   const names =
     task() === "segment"
       ? app.session && app.doc?.canEdit
@@ -183,6 +185,29 @@ function jointLine(joint, value) {
     ...VISIBILITY.map((said, index) => el("option", { selected: index === value }, said)),
   );
   return el("label", { class: "joint" }, el("span", {}, name), choice);
+}
+
+/** Lets a class be added, which is that of what is drawn next. */
+export function listenToClasses() {
+  $("add-class").addEventListener("submit", async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const name = $("new-class").value.trim();
+    try {
+      useClasses((await api.addClass(name)).classes);
+      app.label = app.session.classes.indexOf(name);
+      $("new-class").value = "";
+      changed();
+      say(`${name} is what is drawn next`);
+    } catch (error) {
+      complain(/** @type {Error} */ (error).message);
+    }
+  });
+}
+
+/** Hears which classes there are now. @param {string[]} names */
+export function useClasses(names) {
+  app.session = { ...app.session, classes: names };
+  changed();
 }
 
 /** Lets the controls of the threshold work. */

@@ -6,6 +6,7 @@ import { mark, opened } from "./documents.js";
 import { fromBase64, readPalette } from "./png.js";
 
 const PAGE = 100; // pictures that are listed at once
+const KEPT = 24; // documents with their history; of label maps each has the pixels
 const LEAST = 0.05; // the score from which on a model suggests; the slider shows fewer
 const STATES = /** @type {Record<string, string>} */ ({ new: "", changed: "changed", done: "✓ done" });
 
@@ -16,6 +17,7 @@ let entries = [];
 let total = 0;
 let order = "teaches";
 let ticket = 0;
+let heading = /** @type {number|null} */ (null); // the picture that is being opened
 let refreshing = 0;
 let drawn = ""; // what the list on the page says
 
@@ -134,14 +136,28 @@ function lineOf(entry, isOpen) {
   );
 }
 
-/** @param {number} by */
-export function move(by) {
-  const at = entries.findIndex(({ id }) => id === app.doc?.id);
-  const next = entries[at < 0 ? 0 : at + by];
-  if (next && !next.error) return open(next.id);
-  if (next) say(`${next.file}: ${next.error}`);
-  else if (by > 0 && entries.length < total) return more().then(() => move(by));
-  else say(by > 0 ? "This is the last picture" : "This is the first picture");
+/** Opens the next picture of the list that can be read, or the one before. @param {number} by */
+export async function move(by) {
+  const from = heading ?? app.doc?.id;
+  const at = entries.findIndex(({ id }) => id === from);
+  let place = at < 0 ? 0 : at + by;
+  for (; ; place += by) {
+    if (place === entries.length && entries.length < total) await more();
+    if (!entries[place]?.error) break;
+  }
+  if (entries[place]) return open(entries[place].id);
+  say(by > 0 ? "This is the last picture" : "This is the first picture");
+}
+
+/** Puts what teaches most now behind the pictures that were passed. */
+async function reorder() {
+  const page = await api.pictures(order, 0, Math.max(PAGE, entries.length)).catch(() => null);
+  if (!page) return;
+  const passed = entries.slice(0, entries.findIndex(({ id }) => id === app.doc?.id) + 1);
+  const known = new Set(passed.map(({ id }) => id));
+  entries = [...passed, ...page.pictures.filter((/** @type {any} */ entry) => !known.has(entry.id))];
+  for (const entry of entries) entry.state = documents.get(entry.id)?.state ?? entry.state; // it may not be saved yet
+  total = page.total;
 }
 
 /** Says that the picture is done, and opens the next that is not. */
@@ -150,14 +166,16 @@ export async function done() {
   if (!doc?.canEdit) return;
   if (app.tool.isBusy?.()) app.tool.finish?.();
   if (doc.state !== "done") commit([{ kind: "state", state: "done" }]);
+  if (order !== "name") await reorder();
   for (;;) {
     const at = entries.findIndex(({ id }) => id === doc.id);
     const next = [...entries.slice(at + 1), ...entries.slice(0, at)].find(
       ({ state, error }) => state !== "done" && !error,
     );
     if (next) return open(next.id);
-    if (entries.length >= total) return say("All pictures are done");
-    await more();
+    const before = entries.length;
+    if (before < total) await more();
+    if (entries.length === before) return say("All pictures are done");
   }
 }
 
@@ -165,9 +183,18 @@ export async function done() {
 export const labelMapOf = async (told) =>
   told.label_map ? readPalette(await api.labelMap(told.id, told.version)) : null;
 
+/** Keeps a document, and lets go of those that were open longest ago and are saved. @param {number} id @param {import("./documents.js").Doc} doc */
+function keep(id, doc) {
+  documents.delete(id);
+  documents.set(id, doc);
+  const saved = [...documents].filter(([, one]) => one !== doc && !one.pending.length && !one.isSending);
+  for (const [old] of saved.slice(0, Math.max(0, documents.size - KEPT))) documents.delete(old);
+}
+
 /** Opens a picture of the folder. @param {number} id */
 export async function open(id) {
   const mine = ++ticket;
+  heading = id;
   app.tool.cancel();
   try {
     let doc = documents.get(id);
@@ -177,9 +204,10 @@ export async function open(id) {
       doc = { ...opened(told, await labelMapOf(told)), canEdit: true };
     const bitmap = await picture;
     if (mine !== ticket || !doc) return;
-    documents.set(id, doc);
+    keep(id, doc);
     app.leave();
     app.doc = doc;
+    if (app.label >= (doc.labelMap ? app.session.label_map_names : app.session.classes).length) app.label = 0;
     app.view.show(bitmap, doc.width, doc.height);
     app.resetMap();
     select(null);
@@ -188,6 +216,8 @@ export async function open(id) {
     suggest();
   } catch (error) {
     complain(/** @type {Error} */ (error).message);
+  } finally {
+    if (mine === ticket) heading = null;
   }
 }
 

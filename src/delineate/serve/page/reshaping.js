@@ -172,16 +172,17 @@ function withRings(object, rings) {
   return { ...object, polygons, holes: object.holes && rings.slice(first), box: boxAround(polygons.flat()) };
 }
 
-/** Places a joint; the box goes with it. @param {Mark} object @param {number} joint @param {Point} point @param {number} visibility @returns {Mark} */
+/** Places a joint; the box goes with it, unless it is that of a mask. @param {Mark} object @param {number} joint @param {Point} point @param {number} visibility @returns {Mark} */
 export function withJoint(object, joint, [x, y], visibility) {
   const [x1, y1, x2, y2] = object.box;
+  const isFree = visibility && !object.polygons && !object.rle;
   return {
     ...object,
     keypoints: (object.keypoints ?? []).map((other, index) =>
       index === joint ? (visibility ? [x, y] : [0, 0]) : other,
     ),
     visibility: (object.visibility ?? []).map((other, index) => (index === joint ? visibility : other)),
-    box: visibility ? [Math.min(x1, x), Math.min(y1, y), Math.max(x2, x), Math.max(y2, y)] : object.box,
+    box: isFree ? [Math.min(x1, x), Math.min(y1, y), Math.max(x2, x), Math.max(y2, y)] : object.box,
   };
 }
 

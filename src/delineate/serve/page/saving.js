@@ -11,6 +11,7 @@ import { redPng } from "./png.js";
 const FIRST_WAIT = 500; // milliseconds
 const LONGEST_WAIT = 8000;
 const MOST_EDITS = 500; // in one post
+const MOST_LETTERS = 8e6; // in one post; the server takes 32 MiB
 const NEVER = [400, 404, 413, 415, 422]; // trying again is of no use
 
 /**
@@ -44,7 +45,7 @@ export function makeSaver(hooks) {
     doc.isSending = true;
     for (let wait = FIRST_WAIT; doc.pending.length;) {
       // The same is posted again until it is answered: the server knows it by that.
-      doc.batch ??= await Promise.all(doc.pending.slice(0, MOST_EDITS).map(written));
+      doc.batch ??= await batched(doc.pending);
       try {
         await post(doc, doc.batch);
         [wait, trouble] = [FIRST_WAIT, null];
@@ -145,6 +146,19 @@ function keep(doc, edits) {
     labelMap: doc.labelMap && { ...doc.labelMap, data: doc.keptMap },
   });
   apply(kept, edits);
+}
+
+/** Writes the first edits, as many as one post takes. @param {Edit[]} edits */
+export async function batched(edits) {
+  const batch = [];
+  let letters = 0;
+  for (const edit of edits.slice(0, MOST_EDITS)) {
+    const one = await written(edit);
+    letters += JSON.stringify(one).length;
+    if (batch.length && letters > MOST_LETTERS) break;
+    batch.push(one);
+  }
+  return batch;
 }
 
 /** Writes an edit as it is posted. @param {Edit} edit */

@@ -10,9 +10,12 @@ import { blank } from "./rle.js";
 
 /** @param {Point[]} points @returns {Box} */
 export function boxAround(points) {
-  const xs = points.map((point) => point[0]);
-  const ys = points.map((point) => point[1]);
-  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity]; // a border has more points than a call takes
+  for (const [x, y] of points) {
+    [left, top] = [Math.min(left, x), Math.min(top, y)];
+    [right, bottom] = [Math.max(right, x), Math.max(bottom, y)];
+  }
+  return [left, top, right, bottom];
 }
 
 /** Keeps a box inside of a picture. @param {number[]} box @param {number} width @param {number} height @returns {Box} */

@@ -6,6 +6,7 @@ import { $ } from "./dom.js";
 
 /** @type {Map<number, PointerEvent>} */
 const fingers = new Map();
+let isPinching = false; // two fingers zoom, until both are gone
 let panner = -1; // the pointer that moves the picture
 let crosshair = /** @type {Point|null} */ (null); // where the keyboard points
 let isHolding = false; // the keyboard holds the tool down
@@ -42,9 +43,10 @@ function down(event) {
   crosshair = null;
   $("stage").setPointerCapture(event.pointerId);
   fingers.set(event.pointerId, event);
-  if (fingers.size === 2)
-    app.tool.cancel(); // two fingers zoom
-  else if (event.button > 0) panner = event.pointerId;
+  if (fingers.size === 2) {
+    isPinching = true;
+    (app.tool.pause ?? app.tool.cancel)();
+  } else if (event.button > 0) panner = event.pointerId;
   else if (fingers.size === 1) app.tool.down(app.view.toPicture(...onStage(event)), event);
 }
 
@@ -61,7 +63,7 @@ function move(event) {
     app.view.zoom(distance(event) / Math.max(1, distance(old)), ...onStage(other));
     app.view.pan(dx / 2, dy / 2);
   } else if (event.pointerId === panner) app.view.pan(dx, dy);
-  else {
+  else if (!isPinching) {
     for (const one of event.getCoalescedEvents?.() ?? [])
       if (old) app.tool.move(app.view.toPicture(...onStage(one)), { dx: 0, dy: 0 });
     app.tool.move(app.view.toPicture(...onStage(event)), { dx, dy });
@@ -71,8 +73,11 @@ function move(event) {
 /** @param {PointerEvent} event */
 function up(event) {
   if (!fingers.delete(event.pointerId)) return;
+  const wasPinching = isPinching;
+  isPinching &&= fingers.size > 0;
   if (event.pointerId === panner) panner = -1;
-  else if (event.type === "pointerup" && fingers.size === 0) app.tool.up();
+  else if (wasPinching) return;
+  else if (event.type === "pointerup") app.tool.up();
   else app.tool.cancel();
 }
 

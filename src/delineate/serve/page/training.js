@@ -3,9 +3,6 @@ import * as api from "./api.js";
 import { app } from "./app.js";
 import { $, complain, say } from "./dom.js";
 
-/** @type {number[]} */
-let losses = [];
-let shown = /** @type {string|null} */ (null); // the run whose losses these are
 let last = /** @type {any} */ (null);
 
 /** Lets the buttons work, and shows how far a training is. */
@@ -38,8 +35,6 @@ export const refreshTraining = () => tried(api.training);
 
 /** @param {any} status as the server tells it */
 export function showTraining(status) {
-  if (status.run !== shown) [losses, shown] = [[], status.run];
-  if (status.loss !== null && status.loss !== losses[losses.length - 1]) losses.push(status.loss);
   last = status;
   renderTraining();
 }
@@ -55,26 +50,28 @@ export function renderTraining() {
   $("accept").hidden = last.state !== "done";
   $("progress").hidden = !isRunning;
   $("progress").value = last.progress;
+  $("training-said").setAttribute("aria-live", isRunning ? "off" : "polite"); // not every second
   $("training-said").textContent = said(last);
-  drawLosses();
+  drawLosses(last.losses);
 }
 
 /** @param {any} status */
-function said({ state, epoch, loss, metric, before, after, error, progress }) {
+function said({ state, epoch, losses, metric, before, after, error, progress }) {
   const number = (/** @type {number|null} */ value) => (value === null ? "–" : value.toFixed(3));
   const measured =
     metric && (before !== null || after !== null)
       ? ` ${metric} on the pictures held out: ${number(before)} before, ${number(after)} after`
       : "";
   if (state === "running")
-    return `${Math.round(100 * progress)} % of the time, epoch ${epoch}${loss === null ? "" : `, loss ${number(loss)}`}.${before !== null ? ` ${metric} before: ${number(before)}.` : ""}`;
+    return `${Math.round(100 * progress)} % of the time, epoch ${epoch}${losses.length ? `, loss ${number(losses[losses.length - 1])}` : ""}.${before !== null ? ` ${metric} before: ${number(before)}.` : ""}`;
   if (state === "failed") return `It failed: ${error}`;
   if (state !== "done") return "";
   if (before === null || after === null) return `It is done.${measured}.`;
   return `It is done.${measured}: ${after > before ? `better by ${number(after - before)}` : after < before ? `worse by ${number(before - after)}` : "the same"}.`;
 }
 
-function drawLosses() {
+/** @param {number[]} losses of the epochs */
+function drawLosses(losses) {
   const [width, height] = [240, 60];
   const isCurve = losses.length > 1;
   $("losses").toggleAttribute("hidden", !isCurve); // an SVG element has no such property
