@@ -1,90 +1,99 @@
-"""What the sampler, class weights and a focal loss buy a rare class, at the same number of steps.
+"""What the sampler, class weights and a focal loss buy a rare class, in the same minutes.
+
+    python benchmarks/rare_classes.py --weights tf_efficientnet_lite0.safetensors --out FOLDER [--minutes 4] [--seeds 1]
 
 One class of a detection set is made rare: of the training pictures that have it `--keep` stay, and all without it. Each
-option, and all together, trains from the same seed for `--epochs`; all see as many pictures. Ours is the AP of the rare
-class, and the mean AP of all, with an option; the peer is the same training without any.
+option, and two together, trains from the same seed and ImageNet weights for `--minutes`; an option costs no time. What
+is measured is the AP of each class, and the mean AP, of the unchanged validation split; of several seeds the mean.
+
+By default five trainings of 4 minutes on the 88 pictures of BCCD without platelets and 8 of the 117 with them: 23
+minutes on two cores. White blood cells are in nearly all pictures, and cannot be made rare in this way. What is in the
+folder is not done again.
 """
 
 import argparse
-import json
-import tempfile
 from pathlib import Path
+from typing import Any
 
+import peers
+from delineate.artefact import load_system
 from delineate.data.counting import amounts_by_class
 from delineate.data.dataset import Part
 from delineate.data.formats import read_dataset
 from delineate.data.formats.coco.writing import write
+from delineate.evaluation import evaluate, evaluation_data, source_of
 from delineate.training import TrainingSettings, train
-from timing import Row, print_rows
+from keeping import Figures, kept, print_markdown
+from transfer import DATA
 
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "sampler": {"sampler": "class_balanced"},
     "weights": {"class_weights": "median_frequency"},
     "focal": {"focal": 2.0},
-    "sampler, focal": {"sampler": "class_balanced", "focal": 2.0},
+    "sampler-focal": {"sampler": "class_balanced", "focal": 2.0},
 }
 
 
-def make_rare(source: Path, folder: Path, train_split: str, val_split: str, name: str, keep: int) -> list[str]:
-    """Write the set without most of the training pictures that have the class; give what was counted."""
-    whole = read_dataset(source, train_split)
+def make_rare(source: Path, folder: Path, name: str, keep: int) -> None:
+    """Write the set without most of the training pictures that have the class, and say what is left."""
+    whole = read_dataset(source, "train")
     _, names, amounts, _ = amounts_by_class(whole)
     having = amounts[:, names.index(name)] > 0
-    kept = {int(index) for index in having.nonzero()[0][:keep]}
-    indices = [index for index in range(len(whole)) if not having[index] or index in kept]
+    kept_ones = {int(index) for index in having.nonzero()[0][:keep]}
+    indices = [index for index in range(len(whole)) if not having[index] or index in kept_ones]
+    left = [f"{other} {int(amounts[indices, label].sum())}" for label, other in enumerate(names)]
+    print(f"training objects in {len(indices)} pictures: {', '.join(left)}", flush=True)
     write(Part(whole, indices), folder, "train")
-    write(read_dataset(source, val_split), folder, "val")
-    return [f"{other} {int(amounts[indices, label].sum())}" for label, other in enumerate(names)]
+    write(read_dataset(source, "val"), folder, "val")
+
+
+def measured(data: Path, folder: Path, options: dict[str, Any], weights: Path, minutes: float, seed: int) -> Figures:
+    """Train a detector with these options, and measure its last weights."""
+    run = train(
+        TrainingSettings(
+            model="ssd",
+            data=data,
+            arguments={"backbone": peers.BACKBONE},
+            backbone_weights=weights,
+            minutes=minutes,
+            seed=seed,
+            val_every=0,
+            out=folder,
+            **options,
+        )
+    )
+    system = load_system(run.folder)
+    dataset = evaluation_data(system, source_of(run.folder, data, "val")).dataset
+    metrics = evaluate(system, dataset).metrics
+    found = {name: value for name, value in metrics.items() if name.split("/")[0] == "AP"}
+    return {"pictures seen": run.pictures, **found}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/bccd"))
-    parser.add_argument("--train-split", default="train")
-    parser.add_argument("--val-split", default="val")
-    parser.add_argument("--rare", default="WBC", help="class that is made rare")
-    parser.add_argument("--keep", type=int, default=10, help="training pictures that have it")
-    parser.add_argument("--model", default="ssd")
-    parser.add_argument("--arguments", type=json.loads, default={}, help="the system's own options, as JSON")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--weights", type=Path, required=True, help=f"ImageNet weights of timm's {peers.BACKBONE}")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs and the results")
+    parser.add_argument("--data", type=Path, default=DATA / "bccd")
+    parser.add_argument("--rare", default="Platelets", help="class that is made rare")
+    parser.add_argument("--keep", type=int, default=8, help="training pictures that have it")
+    parser.add_argument("--minutes", type=float, default=4.0, help="of each training")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in OPTIONS}
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        said = make_rare(
-            arguments.data, data, arguments.train_split, arguments.val_split, arguments.rare, arguments.keep
-        )
-        for seed in range(arguments.seeds):
-            for name, options in OPTIONS.items():
-                settings = TrainingSettings(
-                    model=arguments.model,
-                    data=data,
-                    arguments=arguments.arguments,
-                    epochs=arguments.epochs,
-                    batch_size=arguments.batch_size,
-                    val_every=arguments.epochs,
-                    seed=seed,
-                    out=Path(folder) / f"{name}-{seed}",
-                    **options,
-                )
-                found[name].append(train(settings).metrics)
-    if not arguments.json:
-        print("training objects:", ", ".join(said))
-    means = {
-        name: {key: sum(run[key] for run in runs) / len(runs) for key in runs[0] if key.split("/")[0] == "AP"}
-        for name, runs in found.items()
-    }
-    rows: list[Row] = []
-    for name in list(OPTIONS)[1:]:
-        for key in (f"AP/{arguments.rare}", "AP"):
-            ours, peer = means[name][key], means["nothing"][key]
-            rows.append({"name": f"{name}: {key}", "ours": ours, "peer": peer, "ratio": ours / max(peer, 1e-9)})
-    print_rows(rows, as_json=arguments.json)
+    options = parser.parse_args()
+    data = options.out / f"{options.rare}-{options.keep}"
+    if not (data / "done").exists():
+        make_rare(options.data, data, options.rare, options.keep)
+        (data / "done").touch()
+    rows = {}
+    for name, given in OPTIONS.items():
+        found = []
+        for seed in range(options.seeds):
+            run = f"{options.rare}-{options.keep}-{name}-{options.minutes:g}min-seed{seed}"
+            asked = (data, options.out / f"run-{run}", given, options.weights, options.minutes, seed)
+            found.append(kept(options.out, run, lambda asked=asked: measured(*asked)))
+        rows[name] = {key: sum(one[key] for one in found) / len(found) for key in found[0]}
+    classes = sorted(key for key in rows["nothing"] if key.startswith("AP/"))
+    print_markdown(rows, ("pictures seen", "AP", *classes), {"pictures seen": 0})
 
 
 if __name__ == "__main__":

@@ -1,74 +1,89 @@
 """What tiles buy for small objects, and what they cost.
 
-Ours is `val --tile`, the peer the same run on whole pictures: COCO's AP of all objects and of small, medium and large
-ones, and seconds a picture, as tiles are more work. Runs are given with the data they are measured on, such as
+    python benchmarks/tiling.py --weights tf_efficientnet_lite0.safetensors --out FOLDER [--minutes 4] [--sets nuclei]
 
-    python benchmarks/tiling.py runs/nuclei=../shared/data/nuclei runs/coco=../shared/data/coco128 --tile 128 256
+SSD at 320 x 320 learns the nuclei (`nuclei`, whose pictures have hundreds) and the people of coco128 (`person`,
+measured on tinycoco's val), each once on whole pictures and once on tiles, from ImageNet weights, for the same minutes.
+Each run is then measured on whole pictures and in tiles: COCO's AP of all objects and of small, medium and large ones,
+and seconds a picture. A run that was trained on tiles knows objects at the size that tiles show them in; others see
+them larger than in training, which helps where they were too small before, and harms where they were not.
 
-A run that was trained with `--tile` knows objects at the size that tiles show them in; others see them larger than in
-training, which helps where objects were too small before, and harms where they were not.
+By default four trainings of 4 minutes and eight measurements: 25 minutes on two cores. What is in the folder is not
+done again.
 """
 
 import argparse
-import json
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import peers
 from delineate.artefact import load_system
-from delineate.data.dataset import Part
-from delineate.data.splits import spread
 from delineate.deploy.tiling import in_tiles
 from delineate.evaluation import evaluate, evaluation_data, source_of
+from delineate.training import TrainingSettings, train
+from keeping import Figures, kept, print_markdown
+from transfer import DATA, from_coco128
 
-METRICS = ("AP", "AP50", "AP_small", "AP_medium", "AP_large", "mask_AP", "mask_AP_small")
+OVERLAP = 64
+METRICS = ("AP", "AP50", "AP_small", "AP_medium", "AP_large")
+SETS: dict[str, tuple[Callable[[Path, Path], Path], int]] = {
+    "nuclei": (lambda data, _: data / "nuclei", 256),
+    "person": (from_coco128("person"), 320),
+}
+"""Where the data are, and the side of their tiles."""
 
 
-def measure(
-    run: Path, data: Path, split: str, tile: int | None, overlap: int, num_images: int | None
-) -> dict[str, Any]:
-    system = load_system(run, device="auto")
-    found = evaluation_data(system, source_of(run, data, split))
-    dataset = found.dataset
-    if num_images is not None and num_images < len(dataset):
-        dataset = Part(dataset, list(spread(len(dataset), num_images)))
-    find = None if tile is None else in_tiles(system, tile, overlap)
+def trained(data: Path, tile: int | None, folder: Path, weights: Path, minutes: float) -> Figures:
+    """Train SSD on whole pictures, or on tiles."""
+    run = train(
+        TrainingSettings(
+            model="ssd",
+            data=data,
+            arguments={"backbone": peers.BACKBONE, "image_size": 320},
+            backbone_weights=weights,
+            minutes=minutes,
+            tile=tile,
+            val_every=0,
+            out=folder,
+        )
+    )
+    return {"pictures seen": run.pictures}
+
+
+def measured(run: Path, data: Path, tile: int | None) -> Figures:
+    """Measure a run on whole pictures, or in tiles."""
+    system = load_system(run)
+    dataset = evaluation_data(system, source_of(run, data, "val")).dataset
+    find = None if tile is None else in_tiles(system, tile, OVERLAP)
     start = time.perf_counter()
-    evaluation = replace(evaluate(system, dataset, find=find), trained_on=found.trained_on)
+    metrics = evaluate(system, dataset, find=find).metrics
     seconds = (time.perf_counter() - start) / len(dataset)
-    return {**{name: evaluation.metrics.get(name) for name in METRICS}, "seconds a picture": seconds}
-
-
-def print_table(rows: list[tuple[str, dict[str, Any]]]) -> None:
-    columns = [name for name in rows[0][1] if any(row[name] is not None for _, row in rows)]
-    print(f"{'':36}" + "".join(f"{name:>18}" for name in columns))
-    for name, row in rows:
-        cells = (f"{'–' if row[column] is None else format(row[column], '.4f'):>18}" for column in columns)
-        print(f"{name:36}" + "".join(cells))
+    return {**{name: metrics[name] for name in METRICS if name in metrics}, "seconds a picture": seconds}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="RUN=DATA", help="run, and the data to measure it on")
-    parser.add_argument("--split", default="val")
-    parser.add_argument("--tile", type=int, nargs="+", default=[256], help="sides of tiles, in pixels")
-    parser.add_argument("--overlap", type=int, default=64)
-    parser.add_argument("--num-images", type=int, help="so many pictures at equal distances; all if not given")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-
-    rows: list[tuple[str, dict[str, Any]]] = []
-    for given in arguments.runs:
-        run, _, data = given.partition("=")
-        for tile in (None, *arguments.tile):
-            name = f"{Path(run).name}, {'whole' if tile is None else f'tiles of {tile}'}"
-            options = (arguments.split, tile, arguments.overlap, arguments.num_images)
-            rows.append((name, measure(Path(run), Path(data), *options)))
-    if arguments.json:
-        print(json.dumps([{"name": name, **row} for name, row in rows], indent=2))
-    else:
-        print_table(rows)
+    parser.add_argument("--weights", type=Path, required=True, help=f"ImageNet weights of timm's {peers.BACKBONE}")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs and the results")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of nuclei, coco128 and tinycoco")
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
+    parser.add_argument("--minutes", type=float, default=4.0, help="of each training")
+    options = parser.parse_args()
+    rows = {}
+    for name in options.sets:
+        make, tile = SETS[name]
+        data = make(options.data, options.out)
+        for learned in (None, tile):
+            run = f"{name}-{'whole' if learned is None else f'tiles-of-{tile}'}-{options.minutes:g}min"
+            given = (data, learned, options.out / f"run-{run}", options.weights, options.minutes)
+            seen = kept(options.out, run, lambda given=given: trained(*given))
+            for seen_by in (None, tile):
+                row = f"{run}-measured-{'whole' if seen_by is None else f'in-tiles-of-{tile}'}"
+                asked = (options.out / f"run-{run}", data, seen_by)
+                rows[row] = seen | kept(options.out, row, lambda asked=asked: measured(*asked))
+    columns = ("pictures seen", *METRICS, "seconds a picture")
+    print_markdown(rows, columns, {"pictures seen": 0})
 
 
 if __name__ == "__main__":

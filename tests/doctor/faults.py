@@ -1,5 +1,6 @@
 """Faults to plant in a clean set: each has a layout, what is done to its files, and what is to be found of it."""
 
+import base64
 import json
 import unicodedata
 from collections.abc import Callable
@@ -65,6 +66,23 @@ def many_bodies(root: Path) -> None:
         for entry in document["annotations"]:
             points = entry["keypoints"]
             entry["keypoints"] = [*points[:9], *points[12:15], *points[9:12], *points[15:]]
+        document["annotations"] += [
+            {**entry, "id": 100 + number, "bbox": [value + 0.5 for value in entry["bbox"]]}
+            for number, entry in enumerate(list(document["annotations"]))
+        ]
+        for entry in document["annotations"]:
+            entry.pop("segmentation")
+
+    annotations(exchange)(root)
+
+
+def all_sides(root: Path) -> None:
+    """Exchange left and right in all of twelve bodies, in the numbers alone."""
+
+    def exchange(document: dict[str, Any]) -> None:
+        for entry in document["annotations"]:
+            head, *pairs = (entry["keypoints"][start : start + 3] for start in range(0, 21, 3))
+            entry["keypoints"] = [*head, *(value for place in range(6) for value in pairs[place ^ 1])]
         document["annotations"] += [
             {**entry, "id": 100 + number, "bbox": [value + 0.5 for value in entry["bbox"]]}
             for number, entry in enumerate(list(document["annotations"]))
@@ -219,6 +237,62 @@ def pose_line(change: Callable[[list[str]], list[str]]) -> Plant:
     return plant
 
 
+# drawings
+
+
+def in_json(path: str, change: Callable[[Any], object]) -> Plant:
+    def plant(root: Path) -> None:
+        document = json.loads((root / path).read_text())
+        change(document)
+        (root / path).write_text(json.dumps(document))
+
+    return plant
+
+
+def labelme(**values: Any) -> Plant:
+    """Change fields of the first shape."""
+    return in_json("train/a.json", lambda document: document["shapes"][0].update(values))
+
+
+def of_labelme(split: str, shapes: Callable[[list[Any]], list[Any]]) -> Plant:
+    """Change the shapes on all pictures of a split."""
+    paths = [f"{split}/{stem}.json" for stem in SPLITS[split]]
+    changes = [in_json(path, lambda document: document.update(shapes=shapes(document["shapes"]))) for path in paths]
+    return lambda root: [change(root) for change in changes]
+
+
+def via(change: Callable[[list[Any]], object]) -> Plant:
+    """Change the regions on the first picture."""
+    return in_json("train/via_region_data.json", lambda document: change(next(iter(document.values()))["regions"]))
+
+
+def via_shape(**values: Any) -> Plant:
+    return via(lambda regions: regions[0]["shape_attributes"].update(values))
+
+
+def cvat(old: str, new: str) -> Plant:
+    def plant(root: Path) -> None:
+        text = (root / "annotations.xml").read_text()
+        assert old in text
+        (root / "annotations.xml").write_text(text.replace(old, new, 1))
+
+    return plant
+
+
+def embedded(share: float) -> Plant:
+    """Put the first share of a picture's file into its JSON, and remove it."""
+
+    def plant(root: Path) -> None:
+        data = (root / "train/a.jpg").read_bytes()
+        text = base64.b64encode(data[: round(share * len(data))]).decode()
+        in_json("train/a.json", lambda document: document.update(imageData=text))(root)
+        (root / "train/a.jpg").unlink()
+
+    return plant
+
+
+CAT_BOX = '<box label="cat" xtl="4" ytl="6" xbr="24" ybr="30"></box>'
+
 # label maps
 
 
@@ -249,6 +323,12 @@ def blended(values: Any) -> Any:
     return values
 
 
+def a_step(values: Any) -> Any:
+    """Put the class 1 at the border of 0 and 2, as smoothing does."""
+    values[24, 40:] = 1
+    return values
+
+
 def _exif(orientation: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -272,11 +352,31 @@ FAULTS: dict[str, Fault] = {
     "mask_folder: PNG called jpg": Fault("mask_folder", as_png("images/train/a.jpg"), {"wrong-suffix": 1}, True),
     "coco: turned, and annotated so": Fault("coco", turned("images/train/a.jpg", 6), {}),
     "coco: turned after": Fault(
-        "coco", lambda root: save(root / "images/train/a.jpg", "a", (HEIGHT, WIDTH), exif=_exif(6)), {"size-differs": 1}
+        "coco",
+        lambda root: save(root / "images/train/a.jpg", "a", (HEIGHT, WIDTH), exif=_exif(6)),
+        {"size-differs": 1},
+        True,
     ),
     "voc: turned after": Fault(
-        "voc", lambda root: save(root / "JPEGImages/a.jpg", "a", (HEIGHT, WIDTH), exif=_exif(8)), {"size-differs": 1}
+        "voc",
+        lambda root: save(root / "JPEGImages/a.jpg", "a", (HEIGHT, WIDTH), exif=_exif(8)),
+        {"size-differs": 1},
+        True,
     ),
+    "mask_folder: turned after": Fault(
+        "mask_folder",
+        lambda root: save(root / "images/train/a.jpg", "a", (HEIGHT, WIDTH), exif=_exif(6)),
+        {"size-differs": 1},
+        True,
+    ),
+    "labelme: turned after": Fault(
+        "labelme",
+        lambda root: save(root / "train/a.jpg", "a", (HEIGHT, WIDTH), exif=_exif(6)),
+        {"size-differs": 1},
+        True,
+    ),
+    "mask_folder: upside down": Fault("mask_folder", turned("images/train/a.jpg", 3), {"turned": 1}),
+    "voc_masks: upside down": Fault("voc_masks", turned("JPEGImages/a.jpg", 3), {"turned": 1}),
     "coco: upside down": Fault("coco", turned("images/train/a.jpg", 3), {"turned": 1}),
     "yolo: turned": Fault("yolo", turned("images/train/a.jpg", 6), {"turned": 1}),
     "coco: other size": Fault("coco", image(width=640, height=480), {"size-differs": 1}),
@@ -323,11 +423,13 @@ FAULTS: dict[str, Fault] = {
     "yolo: folder of no split": Fault("yolo", lambda root: save(root / "images/test/z.jpg", "z"), {"in-no-split": 1}),
     "yolo: HEIC": Fault("yolo", lambda root: write(root / "images/train/z.heic", "?"), {"unread-kind": 1}),
     "yolo: dead link": Fault(
-        "yolo", lambda root: (root / "images/train/z.jpg").symlink_to("nowhere.jpg"), {"dead-link": 1}
+        "yolo", lambda root: (root / "images/train/z.jpg").symlink_to("nowhere.jpg"), {"dead-link": 1}, True
     ),
     "yolo: names that differ in capitals": Fault("yolo", capitals, {"names-alike": 1}),
     "yolo: names in two forms": Fault("yolo", decomposed, {"names-alike": 1}),
-    "coco: other capitals": Fault("coco", rename("images/train/a.jpg", "images/train/A.JPG"), {"other-capitals": 1}),
+    "coco: other capitals": Fault(
+        "coco", rename("images/train/a.jpg", "images/train/A.JPG"), {"other-capitals": 1}, True
+    ),
     "yolo: one label file for two": Fault(
         "yolo", lambda root: save(root / "images/train/a.png", "z"), {"same-stem": 1}
     ),
@@ -337,7 +439,7 @@ FAULTS: dict[str, Fault] = {
         {"outside-folder": 1, "picture-without-annotation": 1},
     ),
     "voc: listed twice": Fault(
-        "voc", lambda root: (root / "ImageSets/Main/train.txt").write_text("a\nb\nc\na\n"), {"listed-twice": 1}
+        "voc", lambda root: (root / "ImageSets/Main/train.txt").write_text("a\nb\nc\na\n"), {"listed-twice": 1}, True
     ),
     "coco: no JSON": Fault("coco", cut_off("annotations/instances_train.json"), {"broken-annotation": 1}),
     "coco: no file name": Fault("coco", image(file_name=None), {"broken-annotation": 1}),
@@ -409,6 +511,7 @@ FAULTS: dict[str, Fault] = {
     "coco: val counted from 0": Fault("coco", annotations(mixed_ids, "val"), {"ids-mixed": 1}),
     "coco: Cat and cat": Fault("coco", another_cat("Cat"), {"class-names-alike": 1}, True),
     "coco: a blank behind": Fault("coco", another_cat("cat "), {"class-names-alike": 1}),
+    "voc: a blank behind": Fault("voc", of_xml(BOXES, ("cat ", "dog")), {"class-names-alike": 1}, True),
     "voc: Cat and cat": Fault(
         "voc",
         lambda root: [write(root / f"Annotations/{stem}.xml", xml(stem, BOXES, ("Cat", "dog"))) for stem in "ad"],
@@ -440,8 +543,8 @@ FAULTS: dict[str, Fault] = {
     "yolo: a box among polygons": Fault("yolo_polygons", lines(CAT, DOG), {"mask-missing": 2}),
     "coco: a crowd": Fault("coco", row(iscrowd=1), {"crowds": 1}),
     "voc: difficult": Fault("voc", in_xml("<difficult>0", "<difficult>1"), {"difficult": 1}),
-    "coco: one id for two": Fault("coco", row(id=2), {"same-ids": 1}),
-    "coco: two entries": Fault("coco", annotations(second_entry), {"picture-twice": 1}),
+    "coco: one id for two": Fault("coco", row(id=2), {"same-ids": 1}, True),
+    "coco: two entries": Fault("coco", annotations(second_entry), {"picture-twice": 1}, True),
     "coco: visibility 3": Fault("coco", joints(lambda points: [*points[:2], 3, *points[3:]]), {"visibility": 1}, True),
     "yolo: visibility 3": Fault("yolo_poses", pose_line(lambda words: [*words[:-1], "3"]), {"visibility": 1}),
     "coco: keypoint out of the picture": Fault(
@@ -471,9 +574,13 @@ FAULTS: dict[str, Fault] = {
         "coco",
         annotations(lambda document: [entry.update(skeleton=[[0, 1]]) for entry in document["categories"]]),
         {"skeleton-from-0": 2},
+        True,
     ),
     "mask_folder: a value without name": Fault(
         "mask_folder", label_map("labels/train/a.png", with_value(9)), {"unnamed-value": 1}
+    ),
+    "mask_folder: blended into other classes": Fault(
+        "mask_folder", label_map("labels/train/a.png", a_step), {"antialiased": 1}
     ),
     "mask_folder: blended": Fault("mask_folder", label_map("labels/train/a.png", blended), {"antialiased": 1}),
     "mask_folder: colours": Fault(
@@ -489,6 +596,7 @@ FAULTS: dict[str, Fault] = {
             for split in SPLITS
         ],
         {"unused-category": 2},
+        True,
     ),
     "yolo: a polygon among boxes": Fault(
         "yolo", lines(CAT, DOG, "0 0.1 0.8 0.3 0.8 0.3 0.9 0.1 0.9"), {"shape-left-out": 1}
@@ -534,4 +642,141 @@ FAULTS: dict[str, Fault] = {
     "yolo: a split that is not there": Fault(
         "yolo", in_yaml("val: ", "test: images/test\nval: "), {"split-missing": 1}
     ),
+    # drawings
+    "labelme: no picture": Fault("labelme", content("train/a.jpg", b"hello there"), {"unreadable": 1}, True),
+    "labelme: truncated": Fault("labelme", cut_off("train/a.jpg"), {"truncated": 1}, True),
+    "via: truncated": Fault("via", cut_off("val/d.jpg"), {"truncated": 1}, True),
+    "cvat: truncated": Fault("cvat", cut_off("images/val/d.jpg"), {"truncated": 1}, True),
+    "labelme: PNG called jpg": Fault("labelme", as_png("train/a.jpg"), {"wrong-suffix": 1}, True),
+    "cvat: PNG called jpg": Fault("cvat", as_png("images/train/a.jpg"), {"wrong-suffix": 1}, True),
+    "labelme: other size": Fault(
+        "labelme", in_json("train/a.json", lambda document: document.update(imageHeight=480)), {"size-differs": 1}
+    ),
+    "cvat: other size": Fault("cvat", cvat('width="64"', 'width="640"'), {"size-differs": 1}),
+    "labelme: upside down": Fault("labelme", turned("train/a.jpg", 3), {"turned": 1}),
+    "via: turned": Fault("via", turned("train/a.jpg", 6), {"turned": 1}),
+    "labelme: entry without picture": Fault("labelme", removed("train/a.jpg"), {"annotation-without-picture": 1}, True),
+    "via: entry without picture": Fault("via", removed("train/a.jpg"), {"annotation-without-picture": 1}, True),
+    "cvat: entry without picture": Fault(
+        "cvat", removed("images/train/a.jpg"), {"annotation-without-picture": 1}, True
+    ),
+    "labelme: picture without JSON": Fault(
+        "labelme", lambda root: save(root / "train/z.jpg", "z"), {"picture-without-annotation": 1}
+    ),
+    "via: other capitals": Fault("via", rename("train/a.jpg", "train/A.JPG"), {"other-capitals": 1}, True),
+    "labelme: no JSON": Fault("labelme", cut_off("train/a.json"), {"broken-annotation": 1}, True),
+    "via: no JSON": Fault("via", cut_off("train/via_region_data.json"), {"broken-annotation": 1}),
+    "cvat: no XML": Fault("cvat", cut_off("annotations.xml"), {"broken-annotation": 1}),
+    "labelme: null": Fault("labelme", labelme(points=[[1, 2], [None, 4]]), {"not-a-number": 1}, True),
+    "via: NaN": Fault("via", via_shape(x=float("nan")), {"not-a-number": 1}, True),
+    "cvat: word for a number": Fault("cvat", cvat('xtl="4"', 'xtl="left"'), {"not-a-number": 1}, True),
+    "labelme: two faults": Fault(
+        "labelme",
+        lambda root: [
+            labelme(points=[[1, 2], [None, 4]])(root),
+            in_json("train/b.json", lambda document: document["shapes"][0].update(points=[[90, 6], [110, 30]]))(root),
+        ],
+        {"not-a-number": 1, "outside": 1},
+        True,
+    ),
+    "labelme: unknown shape": Fault("labelme", labelme(shape_type="hexagram"), {"broken-row": 1}, True),
+    "labelme: no label": Fault("labelme", labelme(label=""), {"broken-row": 1}),
+    "cvat: no label": Fault("cvat", cvat('label="cat"', 'label=""'), {"broken-row": 1}, True),
+    "labelme: no width": Fault("labelme", labelme(points=[[4, 6], [4, 30]]), {"degenerate": 1}, True),
+    "via: no width": Fault("via", via_shape(width=0), {"degenerate": 1}, True),
+    "cvat: no width": Fault("cvat", cvat('xbr="24"', 'xbr="4"'), {"degenerate": 1}, True),
+    "labelme: corners in any order": Fault("labelme", labelme(points=[[24, 30], [4, 6]]), {}),
+    "via: negative width": Fault("via", via_shape(x=24, width=-20), {"swapped": 1}, True),
+    "cvat: corners exchanged": Fault("cvat", cvat('xtl="4"', 'xtl="60"'), {"swapped": 1}, True),
+    "labelme: outside": Fault("labelme", labelme(points=[[90, 6], [110, 30]]), {"outside": 1}, True),
+    "via: outside": Fault("via", via_shape(x=90), {"outside": 1}, True),
+    "cvat: reaches out": Fault("cvat", cvat('xbr="24"', 'xbr="90"'), {"reaches-out": 1}, True),
+    "labelme: twice": Fault(
+        "labelme", of_labelme("train", lambda shapes: [*shapes, shapes[0]]), {"duplicated": 3}, True
+    ),
+    "cvat: twice": Fault("cvat", cvat(CAT_BOX, CAT_BOX + CAT_BOX), {"duplicated": 1}, True),
+    "labelme: normalised": Fault("labelme", labelme(points=[[0.1, 0.2], [0.4, 0.6]]), {"normalised": 1}, True),
+    "labelme: not in the list": Fault(
+        "labelme",
+        lambda root: [write(root / "labels.txt", "cat\ndog\n"), labelme(label="cow")(root)],
+        {"unknown-category": 1},
+        True,
+    ),
+    "cvat: not in the list": Fault("cvat", cvat('label="cat"', 'label="cow"'), {"unknown-category": 1}, True),
+    "via: Cat and cat": Fault(
+        "via",
+        via(lambda regions: regions[0]["region_attributes"].update({"class": "Cat"})),
+        {"class-names-alike": 1},
+        True,
+    ),
+    "labelme: two points": Fault(
+        "labelme", labelme(shape_type="polygon", points=[[4, 6], [24, 30]]), {"short-polygon": 1}, True
+    ),
+    "cvat: two points": Fault(
+        "cvat", cvat(CAT_BOX, '<polygon label="cat" points="1,2;3,4"/>'), {"short-polygon": 1}, True
+    ),
+    "cvat: mask of another size": Fault(
+        "cvat",
+        cvat(CAT_BOX, '<mask label="cat" left="4" top="6" width="10" height="10" rle="10,20"/>'),
+        {"rle-size": 1},
+        True,
+    ),
+    "cvat: a point": Fault(
+        "cvat", cvat(CAT_BOX, CAT_BOX + '<points label="cat" points="1,2"/>'), {"shape-left-out": 1}
+    ),
+    "labelme: two files of a picture": Fault(
+        "labelme", copied("train/a.json", "train/a2.json"), {"picture-twice": 1, "duplicated": 2}, True
+    ),
+    "labelme: in its JSON": Fault("labelme", embedded(1), {"guessed": 1}),
+    "labelme: broken in its JSON": Fault("labelme", embedded(0.5), {"truncated": 1, "guessed": 1}, True),
+    "labelme: in both": Fault("labelme", copied("train/a.jpg", "val/d.jpg"), {"leak": 1}, True),
+    "cvat: in both": Fault("cvat", saved_again("images/train/a.jpg", "images/val/d.jpg"), {"leak": 1}, True),
+    "labelme: a class missing": Fault("labelme", of_labelme("val", lambda shapes: shapes[1:]), {"class-missing": 1}),
+    "labelme: nothing to learn": Fault("labelme", of_labelme("train", lambda shapes: []), {"nothing-to-learn": 1}),
+    # masks of VOC, and more of the others
+    "yolo: listed twice": Fault(
+        "yolo",
+        lambda root: [
+            write(root / "train.txt", "".join(f"./images/train/{stem}.jpg\n" for stem in "abca")),
+            in_yaml("train: images/train", "train: train.txt")(root),
+        ],
+        {"listed-twice": 1},
+        True,
+    ),
+    "coco: PNG turned after": Fault(
+        "coco",
+        lambda root: [
+            save(root / "images/train/a.png", "a", (HEIGHT, WIDTH), exif=_exif(6)),
+            removed("images/train/a.jpg")(root),
+            image(file_name="a.png")(root),
+        ],
+        {"size-differs": 1},
+        True,
+    ),
+    "voc_masks: masks of another size": Fault(
+        "voc_masks",
+        label_map("SegmentationObject/a.png", lambda values: values[::2, ::2].copy()),
+        {"size-differs": 1},
+    ),
+    "voc_masks: a number of no object": Fault(
+        "voc_masks", label_map("SegmentationObject/a.png", with_value(9)), {"broken-mask": 1}
+    ),
+    "voc_masks: a value without name": Fault(
+        "voc_masks", label_map("SegmentationClass/a.png", with_value(9)), {"unnamed-value": 1}
+    ),
+    "yolo: beside its picture": Fault("yolo", lines(CAT, DOG, "0 1.5 0.5 0.1 0.1"), {"outside": 1}, True),
+    "yolo: a class below 0": Fault("yolo", lines(CAT, DOG, "-1 0.5 0.5 0.1 0.1"), {"unknown-category": 1}, True),
+    "yolo: out of the folder": Fault(
+        "yolo",
+        lambda root: [
+            save(root.parent / "z.jpg", "z"),
+            write(root.parent / "z.txt", f"{CAT}\n{DOG}\n"),
+            write(root / "train.txt", "".join(f"./images/train/{stem}.jpg\n" for stem in "abc") + "../z.jpg\n"),
+            in_yaml("train: images/train", "train: train.txt")(root),
+        ],
+        {"outside-folder": 1},
+    ),
+    "coco: HEIC": Fault("coco", lambda root: write(root / "images/train/z.heic", "?"), {"unread-kind": 1}),
+    "coco: no keypoint at all": Fault("coco", joints(lambda _: [0] * 21, every=True), {"keypoint-never": 7}),
+    "coco: all sides exchanged": Fault("coco", all_sides, {"left-right": 1}),
 }

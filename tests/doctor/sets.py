@@ -158,6 +158,68 @@ def mask_folder(root: Path) -> Path:
     return root
 
 
+def labelme(root: Path) -> Path:
+    for split, stems in SPLITS.items():
+        for stem in stems:
+            save(root / split / f"{stem}.jpg", stem)
+            shapes = [
+                {"label": name, "shape_type": "rectangle", "points": [[x1, y1], [x2, y2]], "group_id": None}
+                for name, (x1, y1, x2, y2) in zip(NAMES, BOXES, strict=True)
+            ]
+            sides = {"imageHeight": HEIGHT, "imageWidth": WIDTH}
+            document = {"shapes": shapes, "imagePath": f"{stem}.jpg", "imageData": None, **sides}
+            write(root / split / f"{stem}.json", json.dumps(document))
+    return root
+
+
+def via(root: Path) -> Path:
+    for split, stems in SPLITS.items():
+        document = {}
+        for stem in stems:
+            size = save(root / split / f"{stem}.jpg", stem).stat().st_size
+            regions = [
+                {
+                    "shape_attributes": {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1},
+                    "region_attributes": {"class": name},
+                }
+                for name, (x1, y1, x2, y2) in zip(NAMES, BOXES, strict=True)
+            ]
+            document[f"{stem}.jpg{size}"] = {"filename": f"{stem}.jpg", "size": size, "regions": regions}
+        write(root / split / "via_region_data.json", json.dumps(document))
+    return root
+
+
+def cvat(root: Path) -> Path:
+    images = []
+    for split, stems in SPLITS.items():
+        for stem in stems:
+            save(root / "images" / split / f"{stem}.jpg", stem)
+            boxes = "".join(
+                f'<box label="{name}" xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}"></box>'
+                for name, (x1, y1, x2, y2) in zip(NAMES, BOXES, strict=True)
+            )
+            head = f'id="{len(images)}" name="{stem}.jpg" subset="{split}" width="{WIDTH}" height="{HEIGHT}"'
+            images.append(f"<image {head}>{boxes}</image>")
+    labels = "".join(f"<label><name>{name}</name></label>" for name in NAMES)
+    meta = f"<meta><task><labels>{labels}</labels></task></meta>"
+    write(root / "annotations.xml", f"<annotations><version>1.1</version>{meta}{''.join(images)}</annotations>")
+    return root
+
+
+def voc_masks(root: Path) -> Path:
+    """Write VOC's folders with both kinds of masks, a class and an object the same number."""
+    voc(root)
+    values = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    for number, (x1, y1, x2, y2) in enumerate(BOXES, start=1):
+        values[y1:y2, x1:x2] = number
+    for kind in ("SegmentationClass", "SegmentationObject"):
+        (root / kind).mkdir()
+        for stem in (stem for stems in SPLITS.values() for stem in stems):
+            Image.fromarray(values).save(root / kind / f"{stem}.png")
+    write(root / "classes.txt", "".join(f"{name}\n" for name in NAMES))
+    return root
+
+
 CLEAN: dict[str, Callable[[Path], Path]] = {
     "coco": coco,
     "voc": voc,
@@ -165,4 +227,8 @@ CLEAN: dict[str, Callable[[Path], Path]] = {
     "yolo_poses": yolo_poses,
     "yolo_polygons": yolo_polygons,
     "mask_folder": mask_folder,
+    "labelme": labelme,
+    "via": via,
+    "cvat": cvat,
+    "voc_masks": voc_masks,
 }

@@ -14,6 +14,7 @@ from tests.doctor.sets import (
     WIDTH,
     coco,
     label_map,
+    labelme,
     mask_folder,
     save,
     voc,
@@ -167,18 +168,42 @@ def test_absolute_paths_of_a_description_do_not_lead_back_to_the_original(tmp_pa
 
 
 def test_a_layout_that_is_not_written_is_mended_as_coco(tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    for split, name in (("train", "a"), ("val", "b")):
-        save(root / split / f"{name}.jpg", name)
-        shapes = [{"label": "cat", "shape_type": "rectangle", "points": [[2, 3], [20, 30]]}]
-        shapes += [{"label": "dog", "shape_type": "point", "points": [[2, 3]]}]
-        document = {"imagePath": f"{name}.jpg", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": shapes}
-        (root / split / f"{name}.json").write_text(json.dumps(document))
+    root = labelme(tmp_path / "data")
+    FAULTS["labelme: null"].plant(root)
+    point = {"label": "dog", "shape_type": "point", "points": [[2, 3]]}
+    polygon = {"label": "dog", "shape_type": "polygon", "points": [[2, 3], [40, 3], [40, 30]]}
+    source = root / "train/b.json"
+    document = json.loads(source.read_text())
+    source.write_text(json.dumps(document | {"shapes": [polygon, point]}))
     findings = examine(root)
     assert findings.layout == "labelme"
-    assert findings.num_pictures == 2
+    changes = mend(findings, tmp_path / "mended")
+    assert {change.finding for change in changes} == {"not-a-number", "written-as-coco"}
+    mended = read_dataset(tmp_path / "mended", "train")
+    assert mended.categories.class_names == ("cat", "dog")
+    assert [mended.target(index, (HEIGHT, WIDTH)).boxes.tolist() for index in range(3)] == [
+        [list(BOXES[1])],
+        [[2, 3, 40, 30]],
+        [list(box) for box in BOXES],
+    ]
+    masks = mended[1].target.masks
+    assert masks is not None
+    assert masks.sum().item() == pytest.approx(38 * 27 / 2, rel=0.1)
+    assert (tmp_path / "mended/images/train/a.jpg").samefile(root / "train/a.jpg")
+
+
+def test_a_picture_in_its_json_is_a_file_of_the_copy(tmp_path: Path) -> None:
+    root = labelme(tmp_path / "data")
+    held = (root / "train/a.jpg").read_bytes()
+    FAULTS["labelme: in its JSON"].plant(root)
+    findings = examine(root)
+    assert findings.num_pictures == 5
     mend(findings, tmp_path / "mended")
-    assert examine(tmp_path / "mended").layout == "coco"
+    assert (tmp_path / "mended/images/train/a.jpg").read_bytes() == held
+
+
+def test_without_decoding_nothing_is_said_of_pixels(tmp_path: Path) -> None:
+    assert not examine(mask_folder(tmp_path / "data"), decode=False).found
 
 
 def test_objects_that_no_default_box_matches(tmp_path: Path) -> None:
@@ -198,6 +223,7 @@ def test_objects_that_no_default_box_matches(tmp_path: Path) -> None:
         ("yolov1", [(4, 6, 24, 30), (10, 14, 18, 22), (30, 10, 58, 40)], 1, "another has its cell"),
         ("yolov2", [(4, 6, 24, 30), (5, 6, 24, 30), (10, 14, 18, 22)], 1, "another has its anchor of its cell"),
         ("fcos", [(4, 6, 24, 30), (4, 6, 24, 30)], 1, "no place within it is of its size and its own"),
+        ("faster_rcnn", [(4, 6, 24, 30), (30, 10, 33, 13)], 1, "no anchor overlaps it by 0.3"),
         ("detr", [(4, 6, 24, 30), (30, 10, 58, 40)], 0, ""),
         ("detr", [(x, y, x + 4, y + 4) for x in range(0, 60, 5) for y in range(0, 44, 5)], 8, "it has 100 queries"),
     ],

@@ -1,16 +1,16 @@
 """An example is drawn as it is annotated: what it is about in dashes, also out of the picture, all else thinly."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from delineate.data.images import read_image
+from delineate.data.images import read_image, read_stream
 from delineate.doctor.checks.objects import ordered
 from delineate.doctor.findings import Example
-from delineate.doctor.records import Box, Thing
+from delineate.doctor.looking import stream_of
+from delineate.doctor.records import Box, Record, Thing
 from delineate.values import InputError
 from delineate.viz.grid import to_pil, to_tensor
 from delineate.viz.scaling import LARGEST, READABLE
@@ -27,14 +27,15 @@ def drawn(example: Example) -> list[tuple[str, UInt8[Tensor, "3 _h _w"]]]:
     """Draw the picture of an example, and the one it is compared with; nothing where it cannot be read."""
     views = []
     for record, things in ((example.record, example.things), (example.other, ())):
-        if record is not None and not record.missing and (image := _read(record.file)) is not None:
+        if record is not None and not record.missing and (image := _read(record)) is not None:
             views.append((f"{record.split}/{record.file.name}", _marked(image, things, example.rows)))
     return views
 
 
-def _read(file: Path) -> Image.Image | None:
+def _read(record: Record) -> Image.Image | None:
     try:
-        return to_pil(read_image(file))
+        stream = stream_of(record)
+        return to_pil(read_image(record.file) if stream is None else read_stream(stream, str(record.file)))
     except InputError:
         return None
 

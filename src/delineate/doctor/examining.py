@@ -1,6 +1,6 @@
 """A data set is examined: every record is looked at once, then whole splits, and what the readers say is added."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from delineate.doctor.checks.tally import Tally
 from delineate.doctor.findings import NUM_EXAMPLES, Findings
 from delineate.doctor.layouts import parts_of, without_unions
 from delineate.doctor.looking import look_through
-from delineate.doctor.records import Part
+from delineate.doctor.records import Part, Size
 from delineate.doctor.words import count_in, kinds_of
 from delineate.values import InputError
 
@@ -57,7 +57,7 @@ def examine(
     _one_off(tallies, findings)
     if tallies:
         _examine_splits(tallies, findings)
-    _read(root, layout, findings)
+    _read(root, layout, findings, {file: size for tally in tallies for file, size in tally.sizes.items()})
     if system is not None:
         from delineate.doctor.checks.anchors import unmatched
 
@@ -105,7 +105,8 @@ def _one_off(tallies: list[Tally], findings: Findings) -> None:
 
 def _is_one_off(tally: Tally) -> bool:
     known = [value for value in tally.part.ids.values() if isinstance(value, int)]
-    return bool(known) and tally.unknown in ({str(min(known) - 1)}, {str(max(known) + 1)})
+    before = [{str(min(known) - 1)}] if min(known, default=0) > 0 else []
+    return bool(known) and tally.unknown in (*before, {str(max(known) + 1)})
 
 
 def _examine_splits(tallies: list[Tally], findings: Findings) -> None:
@@ -118,8 +119,11 @@ def _examine_splits(tallies: list[Tally], findings: Findings) -> None:
         findings.add(hit, record=other, other=record)
 
 
-def _read(root: Path, layout: str, findings: Findings) -> None:
-    """Read every split as a training does; what is said is put to the findings that it is of."""
+def _read(root: Path, layout: str, findings: Findings, sizes: Mapping[Path, Size]) -> None:
+    """Read every split as a training does; what is said is put to the findings that it is of.
+
+    The pictures whose sizes are known can be read, and are not opened again.
+    """
     lines: list[str] = []
     errors: list[str] = []
     with suppress(InputError):  # it was said when the parts were read
@@ -127,19 +131,23 @@ def _read(root: Path, layout: str, findings: Findings) -> None:
             try:
                 dataset = read_dataset(root, split, layout, EVERYTHING)
                 lines += dataset.problems
-                errors += _errors(dataset.needing(OBJECTS))
+                errors += _errors(dataset.needing(OBJECTS), sizes)
             except InputError as error:
                 errors.append(str(error))
     for line in dict.fromkeys(lines):
         findings.say(line, kinds_of(line), "guessed", count_in(line))
+    otherwise = "broken-row" if "broken-row" in findings.found else "broken-annotation"
     for line in dict.fromkeys(errors):
-        findings.say(line, kinds_of(line), "broken-annotation", 1, refused=True)
+        findings.say(line, kinds_of(line), otherwise, 1, refused=True)
 
 
-def _errors(dataset: Dataset) -> Iterator[str]:
+def _errors(dataset: Dataset, sizes: Mapping[Path, Size]) -> Iterator[str]:
     """Read the annotation of every picture, and say where a training would be refused."""
-    for index in range(len(dataset)):
+    for index, file in enumerate(dataset.files):
         try:
-            checked_target(dataset, index)
+            if file in sizes:
+                dataset.target(index, sizes[file])
+            else:
+                checked_target(dataset, index)
         except InputError as error:
             yield str(error)

@@ -57,6 +57,7 @@ KINDS: Mapping[str, Kind] = {
         "error",
         "pictures of another size than their annotation says",
         "take the pictures that were annotated, or remove EXIF's mark where they are turned",
+        "EXIF's mark taken off where the annotation is of the picture as stored",
     ),
     "picture-without-annotation": Kind(
         "files", "warning", "pictures without annotation", "add the annotation, or remove the pictures"
@@ -70,7 +71,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "in-no-split": Kind("files", "warning", "pictures in no split", "add them to a list or a folder of a split"),
     "unread-kind": Kind("files", "warning", "pictures of a kind that is not read", "save them as PNG or JPEG"),
-    "dead-link": Kind("files", "warning", "links to no file", "copy the files"),
+    "dead-link": Kind("files", "warning", "links to no file", "copy the files", "left out"),
     "names-alike": Kind(
         "files",
         "warning",
@@ -78,13 +79,17 @@ KINDS: Mapping[str, Kind] = {
         "rename one of each: on other machines they are the same file",
     ),
     "other-capitals": Kind(
-        "files", "warning", "pictures that are called otherwise in the annotation", "correct the names"
+        "files",
+        "warning",
+        "pictures that are called otherwise in the annotation",
+        "correct the names",
+        "called as their files",
     ),
     "same-stem": Kind("files", "error", "pictures that share one annotation", "rename one of each, and its annotation"),
     "outside-folder": Kind(
         "files", "warning", "pictures outside of the folder", "move them into it: a copy of the folder lacks them"
     ),
-    "listed-twice": Kind("files", "warning", "pictures that are named twice", "name each once"),
+    "listed-twice": Kind("files", "warning", "pictures that are named twice", "name each once", "named once"),
     "broken-annotation": Kind("files", "error", "annotations that cannot be read", "correct what is named, by hand"),
     # annotations
     "not-a-number": Kind(
@@ -149,7 +154,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "nameless-category": Kind("annotations", "warning", "classes without a name of their own", "name them"),
     "names-read-as": Kind("annotations", "warning", "a list of classes that had to be guessed", "write it as a list"),
-    "unused-category": Kind("annotations", "note", "categories that are no class", "remove them"),
+    "unused-category": Kind("annotations", "note", "categories that are no class", "remove them", "left out"),
     "box-not-mask": Kind(
         "annotations",
         "warning",
@@ -182,9 +187,15 @@ KINDS: Mapping[str, Kind] = {
     "difficult": Kind(
         "annotations", "note", "difficult objects, which are neither learned nor measured", "nothing need be done"
     ),
-    "same-ids": Kind("annotations", "warning", "annotations with the id of another", "give each its own"),
+    "same-ids": Kind(
+        "annotations",
+        "warning",
+        "annotations with the id of another",
+        "give each its own",
+        "given numbers of their own",
+    ),
     "picture-twice": Kind(
-        "annotations", "warning", "several entries of one picture", "make one of them, with all objects"
+        "annotations", "warning", "several entries of one picture", "make one of them, with all objects", "made one"
     ),
     "visibility": Kind(
         "annotations",
@@ -217,7 +228,7 @@ KINDS: Mapping[str, Kind] = {
         "keypoints of which nothing says what is left and right",
         "call them as in left_eye and right_eye (YOLO: write flip_idx)",
     ),
-    "skeleton-from-0": Kind("annotations", "note", "a skeleton counted from 0", "count from 1"),
+    "skeleton-from-0": Kind("annotations", "note", "a skeleton counted from 0", "count from 1", "counted from 1"),
     "unnamed-value": Kind(
         "annotations", "error", "label maps with values that have no name", "name the values in classes.txt, in order"
     ),

@@ -1,5 +1,6 @@
 """A record is looked at once: its file is opened, its objects are read, and every check of one picture sees both."""
 
+import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from delineate.data.dividing.duplicates import difference_hash
-from delineate.data.images import Header, check_image, read_header, read_label_map
+from delineate.data.images import Header, Stream, check_image, read_header, read_label_map
 from delineate.data.pairing import check_size
 from delineate.doctor.records import Hit, Part, Record, Size, Thing
 from delineate.doctor.words import kinds_of
@@ -69,6 +70,11 @@ def look_at(record: Record, part: Part, *, decode: bool) -> Look:
     )
 
 
+def stream_of(record: Record) -> Stream | None:
+    """Open the picture that an annotation file holds; of others there is none, as they are files."""
+    return None if record.held is None else io.BytesIO(record.held())
+
+
 def look_through(
     part: Part, checks: Callable[[Look], Iterable[Hit]], *, decode: bool
 ) -> Iterator[tuple[Look, list[Hit]]]:
@@ -97,7 +103,7 @@ def _header(record: Record, hits: list[Hit]) -> Header | None:
         hits.append(Hit("annotation-without-picture", record.written, record.missing))
         return None
     try:
-        return read_header(record.file)
+        return read_header(record.file, stream_of(record))
     except InputError as error:
         hits.append(_of_error(error, record, "unreadable"))
         return None
@@ -106,10 +112,11 @@ def _header(record: Record, hits: list[Hit]) -> Header | None:
 def _checked(record: Record, hits: list[Hit], *, decode: bool) -> int | None:
     """Read the whole picture, or its ends alone; gives its hash where it is decoded and nothing is wrong."""
     try:
-        if not decode:
+        if not decode and record.held is None:
             check_image(record.file)
             return None
-        return difference_hash(record.file)  # which reads all of the file, and of a JPEG less than every pixel
+        # this reads all of the file, and of a JPEG less than every pixel
+        return difference_hash(record.file, stream_of(record))
     except InputError as error:
         hits.append(_of_error(error, record, "unreadable"))
         return None

@@ -60,7 +60,9 @@ class Hit(NamedTuple):
 class Record:
     """A picture has a file, a name as the annotation `source` writes it, and a size that it says, 0 if it says none.
 
-    `rows` are what the layout keeps of its objects. A `missing` file is not there, as this line says.
+    `rows` are what the layout keeps of its objects. A `missing` file is not there, as this line says; what `held` gives
+    is the file's content, where the annotation has it in itself. The pixels of an `object_map` have the number of
+    their object.
     """
 
     split: str
@@ -70,7 +72,9 @@ class Record:
     said: Size = (0, 0)
     rows: Any = None
     missing: str = ""
+    held: Callable[[], bytes] | None = None
     label_map: Path | None = None
+    object_map: Path | None = None
 
 
 Read = Callable[[Record], tuple[Sequence[Thing], Sequence[Hit]]]

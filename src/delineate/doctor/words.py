@@ -14,16 +14,28 @@ WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"of a kind that is not read", ("unread-kind",)),
     (r"links? to no file", ("dead-link",)),
     (r"EXIF turns|turned by EXIF", ("turned", "size-differs")),
+    (r"this is no JSON|no well-formed XML|is no list of shapes", ("broken-annotation",)),
+    (r"annotated more than once are merged", ("picture-twice",)),
+    (r"points and lines, which have no area|left out (tags|cuboids|skeletons)", ("shape-left-out",)),
+    (r"upright boxes around", ("shape-left-out",)),
+    (r"is not in the list of classes", ("unknown-category",)),
+    (r"is no polygon|are no polygon|has 3 at least", ("short-polygon",)),
+    (r"its runs do not fill", ("rle-size",)),
+    (r"is not known; draw|is no list of points|this is no picture in base64", ("broken-row",)),
+    (r"no object has their id", ("broken-row",)),
+    (r"left out shapes labelled", ("shape-left-out",)),
+    (r"shapes without a label|regions without a value|it has no label", ("broken-row",)),
     (
         r"without picture, left out|it is not there; |its pictures \(|not in .*, left out",
         ("annotation-without-picture",),
     ),
+    (r"of pictures that are not there", ("annotation-without-picture",)),
     (r"pictures? of \d+ not there|image_id: .* is no id", ("annotation-without-picture",)),
     (r"its label map .* is missing", ("picture-without-annotation",)),
     (r"there is no such file, for \d+ of", ("picture-without-annotation",)),
     (r"pictures? without|beside those that it names|without an annotation file", ("picture-without-annotation",)),
     (r"in none of the splits|in no list|in folders that no split names", ("in-no-split",)),
-    (r"has the same|with the same label file", ("same-stem",)),
+    (r"has the same|with the same label file|its picture .* may be", ("same-stem",)),
     (r"listed again|named twice", ("listed-twice",)),
     (r"whose names differ in capitals", ("other-capitals",)),
     (r"negative width or height|corners are exchanged", ("swapped",)),
@@ -32,7 +44,7 @@ WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"outside of their picture", ("outside", "reaches-out", "size-differs")),
     (r"say the same as another|there a second time|doubled in their file", ("duplicated",)),
     (r"corners all lie in 0\.\.1", ("normalised",)),
-    (r"coordinate outside 0\.\.1", ("not-normalised",)),
+    (r"coordinate outside 0\.\.1", ("not-normalised", "outside", "reaches-out")),
     (
         r"is not in 0\.\.|category_id: .* is no id|not among the classes",
         ("unknown-category", "ids-mixed", "class-names-alike"),
@@ -50,7 +62,7 @@ WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"counts keypoints from 0", ("skeleton-from-0",)),
     (r"the run-length encoding of a mask of height", ("rle-size", "broken-mask")),
     (r"segmentation: .* (is no number|is not finite)", ("not-a-number",)),
-    (r"neither polygons|segmentation: a corner", ("broken-mask",)),
+    (r"neither polygons|segmentation: a corner|is no object; ", ("broken-mask",)),
     (r"is no number|is not finite|not made of numbers alone|number that is not finite", ("not-a-number",)),
     (r"is not a list of|numbers; (a box has|kpt_shape)|numbers, but its category", ("broken-row",)),
     (r"object \d+.*(no bndbox|several bndbox|has no name)", ("broken-row",)),
@@ -67,6 +79,7 @@ WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 COUNT = re.compile(
     r"(?<![\w.])(\d[\d,]*)(?: of \d[\d,]*)? (?:picture|annotation|object|label|link|XML|entr|file|shape)"
+    r"|\((\d[\d,]*)\): "
 )
 
 
@@ -78,4 +91,4 @@ def kinds_of(line: str) -> tuple[str, ...]:
 def count_in(line: str) -> int:
     """Find how many things a reader's line is about; one where it does not count."""
     found = COUNT.search(line)
-    return int(found.group(1).replace(",", "")) if found else 1
+    return int((found.group(1) or found.group(2)).replace(",", "")) if found else 1

@@ -1,5 +1,6 @@
 """Checks of keypoints: those of one object, and of the whole set, where left and right show by majority."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from delineate.doctor.records import Hit, Size, Thing
 VISIBLE = 2
 FAR = 0.5
 """The share of a box's longer side by which a keypoint may lie out of it."""
+LEFT = re.compile(r"left|(?<![a-z])l(?![a-z])", re.IGNORECASE)
 FEW, AGREEING = 10, 0.25
 """A pair that agrees with the others in less than this share of so many bodies is exchanged."""
 
@@ -47,20 +49,25 @@ BODIES = (
 
 @dataclass
 class Bodies:
-    """Bodies are counted: how often each keypoint is annotated, and each pair stands as the others do."""
+    """Bodies are counted: how often each keypoint is annotated, and each pair stands as the others do.
+
+    Who shows both eyes faces us, with the left one on our right.
+    """
 
     annotated: Counter[str] = field(default_factory=Counter)
     agreeing: Counter[tuple[str, str]] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
-    num_bodies: int = 0
+    facing: Counter[tuple[str, str]] = field(default_factory=Counter)
+    eyes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    num_things: int = 0
 
     def add(self, look: Look) -> None:
         """Count the bodies of a picture."""
         names, order = look.part.keypoint_names, look.part.flip_order
         for thing in look.things:
-            if len(thing.keypoints) != len(names) or not any(seen for _, _, seen in thing.keypoints):
+            if not names or len(thing.keypoints) != len(names):
                 continue
-            self.num_bodies += 1
+            self.num_things += 1
             self.annotated.update(name for name, point in zip(names, thing.keypoints, strict=True) if point[2])
             self._count(thing, names, order)
 
@@ -70,7 +77,11 @@ class Bodies:
         for left, right in enumerate(order):
             (x, _, seen), (other, _, other_seen) = thing.keypoints[left], thing.keypoints[right]
             if left < right and seen and other_seen and x != other:
-                sides[names[left], names[right]] = x > other
+                pair = names[left], names[right]
+                sides[pair] = x > other
+                if "eye" in pair[0].casefold() and seen == other_seen == VISIBLE:
+                    self.eyes[pair] += 1
+                    self.facing[pair] += (x > other) == bool(LEFT.search(pair[0]))
         for pair, side in sides.items():
             others = [value for name, value in sides.items() if name != pair]
             if others and 2 * sum(others) != len(others):
@@ -80,8 +91,12 @@ class Bodies:
     def hits(self, names: Sequence[str], split: str) -> Iterator[Hit]:
         """Find keypoints that nobody annotated, and pairs that stand the other way round than most others."""
         for name in names:
-            if self.num_bodies and not self.annotated[name]:
+            if self.num_things and not self.annotated[name]:
                 yield Hit("keypoint-never", split, name)
+        for pair, count in self.eyes.items():
+            if count >= FEW and self.facing[pair] < AGREEING * count:
+                said = f"the left one is on the right of {self.facing[pair]} of {count} bodies that show both"
+                yield Hit("left-right", split, f"{pair[0]} and {pair[1]}: {said}, as of all that face us")
         for pair, count in self.pairs.items():
             if count >= FEW and self.agreeing[pair] < AGREEING * count:
                 yield Hit(

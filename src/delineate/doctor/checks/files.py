@@ -43,8 +43,8 @@ def turned(look: Look) -> Iterator[Hit]:
     if look.header is None or look.header.orientation == 1 or not (look.things or look.stored is not None):
         return
     height, width = look.header.size
-    is_told = look.header.orientation >= 5 and 0 not in look.record.said and height != width
-    if not is_told and look.stored is None:
+    has_size = 0 not in look.record.said or look.stored is not None
+    if not (look.header.orientation >= 5 and has_size and height != width):
         yield Hit("turned", look.record.written, f"EXIF's orientation is {look.header.orientation}")
 
 

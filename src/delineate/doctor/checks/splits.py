@@ -1,5 +1,6 @@
 """Checks of whole splits: their classes, their names, and pictures that are in two of them."""
 
+import io
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ RARE = 100
 
 Named = TypeVar("Named", str, Path)
 Splits = Sequence[Tally]
+Held = Callable[[], bytes] | None
 
 
 def is_learned(split: str) -> bool:
@@ -96,7 +98,7 @@ def nothing_left(splits: Splits) -> Iterator[Hit]:
     """Find splits of which nothing counts, in the words of a training."""
     for tally in splits:
         reason = tally.census().lacks("learn")
-        if reason and not tally.refused:
+        if reason and not tally.refused and not (tally.part.of_pixels and not tally.is_decoded):
             learned = is_learned(tally.part.split)
             yield Hit("nothing-to-learn" if learned else "nothing-to-measure", tally.part.split, reason)
 
@@ -119,7 +121,7 @@ def leaks(splits: Splits) -> list[tuple[Record, Record, int]]:
             value, record = prints[row]
             for _, earlier in members[:place]:
                 other_value, other = prints[earlier]
-                if other.split != record.split and _look_same(other.file, record.file, thumbnail):
+                if other.split != record.split and _look_same(other, record, thumbnail):
                     found.append((other, record, (value ^ other_value).bit_count()))
                     break
     return found
@@ -144,15 +146,17 @@ SPLITS: tuple[Callable[[Splits], Iterator[Hit]], ...] = (
 )
 
 
-def _look_same(file: Path, other: Path, thumbnail: Callable[[Path], NDArray[np.float64]]) -> bool:
-    first, second = thumbnail(file), thumbnail(other)
+def _look_same(record: Record, other: Record, thumbnail: Callable[[Path, Held], NDArray[np.float64]]) -> bool:
+    first, second = (thumbnail(one.file, one.held) for one in (record, other))
     if min(first.std(), second.std()) < FLAT:
-        return file.read_bytes() == other.read_bytes()
+        mine, its = (one.file.read_bytes() if one.held is None else one.held() for one in (record, other))
+        return mine == its
     return bool(np.corrcoef(first.ravel(), second.ravel())[0, 1] >= SAME)
 
 
-def _thumbnail(file: Path) -> NDArray[np.float64]:
-    pixels: NDArray[np.float64] = read_thumbnail(file, THUMBNAIL).astype(np.float64)
+def _thumbnail(file: Path, held: Held) -> NDArray[np.float64]:
+    stream = None if held is None else io.BytesIO(held())
+    pixels: NDArray[np.float64] = read_thumbnail(file, THUMBNAIL, stream).astype(np.float64)
     return pixels
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -17,16 +18,21 @@ LOST = frozenset({"not-a-number", "broken-row", "unknown-category", "broken-anno
 """Objects of these cannot be counted, so that nothing is said of what seems to be missing."""
 
 
+BROKEN = frozenset({"unreadable", "truncated"})
+
+
 @dataclass
 class Tally:
     """Counts of a split: objects or pixels by class, bodies, and the hashes of pictures that were decoded.
 
-    So many objects were `refused`; categories of `unknown` ids have no name.
+    Without pictures that were decoded, nothing is known of pixels. So many objects were `refused`; categories of
+    `unknown` ids have no name. The `sizes` are those of pictures that can be read.
     `boxes` are those of each picture that count, by their rows, where they are to be `measured` against anchors.
     """
 
     part: Part
     measured: bool = False
+    is_decoded: bool = False
     classes: Counter[str] = field(default_factory=Counter)
     counts: list[int] = field(default_factory=list)
     crowds: int = 0
@@ -35,17 +41,21 @@ class Tally:
     refused: int = 0
     unknown: set[str] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
+    sizes: dict[Path, Size] = field(default_factory=dict)
     bodies: Bodies = field(default_factory=Bodies)
     fingerprints: list[tuple[int, Record]] = field(default_factory=list)
     boxes: list[tuple[Record, Size, dict[int, Box]]] = field(default_factory=list)
 
     def add(self, look: Look, hits: Sequence[Hit]) -> None:
         """Count a picture of which this was found."""
+        self.is_decoded |= look.decoded
         self.unknown.update(hit.detail for hit in hits if hit.kind == "unknown-category")
         self.refused += sum(hit.kind in LOST for hit in hits)
         learned = [thing for thing in look.things if not (thing.crowd or thing.difficult)]
         if look.size is None:
             self.unreadable.append(look.record.written)
+        elif not any(hit.kind in BROKEN for hit in hits):
+            self.sizes[look.record.file] = look.size
         self.counts.append(len(learned))
         self.classes.update(thing.name for thing in learned)
         self.crowds += sum(thing.crowd for thing in look.things)

@@ -1,12 +1,13 @@
-"""Each layout that is written is read into records here, in a module of its name; the others by their readers."""
+"""Each layout is read into records here, in a module of its name; those of tools that draw shapes in one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from delineate.data.formats import FORMATS
 from delineate.data.lists import dividing
-from delineate.doctor.layouts import coco, mask_folder, others, voc, yolo
+from delineate.doctor.layouts import coco, drawn, mask_folder, voc, yolo
 from delineate.doctor.records import Part
 
 LAYOUTS: Mapping[str, Callable[[Path], Iterator[Part]]] = {
@@ -14,13 +15,14 @@ LAYOUTS: Mapping[str, Callable[[Path], Iterator[Part]]] = {
     "voc": voc.parts,
     "yolo": yolo.parts,
     "mask_folder": mask_folder.parts,
+    **{layout: partial(drawn.parts, layout=layout) for layout in drawn.DRAWN},
 }
 
 
 def parts_of(root: Path, layout: str) -> Iterator[Part]:
     """Read the records of each split; lists that divide one (`data/lists.py`) make splits of it."""
     lists = dividing(root, FORMATS[layout].splits(root))
-    for part in LAYOUTS[layout](root) if layout in LAYOUTS else others.parts(root, layout):
+    for part in LAYOUTS[layout](root):
         mine = {name: found for name, found in lists.items() if found.divides == part.split}
         if not mine:
             yield part

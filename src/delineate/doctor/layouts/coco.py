@@ -1,13 +1,12 @@
 """COCO: entries of the JSON are records as they stand there, and mended entry by entry."""
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from delineate.data.files import read_json, write_text
+from delineate.data.files import read_json
 from delineate.data.formats.coco.bodies import read_body
 from delineate.data.formats.coco.categories import in_use
 from delineate.data.formats.coco.document import add_keypoints, load, merge_pictures
@@ -153,14 +152,12 @@ def without(source: Path, edits: Edits) -> Callable[[Path], Edits]:
     )
 
 
-def mended(
-    source: Path, target: Path, edits: Edits, pictures: Mapping[str, str | None], names: Mapping[str, str]
-) -> None:
-    """Write the file `source` with its entries edited, and its `pictures` renamed or left out (`None`).
+def mended(source: Path, edits: Edits, pictures: Mapping[str, str | None], names: Mapping[str, str]) -> dict[str, Any]:
+    """Give the document of the file `source` with its entries edited, and its `pictures` renamed or left out (`None`).
 
     `names` of categories are replaced by others of the file.
     """
-    whole_file = read_json(source)
+    whole_file: dict[str, Any] = read_json(source)
     document = load(source)  # its ids are those that entries were read by
     left_out = {image["id"] for image in document["images"] if pictures.get(image["file_name"], "") is None}
     for raw, image in zip(whole_file["images"], document["images"], strict=False):
@@ -176,7 +173,7 @@ def mended(
             rows.append(row if edit is row else _edited(row, edit, ids, names))
     whole_file["annotations"] = rows
     whole_file["categories"] = [row for row in whole_file["categories"] if row.get("name") not in names]
-    write_text(target, json.dumps(whole_file))
+    return whole_file
 
 
 def _identifier(value: Any) -> Any:

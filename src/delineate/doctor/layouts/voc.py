@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from delineate.data.files import read_lines
 from delineate.data.formats.label_values import CLASS_LISTS, LabelValues
@@ -31,6 +32,7 @@ def _part(root: Path, split: str, part: Folders, values: LabelValues | None) -> 
     pictures, xmls = both_sides(part)
     maps = {} if values is None else part.pngs("SegmentationClass")
     annotated = xmls or maps
+    objects = part.pngs("SegmentationObject") if xmls else {}
     keys, _ = chosen(part, pictures, annotated, "XML file" if xmls else "label map")
     named = class_list((part.home, root))
     names = named[1] if named else ()
@@ -42,6 +44,7 @@ def _part(root: Path, split: str, part: Folders, values: LabelValues | None) -> 
             written=pictures[key].name,
             said=_said(xmls[key]) if xmls else (0, 0),
             label_map=maps.get(key),
+            object_map=objects.get(key),
         )
         for key in keys
         if key in annotated
@@ -85,6 +88,9 @@ def _things(record: Record, names: tuple[str, ...]) -> tuple[list[Thing], list[H
             said.append(Hit(kind, where, str(error), (row,)))
             continue
         where += f" ({found.name})"
+        written = _written_name(element)
+        if written != found.name and "\n" not in written:
+            said.append(Hit("class-names-alike", where, f"{written!r} is read as {found.name!r}", (row,)))
         if names and found.name not in names:
             said.append(Hit("unknown-category", where, found.name, (row,)))
         read.append(
@@ -98,6 +104,12 @@ def _things(record: Record, names: tuple[str, ...]) -> tuple[list[Thing], list[H
             )
         )
     return read, said
+
+
+def _written_name(element: Element) -> str:
+    """Give the name of an object with the blanks around it, which its reader takes off."""
+    found = inside(element, "name")
+    return "" if found is None else found.text or ""
 
 
 def mended(xml: Path, edits: Mapping[int, Thing | None]) -> bytes:

@@ -1,15 +1,20 @@
 """YOLO: lines of label files are records as they stand there, and mended line by line."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from delineate.data.files import read_text
+from delineate.data.folders import home_of
 from delineate.data.formats.yolo.description import Description, describe
 from delineate.data.formats.yolo.files import find_pictures, label_files_of
 from delineate.data.formats.yolo.labels import read_line, rows_of
 from delineate.doctor.records import Hit, Part, Record, Thing
 from delineate.doctor.words import kinds_of
 from delineate.values import InputError
+
+BESIDE = 2.0
+"""A share of the picture that is no more is out of it, and what is more is pixels."""
 
 
 def parts(root: Path) -> Iterator[Part]:
@@ -22,10 +27,13 @@ def parts(root: Path) -> Iterator[Part]:
             Record(split=split, file=file, source=source, written=file.name)
             for file, source in zip(files, sources, strict=True)
         ]
-        yield _part(split, records, said)
+        homes = (home_of(root), *said.bases)
+        outside = [file for file in files if all(os.path.relpath(file, home).startswith("..") for home in homes)]
+        hits = [Hit("outside-folder", file.name, str(file)) for file in outside]
+        yield _part(split, records, said, hits)
 
 
-def _part(split: str, records: Sequence[Record], said: Description) -> Part:
+def _part(split: str, records: Sequence[Record], said: Description, hits: Sequence[Hit]) -> Part:
     categories = said.categories
 
     def things(record: Record) -> tuple[list[Thing], list[Hit]]:
@@ -39,6 +47,7 @@ def _part(split: str, records: Sequence[Record], said: Description) -> Part:
         ids={name: number for number, name in enumerate(categories.class_names)},
         keypoint_names=categories.keypoint_names,
         flip_order=categories.flip_order,
+        hits=hits,
         in_shares=True,
     )
 
@@ -58,9 +67,10 @@ def _things(record: Record, said: Description) -> tuple[list[Thing], list[Hit]]:
         except InputError as error:
             kind = next(iter(kinds_of(str(error))), "broken-row")
             detail = words[0] if kind == "unknown-category" else str(error)
-            hits.append(Hit(kind, where, detail, (number,)))
-            if kind == "not-normalised" and len(words) == 5:
-                read.append(_in_pixels(words, number, names))
+            thing = _of_box(words, number, names) if kind == "not-normalised" and len(words) == 5 else None
+            if thing is None or not thing.relative:
+                hits.append(Hit(kind, where, detail, (number,)))
+            read += [thing] if thing is not None else []
             continue
         poses = () if said.kpt_shape is None else _poses(line.values[4:], said.kpt_shape[1])
         read.append(
@@ -77,12 +87,13 @@ def _things(record: Record, said: Description) -> tuple[list[Thing], list[Hit]]:
     return read, hits
 
 
-def _in_pixels(words: Sequence[str], number: int, names: Sequence[str]) -> Thing:
-    """Take the numbers of a box as the pixels that they are."""
+def _of_box(words: Sequence[str], number: int, names: Sequence[str]) -> Thing:
+    """Take the numbers of a box that is not in 0..1 as pixels, or where they are small, as lying out of the picture."""
     label, x, y, w, h = (float(word) for word in words)
     name = names[int(label)]
     box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
-    return Thing(row=number, place=f"line {number} ({name})", name=name, box=box)
+    is_relative = max(map(abs, (x, y, w, h))) <= BESIDE
+    return Thing(row=number, place=f"line {number} ({name})", name=name, box=box, relative=is_relative)
 
 
 def _poses(values: Sequence[float], dims: int) -> tuple[tuple[float, float, float], ...]:

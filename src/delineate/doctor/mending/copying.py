@@ -6,6 +6,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from delineate.data.folders import visible_files
+from delineate.doctor.mending.unturned import unturned
+
+
+def place(source: Path, target: Path, unturned_files: Collection[Path]) -> None:
+    """Link a picture, or write it without EXIF's mark where it is one of those."""
+    if source not in unturned_files:
+        link(source, target)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(unturned(source))
 
 
 def link(source: Path, target: Path) -> None:
@@ -18,20 +28,25 @@ def link(source: Path, target: Path) -> None:
 
 
 def copy_folder(
-    root: Path, target: Path, left_out: Collection[Path], renamed: Mapping[Path, str], written: Mapping[Path, bytes]
+    root: Path,
+    target: Path,
+    left_out: Collection[Path],
+    renamed: Mapping[Path, str],
+    written: Mapping[Path, bytes],
+    unturned_files: Collection[Path] = (),
 ) -> None:
     """Copy a folder: `renamed` files get another name, `written` ones another content, and some are `left_out`.
 
-    Files that are written are never links: the original stays as it is.
+    EXIF's mark is taken off the `unturned_files`. Files that are written are never links: the original stays as it is.
     """
     for path in visible_files(root):
         if path in left_out or not path.is_file():
             continue
-        place = target / path.relative_to(root)
+        copy = target / path.relative_to(root)
         if path in renamed:
-            place = place.with_name(renamed[path])
+            copy = copy.with_name(renamed[path])
         if path in written:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(written[path])
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(written[path])
         else:
-            link(path, place)
+            place(path, copy, unturned_files)

@@ -2,21 +2,25 @@
 
 import csv
 import io
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from delineate.data.files import check_new, read_lines, read_text, write_text
-from delineate.data.folders import home_of
-from delineate.data.formats import convert
-from delineate.data.images import SUFFIXES
+from delineate.data.files import check_new, write_text
+from delineate.data.folders import home_of, visible_files
 from delineate.doctor.checks import hits_of
 from delineate.doctor.checks.files import SUFFIXES_OF
 from delineate.doctor.findings import Findings
-from delineate.doctor.layouts import LAYOUTS, coco, parts_of, voc, without_unions, yolo
+from delineate.doctor.layouts import coco, parts_of, voc, without_unions, yolo
+from delineate.doctor.layouts.drawn import DRAWN
 from delineate.doctor.looking import Look, look_through
-from delineate.doctor.mending.copying import copy_folder, link
+from delineate.doctor.mending import as_coco
+from delineate.doctor.mending.copying import copy_folder, place
+from delineate.doctor.mending.documents import count_from_1, give_own_ids, leave_out_unused, merge_entries
+from delineate.doctor.mending.lists import mended_lists, relative_descriptions
 from delineate.doctor.mending.mends import Change, mended
+from delineate.doctor.mending.unturned import can_be_unturned
 from delineate.doctor.records import Hit, Thing
 from delineate.io.files import folder_beside
 from delineate.values import InputError
@@ -38,6 +42,7 @@ class Edits:
     left_out: dict[str, set[Path]] = field(default_factory=lambda: defaultdict(set))
     kept: set[Path] = field(default_factory=set)
     renamed: dict[Path, str] = field(default_factory=dict)
+    unturned: set[Path] = field(default_factory=set)
     written: dict[Path, dict[str, Path]] = field(default_factory=lambda: defaultdict(dict))
     changes: list[Change] = field(default_factory=list)
 
@@ -54,11 +59,6 @@ def mend(findings: Findings, destination: str | Path) -> list[Change]:
     check_new(destination)
     if home_of(root).resolve() in (destination.resolve(), *destination.resolve().parents):
         raise InputError(f"{destination}: it lies in {home_of(root)}, which stays as it is; name a folder outside")
-    if findings.layout not in LAYOUTS:
-        lines = convert(root, destination, "coco", findings.layout, skip_unreadable=True)
-        changes = [Change(str(root), "", "written-as-coco", line, "") for line in lines]
-        _write_changes(destination / CHANGES, changes)
-        return changes
     edits = _edits(findings)
     with folder_beside(destination) as beside:
         _write(findings, edits, beside)
@@ -77,7 +77,8 @@ def _edits(findings: Findings) -> Edits:
                 _leave_out(look, Hit("leak", look.record.written, f"as {other.split}/{other.file.name}"), edits)
             if look.record.file not in edits.left_out[part.split]:
                 edits.kept.add(look.record.file)
-        edits.changes += [Change(str(findings.root), hit.place, hit.kind, hit.detail, "left out") for hit in part.hits]
+        gone = [hit for hit in part.hits if hit.kind in DROPPED]
+        edits.changes += [Change(str(findings.root), hit.place, hit.kind, hit.detail, "left out") for hit in gone]
     return edits
 
 
@@ -85,7 +86,11 @@ def _edit(look: Look, hits: list[Hit], findings: Findings, edits: Edits, least: 
     """Decide what becomes of one picture and its objects."""
     record = look.record
     edits.written[record.source][record.written] = record.file
-    dropped = next((hit for hit in hits if hit.kind in DROPPED), None)
+    written = PurePosixPath(record.written).name
+    if written != record.file.name and written.casefold() == record.file.name.casefold():
+        edits.changes.append(Change(str(record.source), "", "other-capitals", written, record.file.name))
+    without = (*DROPPED, "broken-annotation") if findings.layout in DRAWN else DROPPED
+    dropped = next((hit for hit in hits if hit.kind in without), None)
     if dropped is not None:
         _leave_out(look, dropped, edits)
         return
@@ -93,7 +98,12 @@ def _edit(look: Look, hits: list[Hit], findings: Findings, edits: Edits, least: 
         name = f"{record.file.stem}{SUFFIXES_OF[look.header.format][0]}"
         edits.renamed[record.file] = name
         edits.changes.append(Change(str(record.file), record.written, "wrong-suffix", record.file.name, name))
-    if look.frame is None or any(hit.kind == "size-differs" for hit in hits):
+    differing = next((hit for hit in hits if hit.kind == "size-differs"), None)
+    if differing is not None and can_be_unturned(look):
+        edits.unturned.add(record.file)
+        change = Change(str(record.file), record.written, differing.kind, differing.detail, "EXIF's mark taken off")
+        edits.changes.append(change)
+    if look.frame is None or differing is not None:
         return
     aliases = {} if findings.layout == "yolo" else findings.aliases
     things, changes = mended(look.things, hits, look.frame, aliases, str(record.source), least)
@@ -114,17 +124,23 @@ def _write(findings: Findings, edits: Edits, target: Path) -> None:
     if findings.layout == "coco":
         _write_coco(findings, edits, home, target)
         return
+    if findings.layout in DRAWN:
+        _write_drawn(findings, edits, target)
+        return
     written: dict[Path, bytes] = {}
     if findings.layout == "voc":
         written = {xml: voc.mended(xml, things) for xml, things in edits.things.items()}
         written |= voc.without_names(root, findings.aliases) if findings.aliases else {}
     if findings.layout == "yolo":
         written = {path: yolo.mended(path, things, edits.sizes[path]) for path, things in edits.things.items()}
-        written |= _relative_descriptions(root)
+        written |= relative_descriptions(root)
     gone = {file for files in edits.left_out.values() for file in files} - edits.kept
     annotations = {source for source, names in edits.written.items() if set(names.values()) <= gone}
-    written |= _lists(home, gone, edits)
-    copy_folder(home, target, gone | annotations, edits.renamed, written)
+    lists, changes = mended_lists(home, gone, edits.left_out, edits.renamed, edits.things.keys())
+    lost = [path for path in visible_files(home) if not path.exists()]
+    edits.changes += [*changes, *(Change(str(path), "", "dead-link", "", "left out") for path in lost)]
+    written |= lists
+    copy_folder(home, target, gone | annotations, edits.renamed, written, edits.unturned)
 
 
 def _write_coco(findings: Findings, edits: Edits, home: Path, target: Path) -> None:
@@ -139,55 +155,40 @@ def _write_coco(findings: Findings, edits: Edits, home: Path, target: Path) -> N
         of_others = coco.without(source, edits.things[source])
         for path in (source, *others):
             things = edits.things[source] if path is source else of_others(path)
-            coco.mended(path, target / path.relative_to(home), things, pictures, findings.aliases)
+            document = coco.mended(path, things, pictures, findings.aliases)
+            for mend_whole in (merge_entries, leave_out_unused, count_from_1, *(() if others else (give_own_ids,))):
+                edits.changes += [Change(str(path), *change) for change in mend_whole(document)]
+            write_text(target / path.relative_to(home), json.dumps(document))
     sources = {path for kinds in found.values() for path in kinds.values()}
     names = {path for files in edits.written.values() for path in files.values()}
     if home == findings.root:
-        copy_folder(home, target, {*sources, *(names - edits.kept)}, edits.renamed, {})
+        copy_folder(home, target, {*sources, *(names - edits.kept)}, edits.renamed, {}, edits.unturned)
         return
     for file in edits.kept:
-        link(file, (target / file.relative_to(home)).with_name(edits.renamed.get(file, file.name)))
+        copy = (target / file.relative_to(home)).with_name(edits.renamed.get(file, file.name))
+        place(file, copy, edits.unturned)
+
+
+def _write_drawn(findings: Findings, edits: Edits, target: Path) -> None:
+    """Write each split as COCO, and list what its reader leaves out."""
+    drawings, _ = DRAWN[findings.layout](findings.root)
+    edits.changes += [
+        Change(str(drawing.source), where, "written-as-coco", what, "")
+        for drawing in drawings
+        for what, places in drawing.remarks.items()
+        for where in places
+    ]
+    for part in without_unions(list(parts_of(findings.root, findings.layout))):
+        names = [name for name in part.names if name not in findings.aliases]
+        left_out = edits.left_out[part.split]
+        as_coco.write(part, target, edits.things, left_out, edits.renamed, edits.unturned, names)
 
 
 def _renamed(name: str, file: Path, edits: Edits) -> str:
-    """Give the name of a picture in its annotation."""
-    folder, slash, _ = name.rpartition("/")
-    return f"{folder}{slash}{edits.renamed[file]}" if file in edits.renamed else name
-
-
-def _lists(home: Path, gone: set[Path], edits: Edits) -> dict[Path, bytes]:
-    """Write the lists of pictures without those that are gone, and with new names of those that have one."""
-    pictures = {path for path in gone if path.suffix.lower() in SUFFIXES}
-    written = {}
-    for path in home.rglob("*.txt"):
-        lines = read_lines(path) if path not in edits.things else []
-        unlisted = pictures | edits.left_out.get(path.stem, set())
-        changed = [new for line in lines if (new := _line(line, path, unlisted, edits)) is not None]
-        if changed != lines:
-            written[path] = "".join(f"{line}\n" for line in changed).encode()
-    return written
-
-
-def _line(line: str, source: Path, gone: set[Path], edits: Edits) -> str | None:
-    """Give a line of a list of pictures as it is, with a new name, or not at all."""
-    name = line.replace("\\", "/").rpartition("/")[2]
-    is_of_voc = "ImageSets" in source.parts
-    for path in gone:
-        if name == path.name or (is_of_voc and name == path.stem):
-            return None
-    new = {path.name: new for path, new in edits.renamed.items()}.get(name)
-    return line if new is None else line[: len(line) - len(name)] + new
-
-
-def _relative_descriptions(root: Path) -> dict[Path, bytes]:
-    """Write descriptions without a path that leads to the original."""
-    written = {}
-    for path in sorted(home_of(root).glob("*.y*ml")):
-        lines = read_text(path).splitlines()
-        kept = [line for line in lines if not (line.startswith("path:") and Path(line[5:].strip(" '\"")).is_absolute())]
-        if kept != lines:
-            written[path] = "".join(f"{line}\n" for line in kept).encode()
-    return written
+    """Give the name of a picture in its annotation: its new one, or that of the file where capitals differ."""
+    folder, slash, tail = name.rpartition("/")
+    new = file.name if file.name.casefold() == tail.casefold() else tail
+    return f"{folder}{slash}{edits.renamed.get(file, new)}"
 
 
 def _write_changes(path: Path, changes: list[Change]) -> None:

@@ -73,6 +73,7 @@ def visible(thing: Thing, size: Size) -> Thing:
 
 MENDS: Mapping[str, Mend] = {
     "number-as-text": as_it_is,
+    "class-names-alike": as_it_is,
     "not-normalised": as_it_is,
     "swapped": order,
     "normalised": multiply,

@@ -13,7 +13,15 @@ from delineate.data.folders import home_of
 from delineate.data.formats.coco import Coco
 from delineate.data.formats.drawn.dataset import dataset
 from delineate.data.formats.drawn.files import annotation_files, has_annotations
-from delineate.data.formats.drawn.shapes import Drawing, Shape, ellipse, given_size, mask_at, turned
+from delineate.data.formats.drawn.shapes import (
+    Drawing,
+    Shape,
+    ellipse,
+    given_size,
+    mask_at,
+    remarks_of_swapped,
+    turned,
+)
 from delineate.data.formats.markup import parsed
 from delineate.data.formats.split_names import WITHOUT_SPLITS, split_of, split_of_list
 from delineate.data.images import MAX_PIXELS
@@ -45,6 +53,12 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Coco
 
     Raises `InputError` naming the file, the picture and the shape.
     """
+    drawings, names = drawn(root)
+    return dataset(root, split, needs, drawings, names)
+
+
+def drawn(root: Path) -> tuple[list[Drawing], list[str]]:
+    """Read what is drawn on the pictures of all splits, and the project's labels."""
     drawings: list[Drawing] = []
     names: dict[str, None] = {}
     for path in _sources(root):
@@ -52,7 +66,7 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Coco
         labels = [label for label in document.iterfind("meta//labels/label") if label.find("parent") is None]
         names |= {label.findtext("name", "").strip(): None for label in labels}  # a set in their order
         drawings += [_drawing(image, path, _split(root, path, image)) for image in document.findall("image")]
-    return dataset(root, split, needs, drawings, list(names))
+    return drawings, list(names)
 
 
 def _sources(root: Path) -> list[Path]:
@@ -72,7 +86,8 @@ def _drawing(image: Element, source: Path, split: str) -> Drawing:
         raise InputError(f"{source}: image {image.get('id')} has no name")
     size = given_size(image.get("height"), image.get("width"), f"{source}: {picture}")
     remarks: dict[str, list[str]] = defaultdict(list)
-    shapes = []
+    shapes: list[Shape] = []
+    broken: list[InputError] = []
     for place, element in enumerate(image, start=1):
         where = f"{picture}: shape {place}"
         if element.tag in NO_OBJECTS:
@@ -80,9 +95,14 @@ def _drawing(image: Element, source: Path, split: str) -> Drawing:
         elif element.get("outside") == "1":
             remarks["left out shapes outside of their pictures"].append(where)
         else:
-            shapes.append(_shape(element, size, where, f"{source}: {where}"))
-        if element.tag == "box" and _angle(element, f"{source}: {where}"):
-            remarks["read the upright boxes around turned ones"].append(where)
+            try:
+                shapes.append(_shape(element, size, where, f"{source}: {where}"))
+            except InputError as error:
+                broken.append(error)
+                continue
+            remarks_of_swapped(shapes[-1], remarks)
+            if element.tag == "box" and _angle(element, f"{source}: {where}"):
+                remarks["read the upright boxes around turned ones"].append(where)
     subset = image.get("subset")
     return Drawing(
         source=source,
@@ -91,6 +111,7 @@ def _drawing(image: Element, source: Path, split: str) -> Drawing:
         image_size=size,
         shapes=shapes,
         remarks=remarks,
+        broken=broken,
     )
 
 
@@ -106,7 +127,8 @@ def _outline(element: Element, image_size: tuple[int, int] | None, where: str) -
     match element.tag:
         case "box":
             x1, y1, x2, y2 = (_number(element, side, where) for side in ("xtl", "ytl", "xbr", "ybr"))
-            return {"corners": turned([x1, y1, x2, y1, x2, y2, x1, y2], _angle(element, where)), "is_box": True}
+            corners = turned([x1, y1, x2, y1, x2, y2, x1, y2], _angle(element, where))
+            return {"corners": corners, "is_box": True, "swapped": x1 > x2 or y1 > y2}
         case "polygon":
             points = [point.split(",") for point in (element.get("points") or "").split(";")]
             if len(points) < 3 or any(len(point) != 2 for point in points):

@@ -29,9 +29,11 @@ def dataset(
 ) -> Coco:
     """Make the drawings of one split a data set; the classes are those named, or all that occur in any split, sorted.
 
-    Raises `InputError` where no picture is found.
+    Raises `InputError` where no picture is found, and the first of what is broken in any split.
     """
     drawings = list(drawings)
+    for error in (error for drawing in drawings for error in drawing.broken):
+        raise error
     names = _class_names(drawings, class_names)
     chosen = [drawing for drawing in drawings if drawing.split == split]
     folder = home_of(root)
@@ -70,9 +72,9 @@ def _document(
     """Write the drawings as a COCO file has them."""
     labels = {name: label for label, name in enumerate(names)}
     annotations = [
-        {"image_id": number, "category_id": labels[parts[0].name], **_row(parts, size)}
+        {"image_id": number, "category_id": labels[parts[0].name], **row_of(parts, size)}
         for number, (several, size) in enumerate(zip(by_file.values(), sizes, strict=True))
-        for parts in _objects(shape for drawing in several for shape in drawing.shapes)
+        for parts in objects_of(shape for drawing in several for shape in drawing.shapes)
     ]
     return {
         "images": [{"id": number, "file_name": file.name} for number, file in enumerate(by_file)],
@@ -86,15 +88,12 @@ def _found(drawings: Sequence[Drawing], pictures: Pictures, root: Path) -> tuple
     by_file: dict[Path, list[Drawing]] = defaultdict(list)
     missing, embedded = [], []
     for drawing in drawings:
-        file = next(filter(None, (pictures.find(name, drawing.source) for name in drawing.names)), None)
-        name = PurePosixPath(drawing.names[0].replace("\\", "/"))
-        if file is None and drawing.embedded:
-            file = drawing.source.with_suffix(name.suffix or ".png")
-            embedded.append(name.name)
+        file, name = file_of(drawing, pictures), written_name(drawing)
         if file is None:
-            missing.append(name.name)
+            missing.append(name)
         else:
             by_file[file].append(drawing)
+            embedded += [name] * (file not in pictures.there)
     if missing and not by_file:
         raise InputError(f"{root}: its pictures ({listed(missing)}) are nowhere in this folder; put them there")
     doubled = [file for file, several in by_file.items() if len(several) > 1]
@@ -104,6 +103,19 @@ def _found(drawings: Sequence[Drawing], pictures: Pictures, root: Path) -> tuple
         (doubled, f"pictures that are annotated more than once are merged ({len(doubled)}): {_names(doubled)}"),
     )
     return by_file, [f"{root}: {line}" for names, line in lines if names]
+
+
+def file_of(drawing: Drawing, pictures: Pictures) -> Path | None:
+    """Find the picture of a drawing, or name what it would be where the annotation file holds it."""
+    file = next(filter(None, (pictures.find(name, drawing.source) for name in drawing.names)), None)
+    if file is None and drawing.embedded:
+        return drawing.source.with_suffix(PurePosixPath(written_name(drawing)).suffix or ".png")
+    return file
+
+
+def written_name(drawing: Drawing) -> str:
+    """Give the picture's name as the annotation file has it, without folders."""
+    return PurePosixPath(drawing.names[0].replace("\\", "/")).name
 
 
 def _names(files: Sequence[Path]) -> str:
@@ -119,7 +131,7 @@ def _remarks(drawings: Sequence[Drawing], root: Path) -> list[str]:
     return [f"{root}: {what} ({len(where)}): {listed(where)}" for what, where in places.items()]
 
 
-def _objects(shapes: Iterable[Shape]) -> list[list[Shape]]:
+def objects_of(shapes: Iterable[Shape]) -> list[list[Shape]]:
     """Put the parts of one object together."""
     parts: dict[Hashable, list[Shape]] = defaultdict(list)
     for place, shape in enumerate(shapes):
@@ -127,7 +139,7 @@ def _objects(shapes: Iterable[Shape]) -> list[list[Shape]]:
     return list(parts.values())
 
 
-def _row(parts: Sequence[Shape], image_size: tuple[int, int]) -> Row:
+def row_of(parts: Sequence[Shape], image_size: tuple[int, int]) -> Row:
     """Write one object as COCO's id, box, and segmentation with its area, of which boxes have none."""
     row: Row = {"id": parts[0].where}
     polygons = [list(part.corners) for part in parts if part.mask is None]

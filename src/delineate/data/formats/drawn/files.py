@@ -40,6 +40,7 @@ class Pictures:
 
     def __init__(self, folder: Path) -> None:
         self.files = pictures_in(folder)
+        self.there = frozenset(self.files)
         self._named: dict[str, list[Path]] = defaultdict(list)
         for file in self.files:
             for name in {file.name.casefold(), file.stem.casefold()}:

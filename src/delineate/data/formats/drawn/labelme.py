@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
 
 from delineate.data.dataset import EVERYTHING
 from delineate.data.files import read_json, read_lines
@@ -23,7 +21,7 @@ from delineate.data.formats.drawn.dataset import dataset
 from delineate.data.formats.drawn.files import annotation_files, has_annotations
 from delineate.data.formats.drawn.shapes import Drawing, Shape, ellipse, given_size, mask_at
 from delineate.data.formats.split_names import split_of
-from delineate.data.images import from_pil
+from delineate.data.images import read_header, read_stream
 from delineate.data.numbers import numbers
 from delineate.ops.masks import RLE
 from delineate.values import Content, InputError, Sample
@@ -48,8 +46,14 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Coco
 
     Raises `InputError` naming the file and the shape.
     """
-    drawings = [_drawing(path, _split(root, path)) for path in annotation_files(root, "labelme", ".json")]
-    return dataset(root, split, needs, drawings, _class_names(root), LabelMe)
+    drawings, names = drawn(root)
+    return dataset(root, split, needs, drawings, names, LabelMe)
+
+
+def drawn(root: Path) -> tuple[list[Drawing], list[str]]:
+    """Read what is drawn on the pictures of all splits, and the list of classes, if there is one."""
+    paths = annotation_files(root, "labelme", ".json")
+    return [_drawing_or_error(path, _split(root, path)) for path in paths], _class_names(root)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -60,8 +64,7 @@ class LabelMe(Coco):
         file = self.files[index]
         if file.is_file():
             return super().__getitem__(index)
-        source = file.with_suffix(".json")
-        image = _embedded(read_json(source)["imageData"], source)
+        image = read_stream(io.BytesIO(held_in(self.sources[index])), str(self.sources[index]))
         return Sample(image=image, target=self.target(index, self.sizes[index]), file=str(file))
 
 
@@ -75,6 +78,18 @@ def _class_names(root: Path) -> list[str]:
     return [name for name in read_lines(source) if name not in NO_CLASSES] if source.is_file() else []
 
 
+def held_in(source: Path) -> bytes:
+    """Give the file of the picture that an annotation file holds; raises `InputError` where it is no base64."""
+    return _decoded(read_json(source)["imageData"], f"{source}: imageData")
+
+
+def _drawing_or_error(path: Path, split: str) -> Drawing:
+    try:
+        return _drawing(path, split)
+    except InputError as error:
+        return Drawing(source=path, split=split, names=[path.stem], image_size=None, shapes=(), broken=[error])
+
+
 def _drawing(path: Path, split: str) -> Drawing:
     document = read_json(path)
     rows = document.get("shapes") if isinstance(document, dict) else None
@@ -83,10 +98,10 @@ def _drawing(path: Path, split: str) -> Drawing:
     data = document.get("imageData")
     size = given_size(document.get("imageHeight"), document.get("imageWidth"), str(path))
     if size is None and isinstance(data, str):
-        _, height, width = _embedded(data, path).shape
-        size = height, width
+        size = read_header(path, io.BytesIO(_decoded(data, f"{path}: imageData"))).size
     remarks: dict[str, list[str]] = defaultdict(list)
-    shapes = []
+    shapes: list[Shape] = []
+    broken: list[InputError] = []
     for place, row in enumerate(rows, start=1):
         name, kind = str(row.get("label") or "").strip(), str(row.get("shape_type") or "polygon")
         where = f"{path.name}: shape {place}"
@@ -95,7 +110,12 @@ def _drawing(path: Path, split: str) -> Drawing:
             remarks[reason].append(where)
             continue
         group = None if row.get("group_id") is None else str(row["group_id"])
-        shapes.append(Shape(name=name, where=where, group=group, **_outline(row, kind, size, f"{path}: shape {place}")))
+        try:
+            outline = _outline(row, kind, size, f"{path}: shape {place}")
+        except InputError as error:
+            broken.append(error)
+        else:
+            shapes.append(Shape(name=name, where=where, group=group, **outline))
     return Drawing(
         source=path,
         split=split,
@@ -104,6 +124,7 @@ def _drawing(path: Path, split: str) -> Drawing:
         shapes=shapes,
         remarks=remarks,
         embedded=isinstance(data, str),
+        broken=broken,
     )
 
 
@@ -146,15 +167,18 @@ def _mask(data: Any, corner: Sequence[float], image_size: tuple[int, int] | None
     return mask_at(part, round(corner[0]), round(corner[1]), image_size, where)
 
 
-def _embedded(data: Any, path: Path) -> UInt8[Tensor, "3 h w"]:
-    return from_pil(_opened(data, f"{path}: imageData"), str(path))
-
-
 def _opened(data: Any, where: str) -> Image.Image:
     """Open a picture that is written as base64; raises `InputError` that says where, if it is none."""
     try:
-        picture = Image.open(io.BytesIO(base64.b64decode(data)))
+        picture = Image.open(io.BytesIO(_decoded(data, where)))
         picture.load()
     except Exception:  # Pillow's decoders raise nearly anything on broken data
         raise InputError(f"{where}: this is no picture in base64") from None
     return picture
+
+
+def _decoded(data: Any, where: str) -> bytes:
+    try:
+        return base64.b64decode(data)
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: this is no picture in base64") from None

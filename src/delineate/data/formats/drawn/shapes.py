@@ -24,7 +24,7 @@ class Shape:
     """A shape is drawn around an object of class `name`; `where` is its place in the annotation file.
 
     It is a polygon with the `corners` x, y, x, y ..., of which a box has the enclosing one alone, or else a mask.
-    Shapes of one class and `group` are parts of one object.
+    Shapes of one class and `group` are parts of one object. The corners of a `swapped` box are exchanged in its file.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Shape:
     mask: RLE | None = None
     is_box: bool = False
     group: Hashable = None
+    swapped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Drawing:
     """The shapes on one picture, which goes by these names, the likeliest first, in the annotation file `source`.
 
     `remarks` are the places of what is left out or changed, by what is said of them. A picture is `embedded` where
-    `source` holds it.
+    `source` holds it. `broken` are the errors of what cannot be read, which whoever needs the drawing raises.
     """
 
     source: Path
@@ -50,6 +51,7 @@ class Drawing:
     shapes: Sequence[Shape]
     remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     embedded: bool = False
+    broken: Sequence[InputError] = ()
 
 
 def given_size(height: Any, width: Any, where: str) -> tuple[int, int] | None:
@@ -58,6 +60,12 @@ def given_size(height: Any, width: Any, where: str) -> tuple[int, int] | None:
     if min(given) < 0 or given[0] * given[1] > MAX_PIXELS:
         raise InputError(f"{where}: {given[1]} x {given[0]} pixels are no size of a picture")
     return given if min(given) else None
+
+
+def remarks_of_swapped(shape: Shape, remarks: Mapping[str, list[str]]) -> None:
+    """Remark that the corners of a box were put right."""
+    if shape.swapped:
+        remarks["put boxes right whose corners are exchanged"].append(shape.where)
 
 
 def mask_at(part: Bool[Tensor, "h w"], left: int, top: int, image_size: tuple[int, int] | None, where: str) -> RLE:

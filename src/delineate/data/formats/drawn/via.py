@@ -11,7 +11,7 @@ from delineate.data.folders import home_of
 from delineate.data.formats.coco import Coco
 from delineate.data.formats.drawn.dataset import dataset
 from delineate.data.formats.drawn.files import annotation_files, has_annotations
-from delineate.data.formats.drawn.shapes import Drawing, Shape, ellipse
+from delineate.data.formats.drawn.shapes import Drawing, Shape, ellipse, remarks_of_swapped
 from delineate.data.formats.split_names import split_of_list
 from delineate.data.numbers import number, numbers
 from delineate.values import Content, InputError, listed
@@ -40,18 +40,25 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Coco
 
     Raises `InputError` naming the file and the region, and where several attributes may be the class.
     """
-    entries = {source: _entries(source) for source in _by_split(root).values()}
+    sources = _by_split(root)
+    entries = {source: _entries(source) for source in sources.values()}
     attribute = _class_attribute(entries, root)
-    drawings = [
-        _drawing(entry, source, name, attribute)
-        for name, source in _by_split(root).items()
-        for entry in entries[source]
-    ]
-    made = dataset(root, split, needs, drawings)
+    made = dataset(root, split, needs, _drawings(sources, entries, attribute))
     if not attribute:
         said = f"{root}: regions have no attribute that names a class; all are of the class '{ONLY_CLASS}'"
         made.problems = [*made.problems, said]
     return made
+
+
+def drawn(root: Path) -> tuple[list[Drawing], list[str]]:
+    """Read what is drawn on the pictures of all splits; VIA has no list of classes."""
+    sources = _by_split(root)
+    entries = {source: _entries(source) for source in sources.values()}
+    return _drawings(sources, entries, _class_attribute(entries, root)), []
+
+
+def _drawings(sources: Mapping[str, Path], entries: Mapping[Path, Sequence[Entry]], attribute: str) -> list[Drawing]:
+    return [_drawing(entry, source, name, attribute) for name, source in sources.items() for entry in entries[source]]
 
 
 def _by_split(root: Path) -> dict[str, Path]:
@@ -112,7 +119,8 @@ def _value(value: Any) -> str:
 def _drawing(entry: Entry, source: Path, split: str, attribute: str) -> Drawing:
     picture = str(entry["filename"])
     remarks: dict[str, list[str]] = defaultdict(list)
-    shapes = []
+    shapes: list[Shape] = []
+    broken: list[InputError] = []
     for place, (shape, attributes) in enumerate(_regions(entry, f"{source}: {picture}"), start=1):
         where = f"{picture}: region {place}"
         name = _value(attributes.get(attribute)) if attribute else ONLY_CLASS
@@ -121,8 +129,21 @@ def _drawing(entry: Entry, source: Path, split: str, attribute: str) -> Drawing:
         elif not name:
             remarks[f"left out regions without a value of '{attribute}'"].append(where)
         else:
-            shapes.append(Shape(name=name, where=where, **_outline(shape, f"{source}: {where}")))
-    return Drawing(source=source, split=split, names=[picture], image_size=None, shapes=shapes, remarks=remarks)
+            try:
+                shapes.append(Shape(name=name, where=where, **_outline(shape, f"{source}: {where}")))
+            except InputError as error:
+                broken.append(error)
+                continue
+            remarks_of_swapped(shapes[-1], remarks)
+    return Drawing(
+        source=source,
+        split=split,
+        names=[picture],
+        image_size=None,
+        shapes=shapes,
+        remarks=remarks,
+        broken=broken,
+    )
 
 
 def _outline(shape: Entry, where: str) -> dict[str, Any]:
@@ -134,7 +155,8 @@ def _outline(shape: Entry, where: str) -> dict[str, Any]:
     match shape.get("name"):
         case "rect":
             x, y, width, height = value("x", "y", "width", "height")
-            return {"corners": [x, y, x + width, y + height], "is_box": True}
+            swapped = width < 0 or height < 0
+            return {"corners": [x, y, x + width, y + height], "is_box": True, "swapped": swapped}
         case "circle":
             x, y, radius = value("cx", "cy", "r")
             return {"corners": ellipse(x, y, (radius, radius))}
