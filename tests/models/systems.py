@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from tests.models.one_stage import tiny as one_stage
+from tests.models.queries import tiny as queries
+from tests.models.regression import tiny as regression
+from tests.models.segmentation import tiny as segmentation
+from tests.models.two_stage import tiny as two_stage
 from torch import Tensor
 
 from delineate.data.preprocess import Preprocess
@@ -13,47 +18,12 @@ from delineate.system.catalog import CATALOG, build
 from delineate.system.system import System
 from delineate.values import IGNORE, Categories, Target, Truth
 
-REGION = {"backbone": "resnet10t", "width": 32, "anchor_size": 16, "num_rois": 64}
-CROPS = {"backbone": "resnet10t", "warp_size": 32, "num_rois": 32}
 TINY: dict[str, dict[str, Any]] = {
-    "sliding_window_segmenter": {"width": 16},
-    "fcn_full_resolution": {"width": 16, "depth": 5},
-    "fcn32s": {"backbone": "resnet10t"},
-    "fcn16s": {"backbone": "resnet10t"},
-    "fcn8s": {"backbone": "resnet10t"},
-    "segnet": {"backbone": "vgg11_bn"},
-    "segnet_basic": {"width": 16},
-    "unet": {"backbone": "resnet10t"},
-    "deeplabv3": {"backbone": "resnet10t", "output_stride": 8, "auxiliary": True},
-    "deeplabv3plus": {"backbone": "resnet10t"},
-    "lraspp": {"backbone": "mobilenetv3_small_050"},
-    "segformer": {"backbone": "resnet10t", "width": 32},
-    "localizer": {"backbone": "resnet10t", "image_size": 96, "width": 32, "hidden": 64},
-    "pose_regressor": {"backbone": "resnet10t", "image_size": 96, "width": 32, "hidden": 64, "stages": 2},
-    "sliding_window_detector": {**CROPS, "anchor_size": 40},
-    "rcnn": {**CROPS, "max_proposals": 50},
-    "fast_rcnn": {**REGION, "max_proposals": 50},
-    "faster_rcnn": REGION,
-    "mask_rcnn": REGION,
-    "keypoint_rcnn": REGION,
-    "yolov1": {"backbone": "resnet10t", "image_size": 96, "num_cells": 3, "width": 64, "head_width": 256},
-    "yolov2": {"backbone": "resnet10t", "image_size": 128, "width": 64},
-    "ssd": {"backbone": "resnet10t", "image_size": 96, "smallest_scale": 0.2},
-    "ssd300": {"backbone": "vgg11_bn"},
-    "ssd512": {"backbone": "vgg11_bn"},
-    "retinanet": {"backbone": "resnet10t", "width": 32},
-    "fcos": {"backbone": "resnet10t", "width": 32},
-    "detr": {"backbone": "resnet10t", "num_queries": 12, "width": 64, "num_layers": 2},
-    "detr_small": {"backbone": "resnet10t", "query_side": 4, "width": 64, "num_layers": 2},
-    "rtdetr": {
-        "backbone": "resnet10t",
-        "image_size": 96,
-        "num_queries": 20,
-        "width": 64,
-        "num_layers": 2,
-        "fusion_width": 32,
-        "fusion_depth": 1,
-    },
+    **segmentation.TINY,
+    **regression.TINY,
+    **two_stage.TINY,
+    **one_stage.TINY,
+    **queries.TINY,
 }
 """The smallest form of each system; one without an entry here runs as its preset is."""
 

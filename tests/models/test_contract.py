@@ -1,7 +1,7 @@
 """What every system of the catalog must do: a new paper gets these tests by its line in the catalog.
 
 What only systems of one family can do is tested in `segmentation/test_contract.py` and `two_stage/test_contract.py`;
-that all leave the library is tested in `test_export.py`.
+that all leave the library is tested in `tests/export/test_graph.py`.
 """
 
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.models.systems import ONE_STAGE, QUERIES, overfit_boxes, pictures, system_of
+from tests.models.systems import ONE_STAGE, QUERIES, overfit_boxes, pictures, size_for, system_of, tiny
 
 from delineate.models.one_stage import FCOS, RetinaNet, YOLOv1
 from delineate.values import Detections
@@ -43,3 +43,16 @@ def test_overfits_four_pictures(name: str) -> None:
     metrics = overfit_boxes(system, system.model.input_size or (96, 128), 3e-4 if name in QUERIES else 1e-3)
     assert metrics["AP50"] >= 0.95, metrics
     assert metrics["AP75"] >= 0.7, metrics
+
+
+def test_says_which_objects_are_lost_on_it(name: str) -> None:
+    model = tiny(name).eval()
+    middle = torch.tensor([[20.0, 20.0, 60.0, 60.0]])
+    capacity = model.capacity([middle])
+    assert capacity is not None, "it learns from what it finds itself"
+    assert capacity.why
+    speck, alike = middle / 1000, middle.repeat(1000, 1)
+    one, small, many = (capacity.lost(objects, size_for(model)) for objects in (middle, speck, alike))
+    assert not one.any(), capacity.why
+    assert len(many) == 1000
+    assert small.any() or many.any()

@@ -6,19 +6,23 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.models.systems import system_of
 from tests.study.samples import result
 
+from delineate.data import read_dataset, synthesise
 from delineate.study import write_study
 from delineate.study.page import family_of, read_findings, short_names, time_row, write_plot
 from delineate.study.results import Findings, write_tables
 from delineate.values import InputError
 
 RESULTS = [result("faster_rcnn", 0.5, 3.0), result("ssd", 0.45, 40.0), result("yolov2", 0.3, 35.0)]
+LONG = "fast_rcnn backbone=tf_efficientnet_lite0 roi_features=align proposer=selective_search"
 
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    findings = Findings(results=RESULTS, failures={"rcnn, seed 0": "a <i>bad</i> picture"}, facts={"data": "cells"})
+    results = [*RESULTS, result(LONG, 0.2, 1.0)]
+    findings = Findings(results=results, failures={"rcnn, seed 0": "a <i>bad</i> picture"}, facts={"data": "cells"})
     write_study(tmp_path / "report.html", findings)
     return tmp_path / "report.html"
 
@@ -87,20 +91,48 @@ def test_nothing_finished_is_no_report(tmp_path: Path) -> None:
         write_study(tmp_path / "report.html", Findings(results=[]))
 
 
+def test_pictures_in_which_nothing_is_likely_say_so(tmp_path: Path) -> None:
+    synthesise(tmp_path / "data", num_images=20, image_size=(64, 64))
+    system_of("ssd").save(tmp_path / "run" / "best.safetensors")
+    findings = Findings(results=[result("ssd", 0.1, 40.0, folders=[str(tmp_path / "run")])])
+    write_study(tmp_path / "report.html", findings, read_dataset(tmp_path / "data", "val"))
+    parser = Cells()
+    parser.feed((tmp_path / "report.html").read_text())
+    assert "ssd: nothing above 0.5" in parser.words
+    assert "ssd" not in parser.words[parser.words.index("The same pictures") :]
+
+
+PROBE = """<script>
+const place = thing => document.querySelector(thing).getBoundingClientRect();
+const title = [document.documentElement.scrollWidth, innerWidth, place("#systems tbody td").right];
+const table = document.querySelector("#systems").parentElement;
+table.scrollLeft = table.scrollWidth;
+title.push(place("#systems tbody th").left, place("#systems tbody td:last-child").right);
+title.push(place(".advice li").left - place(".advice").left);
+title.push(getComputedStyle(table).overflowX === "auto" ? 1 : 0);
+document.title = title.map(Math.round).join(" ");
+document.querySelector("#systems th:nth-child(4)").click();
+</script>"""
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium here")
 @pytest.mark.parametrize("width", [1200, 380])
 def test_a_browser_shows_it_without_scrolling_sideways(page: Path, tmp_path: Path, width: int) -> None:
     """The page's own script writes what it measured where the dump of the page shows it."""
-    probe = "<script>document.title = `${document.documentElement.scrollWidth} ${innerWidth}`;"
-    probe += "document.querySelector('#systems th:nth-child(4)').click();</script>"
-    (tmp_path / "probe.html").write_text(page.read_text().replace("</body>", probe + "</body>"))
+    (tmp_path / "probe.html").write_text(page.read_text().replace("</body>", PROBE + "</body>"))
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     command = ["chromium", *options, f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
     dumped = subprocess.run(
         [*command, "--dump-dom", f"file://{tmp_path / 'probe.html'}"], capture_output=True, text=True, timeout=120
     ).stdout
-    content, window = map(int, re.search(r"<title>(\d+) (\d+)</title>", dumped).groups())
+    values = re.search(r"<title>([-\d ]+)</title>", dumped)[1].split()
+    content, window, first, name, last, indent, scrolls = map(int, values)
     assert content <= window
+    assert first <= window, "a number is seen beside its name"
+    assert name >= 0, "and the name stays where it is while the table moves"
+    assert scrolls, "by whoever looks at it"
+    assert last <= window, "until its last column is seen"
+    assert indent >= 30, "marks of the advice lie within its frame"
     systems = dumped[dumped.index('id="systems"') :]
     assert 'aria-sort="descending"' in systems[: systems.index("</thead>")]
     order = [systems.index(f'<th scope="row">{name}</th>') for name in ("ssd", "yolov2", "faster_rcnn")]

@@ -60,6 +60,14 @@ def test_thresholds_are_the_systems_and_saved_with_it(tmp_path: Path) -> None:
     assert len(result) == 7
 
 
+def test_weights_that_are_loaded_for_use_are_channels_last(tmp_path: Path) -> None:
+    system_of("ssd").save(tmp_path / "best.safetensors")
+    loaded = System.load(tmp_path / "best.safetensors", torch.device("cpu"))
+    kernels = [weight for weight in loaded.model.parameters() if weight.ndim == 4]
+    assert any(weight.shape[2:] == (3, 3) for weight in kernels)
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
+
+
 def test_a_lower_threshold_finds_more() -> None:
     system = system_of("ssd")
     images = list(pictures(1)[0])

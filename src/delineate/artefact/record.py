@@ -15,19 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from delineate.data.preprocess import Preprocess
 from delineate.io.runs import RECORD as RECORD
+from delineate.models import one_stage, queries, regression, segmentation, two_stage
 from delineate.models.contract import Reader
-from delineate.models.one_stage.fcos import FCOSReader
-from delineate.models.one_stage.retinanet import RetinaNetReader
-from delineate.models.one_stage.ssd import SSDReader
-from delineate.models.one_stage.yolov1 import YOLOv1Reader
-from delineate.models.one_stage.yolov2 import YOLOv2Reader
-from delineate.models.queries.detr import DETRReader
-from delineate.models.queries.rtdetr import RTDETRReader
-from delineate.models.regression.localizer import LocalizerReader
-from delineate.models.regression.pose import PoseReader
-from delineate.models.segmentation.segmenter import SegmenterReader
-from delineate.models.two_stage.detector import TwoStageReader
-from delineate.models.two_stage.proposers import SelectiveSearch, SlidingWindow
 from delineate.system.checkpoint import first_problem, versions
 from delineate.values import Categories, InputError
 
@@ -37,16 +26,10 @@ Target = Literal["onnx", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
 GRAPHS: dict[Target, str] = {"onnx": "graph.onnx", "openvino": "graph.xml"}
 
-READERS: dict[str, type[Reader[Any, Any]]] = {
-    kind.__name__: kind
-    for kind in (
-        *(SegmenterReader, LocalizerReader, PoseReader, TwoStageReader),
-        *(YOLOv1Reader, YOLOv2Reader, SSDReader, RetinaNetReader, FCOSReader),
-        *(DETRReader, RTDETRReader),
-    )
-}
+FAMILIES = (segmentation, regression, two_stage, one_stage, queries)
+READERS: dict[str, type[Reader[Any, Any]]] = {kind.__name__: kind for family in FAMILIES for kind in family.READERS}
 """Every kind of reader has a name in records."""
-SEARCHES: dict[str, type[Any]] = {kind.__name__: kind for kind in (SelectiveSearch, SlidingWindow)}
+SEARCHES: dict[str, type[Any]] = {kind.__name__: kind for kind in two_stage.SEARCHES}
 """Every search that runs outside of the graph has a name in records."""
 Kind = TypeVar("Kind")
 

@@ -42,7 +42,7 @@ def explain(
     from delineate.io.machine import find_device
     from delineate.io.runs import find_checkpoint
     from delineate.study.explain import explain as explain_picture
-    from delineate.study.explain import paper_line, write_explanation
+    from delineate.study.explain import origin, write_explanation
     from delineate.system.system import System
     from delineate.training import Run as RunFolder
     from delineate.values import InputError
@@ -56,8 +56,8 @@ def explain(
         say(line)
     stages = explain_picture(system, read_image(picture), score=min_score, regression=regression)
     title = f"{system.name} on {picture.name}"
-    facts, paper = system_fact(system.name, system.arguments), paper_line(system.name)
-    write_explanation(out, stages, title=title, facts=facts, paper=paper)
+    facts = system_fact(system.name, system.arguments)
+    write_explanation(out, stages, title=title, facts=facts, origin=origin(system.name))
     if as_json:
         print_json({"page": str(out), "stages": [stage.title for stage in stages]})
         return

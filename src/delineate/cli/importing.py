@@ -1,13 +1,16 @@
 """`delineate import ARCHITECTURE` makes a run of a detector that another project trained."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
 
 from delineate.cli.options import AsJson
 from delineate.cli.output import print_json, print_line
+
+if TYPE_CHECKING:
+    from delineate.system.system import System
 
 
 def import_weights(
@@ -63,27 +66,17 @@ def import_weights(
     """
     from delineate.data.files import read_text
     from delineate.io.runs import check_new_run
-    from delineate.system.importers import import_darknet, import_torchvision, import_transformers
     from delineate.values import InputError
 
     folder = out or Path("runs") / Path(architecture).stem
     check_new_run(folder)
     lines = None if classes is None else read_text(classes).splitlines()
     names = None if lines is None else [line.strip() for line in lines if line.strip()]
-    asked = {"short_side": short_side, "long_side": long_side, "mean": mean, "std": std}
-    preprocess = {name: value for name, value in asked.items() if value is not None}
-    if source != "torchvision" and (preprocess or anchor_size is not None):
-        raise InputError(f"{next(iter(preprocess), 'anchor_size')}: goes with weights of torchvision; leave it out")
-    if source == "torchvision":
-        system = import_torchvision(
-            architecture, file, class_names=names, anchor_size=anchor_size, preprocess=preprocess
-        )
-    elif source == "darknet":
-        if file is None:
-            raise InputError(f"{architecture}: give its weights, too: delineate import --from darknet CFG WEIGHTS")
-        system = import_darknet(Path(architecture), file, class_names=names)
-    else:
-        system = import_transformers(file or Path(architecture), class_names=names)
+    asked = {"short_side": short_side, "long_side": long_side, "mean": mean, "std": std, "anchor_size": anchor_size}
+    not_in_the_file = {name: value for name, value in asked.items() if value is not None}
+    if source != "torchvision" and not_in_the_file:
+        raise InputError(f"{next(iter(not_in_the_file))}: goes with weights of torchvision; leave it out")
+    system = _imported(source, architecture, file, names, not_in_the_file)
     for weights in ("best", "last"):
         system.save(folder / f"{weights}.safetensors")
     class_names = system.categories.class_names
@@ -93,6 +86,25 @@ def import_weights(
     name = escape(str(folder))
     print_line(f"{system.name} of {len(class_names)} classes: {escape(_listed(class_names))}")
     print_line(f"[bold]{name}[/]; use it: delineate predict {name} PICTURES")
+
+
+def _imported(
+    source: str, architecture: str, file: Path | None, names: list[str] | None, not_in_the_file: dict[str, Any]
+) -> "System":
+    """Read the weights of another project, and what is `not_in_the_file` of a detector of torchvision."""
+    from delineate.system.importers import import_darknet, import_torchvision, import_transformers
+    from delineate.values import InputError
+
+    if source == "transformers":
+        return import_transformers(file or Path(architecture), class_names=names)
+    if source == "darknet":
+        if file is None:
+            raise InputError(f"{architecture}: give its weights, too: delineate import --from darknet CFG WEIGHTS")
+        return import_darknet(Path(architecture), file, class_names=names)
+    anchor_size = not_in_the_file.pop("anchor_size", None)
+    return import_torchvision(
+        architecture, file, class_names=names, anchor_size=anchor_size, preprocess=not_in_the_file
+    )
 
 
 def _listed(names: tuple[str, ...], most: int = 8) -> str:

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from delineate.data.proposals import Search
+from delineate.models.capacity import Capacity
 from delineate.models.naming import Named
 from delineate.values import Prediction, Thresholds, Truth
 
@@ -148,6 +149,14 @@ class Model(nn.Module, ABC, Generic[Raw, Found]):
     def begin(self, pictures: TrainingPictures) -> Sequence[str]:
         """Take what is known of the training pictures, such as anchors, before the first step; say so in lines."""
         return ()
+
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity | None:
+        """Tell which objects of these and other pictures are lost on it; `None` where it learns wherever they are.
+
+        `pictures` are the objects of each picture to learn from, in pixels of the network's input; the model is in
+        evaluation mode.
+        """
+        return None
 
     @property
     def fits(self) -> bool:

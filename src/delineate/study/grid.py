@@ -14,14 +14,18 @@ from delineate.system.tasks import find_task
 from delineate.values import InputError
 
 DEFAULTS: dict[str, tuple[str, ...]] = {
-    "segment": ("fcn32s", "fcn8s", "segnet_basic", "unet"),
+    "segment": ("fcn32s", "fcn8s", "segnet_basic", "unet", "deeplabv3plus", "lraspp"),
     "localize": ("localizer",),
     "pose": ("pose_regressor",),
-    "detect": ("fast_rcnn:num_rois=64", "faster_rcnn:num_rois=64", "yolov1", "yolov2", "ssd", "detr_small"),
+    "detect": (
+        *("fast_rcnn:num_rois=64", "faster_rcnn:num_rois=64"),
+        *("yolov2", "ssd", "retinanet", "fcos"),
+        "detr_small",
+    ),
     "instance": ("mask_rcnn:num_rois=64",),
     "keypoints": ("keypoint_rcnn:num_rois=64",),
 }
-"""Each task has one or two systems of each family, and those that learn something in minutes. 64 RoIs a picture are
+"""Each task has some systems of each family, those that learn most in minutes (docs/results.md). 64 RoIs a picture are
 Fast R-CNN's own number (section 2.3); with 512, today's practice, a step takes longer, and a short training has fewer
 of them."""
 

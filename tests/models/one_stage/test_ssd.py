@@ -67,6 +67,16 @@ def test_nothing_is_decided_before_the_first_step_whatever_the_backbone(backbone
     assert float(cross_entropy) == pytest.approx(math.log(3), rel=0.01)
 
 
+def test_nothing_is_decided_however_strong_a_trained_backbones_maps_are() -> None:
+    model = small().train()
+    backbone = model.levels.backbone
+    backbone.register_forward_hook(
+        lambda _, __, made: made._replace(levels=tuple(100 * level for level in made.levels))
+    )
+    raw = model(Preprocess().normalise(pictures(4, (96, 96))[0]))
+    assert raw.logits.softmax(-1).sub(1 / 3).abs().max() < 0.15
+
+
 def test_any_size_of_pictures_goes_through() -> None:
     model = small().eval()
     with torch.inference_mode():

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.models.segmentation import deeplabv3_resnet50
+from torchvision.models.segmentation import deeplabv3_resnet50, lraspp_mobilenet_v3_large
 from torchvision.models.segmentation.lraspp import LRASPPHead
 
 from delineate.models.contract import Inputs
-from delineate.models.segmentation.deeplab import LRASPP, LRASPP_WIDTH, DeepLabV3Plus, deeplabv3
+from delineate.models.segmentation.deeplab import LRASPP, LRASPP_WIDTH, DeepLabV3Plus, deeplabv3, lraspp
 from delineate.nn.backbones import timm_backbone
 from delineate.system.importers.torchvision import import_torchvision
 from delineate.system.system import System
@@ -21,19 +21,21 @@ NUM_CLASSES = 5
 SIZE = (65, 90)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["auxiliary", "alone"])
+@pytest.fixture(scope="module", params=["auxiliary", "alone", "lraspp"])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, System]:
     torch.manual_seed(0)
-    theirs = deeplabv3_resnet50(
-        weights=None, weights_backbone=None, num_classes=NUM_CLASSES, aux_loss=request.param
-    ).eval()
+    options = {"weights": None, "weights_backbone": None, "num_classes": NUM_CLASSES}
+    if request.param == "lraspp":
+        name, theirs = "lraspp_mobilenet_v3_large", lraspp_mobilenet_v3_large(**options).eval()
+    else:
+        name, theirs = "deeplabv3_resnet50", deeplabv3_resnet50(**options, aux_loss=request.param == "auxiliary").eval()
     for module in theirs.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.2, 0.2)  # type: ignore[arg-type]
             nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
     file = tmp_path_factory.mktemp("weights") / "theirs.pth"
     torch.save(theirs.state_dict(), file)
-    return theirs, import_torchvision("deeplabv3_resnet50", file)
+    return theirs, import_torchvision(name, file)
 
 
 def test_logits_and_losses_equal(pair: tuple[Any, System]) -> None:
@@ -43,6 +45,7 @@ def test_logits_and_losses_equal(pair: tuple[Any, System]) -> None:
     label_maps[:, :9] = IGNORE
     with torch.no_grad():
         expected = theirs(images)
+        assert expected["out"].std() > 0.01, "what is equal says something"
         torch.testing.assert_close(system.model(images).logits, expected["out"], atol=1e-4, rtol=1e-4)
     targets = [Target(image_size=SIZE, label_map=own, categories=system.categories) for own in label_maps]
     losses = system.model.loss(Inputs(images), truths_of(targets))
@@ -62,15 +65,39 @@ def test_what_is_imported_names_the_values_of_label_maps(pair: tuple[Any, System
     assert result.label_map.shape == SIZE
 
 
-def test_background_of_the_published_names_is_the_last(tmp_path: Path) -> None:
-    torch.save(
-        deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=21).state_dict(), tmp_path / "voc.pth"
-    )
-    system = import_torchvision("deeplabv3_resnet50", tmp_path / "voc.pth")
+@pytest.mark.parametrize(
+    ("make", "theirs", "ours"),
+    [
+        (deeplabv3_resnet50, "classifier.4", "head.2"),
+        (lraspp_mobilenet_v3_large, "classifier.low_classifier", "classify_low"),
+        (lraspp_mobilenet_v3_large, "classifier.high_classifier", "classify"),
+    ],
+)
+def test_background_of_the_published_names_is_the_last(make: Any, theirs: str, ours: str, tmp_path: Path) -> None:
+    weights = make(weights=None, weights_backbone=None, num_classes=21).state_dict()
+    torch.save(weights, tmp_path / "voc.pth")
+    system = import_torchvision(make.__name__, tmp_path / "voc.pth")
     names = system.categories.label_map_names
     assert (names[0], names[-1], len(names)) == ("aeroplane", "background", 21)
-    theirs = torch.load(tmp_path / "voc.pth")["classifier.4.bias"]
-    assert torch.equal(system.model.state_dict()["network.head.2.bias"], theirs.roll(-1))
+    assert torch.equal(system.model.state_dict()[f"network.{ours}.bias"], weights[f"{theirs}.bias"].roll(-1))
+
+
+def test_weights_of_another_network_do_not_fit_lraspp(tmp_path: Path) -> None:
+    weights = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3).state_dict()
+    torch.save({key: value for key, value in weights.items() if not key.startswith("backbone.16.")}, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=r"does not fit lraspp_mobilenet_v3_large .*backbone\.16\.0\.weight"):
+        import_torchvision("lraspp_mobilenet_v3_large", tmp_path / "a.pth")
+
+
+def test_torchvisions_form_is_one_of_mobilenets() -> None:
+    bodies: list[Any] = [
+        lraspp(num_classes=2, torchvision_form=form).network.get_submodule("backbone.body") for form in (False, True)
+    ]
+    depths = [[len(stage) for stage in body.blocks] for body in bodies]
+    assert depths == [[1, 2, 3, 4, 2, 3, 1], [1, 2, 1, 6, 2, 3, 1]]
+    assert [block.conv_dw.dilation for block in bodies[1].blocks[5]] == [(2, 2)] * 3
+    with pytest.raises(InputError, match=r"^torchvision_form: it is one of MobileNets, and not of resnet10t"):
+        lraspp(num_classes=2, backbone="resnet10t", torchvision_form=True)
 
 
 @pytest.mark.parametrize(("output_stride", "rates"), [(8, [12, 24, 36]), (16, [6, 12, 18])])

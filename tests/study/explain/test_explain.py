@@ -7,7 +7,9 @@ from tests.models.systems import TINY, pictures, system_of
 
 from delineate.models.contract import Inputs
 from delineate.models.queries.transformer import Attention
-from delineate.study.explain import explain, paper_line, write_explanation
+from delineate.models.segmentation.unet import unet
+from delineate.study.explain import explain, origin, write_explanation
+from delineate.study.explain.explain import EXPLAINED
 from delineate.study.explain.queries import attention_weights
 from delineate.study.explain.regression import over_training
 from delineate.study.explain.stages import Seen, Stage, boxes_score
@@ -62,15 +64,34 @@ def test_any_number_of_boxes_is_a_sentence(count: int, words: str) -> None:
 
 
 def test_a_page_names_paper_and_code_and_what_colours_mean(tmp_path: Path) -> None:
-    assert paper_line("unet").endswith("Code: delineate.models.segmentation.unet.unet")
     stages = [
         Stage(title="maps", line="a map.", pictures=[("a", torch.zeros(3, 4, 4, dtype=torch.uint8))], scale="5 bits")
     ]
-    write_explanation(tmp_path / "page.html", stages, title="unet", paper=paper_line("unet"))
+    write_explanation(tmp_path / "page.html", stages, title="unet", origin=origin("unet"))
     html = (tmp_path / "page.html").read_text()
-    assert "Ronneberger" in html
+    assert '<a href="https://arxiv.org/abs/1505.04597">Ronneberger' in html
+    assert "<summary>Code: delineate.models.segmentation.unet.unet</summary>" in html
+    assert '<pre class="card">def unet(' in html
+    assert '<div class="card fitted">' in html, "one picture has a card of its own width"
+    assert '<div class="views one">' in html
     assert "</i> 5 bits" in html
     assert "#0d083c" in html, "the darkest shade"
+
+
+@pytest.mark.parametrize(
+    ("upsampler", "words"),
+    [
+        ("transposed", "a transposed convolution"),
+        ("max_unpool", "max unpooling"),
+        ("bed_of_nails", "bed of nails upsampling"),
+    ],
+)
+def test_upsamplers_are_named_in_words(upsampler: str, words: str) -> None:
+    model = unet(num_classes=3, backbone="plain", width=4, upsampler=upsampler)
+    way_back = explain(system_of("unet", model), pictures(1)[0][0])[1]
+    assert way_back.line.startswith(f"What {words} makes of the map before it, step by step")
+    before, after = way_back.pictures[0][0].split(" to ")
+    assert [len(each.split(" x ")) for each in (before, after)] == [3, 3], "their shapes"
 
 
 def test_a_regression_has_its_truth_beside(tmp_path: Path) -> None:
@@ -93,6 +114,19 @@ def test_an_explanation_changes_nothing() -> None:
     (after,) = system.infer([image])
     assert torch.equal(before.boxes, after.boxes)
     assert system.reader.thresholds.nms_iou == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "titles"), [("ssd", ["Before NMS", "After NMS"]), ("rtdetr", ["The result"]), ("unet", ["The result"])]
+)
+def test_what_a_family_says_nothing_of_shows_its_result(
+    name: str, titles: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = system_of(name)
+    monkeypatch.delitem(EXPLAINED, next(kind for kind in type(system.model).__mro__ if kind in EXPLAINED))
+    stages = explain(system, pictures(1)[0][0], score=0.0)
+    assert [stage.title for stage in stages] == ["The picture", *titles]
+    assert all(stage.pictures for stage in stages)
 
 
 def test_attention_is_what_pytorch_computes() -> None:

@@ -16,6 +16,7 @@ authors' later journal paper. The default backbone is ResNet-18. Places in crowd
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
+from delineate.models.capacity import Capacity, Objects
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.naming import Named
 from delineate.models.one_stage.options import BackboneName, HeadChannels
@@ -94,6 +96,20 @@ class FCOS(Model[FCOSRaw, Rows]):
 
     def named_layers(self) -> Mapping[str, Named]:
         return {"classify": Named(range(self.num_classes))}
+
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity:
+        @cache
+        @torch.inference_mode()
+        def of_size(size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            places = self(torch.zeros(1, 3, *size)).places
+            return torch.cat(places), *self.ranges(places)
+
+        def lost(objects: Objects, size: tuple[int, int]) -> Bool[Tensor, " _g"]:
+            labels = torch.zeros(len(objects), dtype=torch.int64)
+            rows, _ = assign(*of_size(size), Truth(size, objects, labels, objects[:0]))
+            return ~torch.isin(torch.arange(len(objects)), rows)
+
+        return Capacity(lost, "no place within it is of its size and its own")
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up equation 2 and the binary cross-entropy of centre-ness (equation 3), by the number of positives."""

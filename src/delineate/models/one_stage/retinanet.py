@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 from typing_extensions import Doc
 
+from delineate.models.capacity import Capacity, capacity_of_anchors
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.naming import Named
 from delineate.models.one_stage.options import BackboneName, HeadChannels
@@ -35,6 +36,7 @@ from delineate.ops.anchors import base_anchors, grid_anchors
 from delineate.ops.boxes import decode_boxes, encode_boxes
 from delineate.values import Thresholds, Truth
 
+POSITIVE_IOU, NEGATIVE_IOU = 0.5, 0.4
 WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 STRIDES, NUM_FURTHER = (8, 16, 32), 2
 ASPECT_RATIOS = (0.5, 1.0, 2.0)
@@ -98,6 +100,11 @@ class RetinaNet(Model[RetinaNetRaw, Rows]):
     def named_layers(self) -> Mapping[str, Named]:
         return {"classify": Named([*range(self.num_classes)] * self.num_anchors)}
 
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity:
+        return capacity_of_anchors(
+            lambda size: torch.cat(self(torch.zeros(1, 3, *size)).anchors), NEGATIVE_IOU, "no anchor overlaps it by 0.4"
+        )
+
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Compute the focal loss of classes (equation 5, alpha 0.25, gamma 2) and the loss of positives' boxes."""
         raw = self(inputs.images)
@@ -117,7 +124,7 @@ class RetinaNet(Model[RetinaNetRaw, Rows]):
 
         The boxes count for positives alone.
         """
-        matches = match(anchors, truth, positive_iou=0.5, negative_iou=(0.0, 0.4), best_for_each=True)
+        matches = match(anchors, truth, positive_iou=POSITIVE_IOU, negative_iou=(0.0, NEGATIVE_IOU), best_for_each=True)
         learned = matches.positive | matches.negative
         if not truth.labels.shape[0]:
             return matches.positive, learned, anchors.new_zeros(len(anchors), self.num_classes), anchors

@@ -27,6 +27,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from delineate.models.capacity import Capacity, capacity_of_anchors
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.naming import SHARED, Named
 from delineate.models.one_stage.options import VGG, BackboneName, SmallestScale
@@ -41,6 +42,7 @@ from delineate.ops.anchors import default_boxes
 from delineate.ops.boxes import decode_boxes, encode_boxes
 from delineate.values import InputError, Thresholds, Truth
 
+POSITIVE_IOU = 0.5
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 NEGATIVES_PER_POSITIVE = 3
 """Section 2.2 calls this hard negative mining."""
@@ -202,6 +204,11 @@ class SSD(Model[SSDRaw, Rows]):
             boxes.append(default_boxes(sizes, grid, stride))
         return torch.cat(boxes)
 
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity:
+        return capacity_of_anchors(
+            lambda size: self(torch.zeros(1, 3, *size)).boxes, POSITIVE_IOU, "no default box overlaps it by half"
+        )
+
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up section 2.2, equation 1: log loss of classes and smooth L1 of boxes, by the number of positives."""
         raw = self(inputs.images)
@@ -223,7 +230,7 @@ class SSD(Model[SSDRaw, Rows]):
         self, boxes: Float[Tensor, "n 4"], truth: Truth
     ) -> tuple[Int64[Tensor, " n"], Float[Tensor, "n 4"], Bool[Tensor, " n"]]:
         """Give each default box a label, deltas, which count for positives alone, and whether it is a negative."""
-        matches = match(boxes, truth, positive_iou=0.5, negative_iou=(0.0, 0.5), one_for_each=True)
+        matches = match(boxes, truth, positive_iou=POSITIVE_IOU, negative_iou=(0.0, POSITIVE_IOU), one_for_each=True)
         if not truth.labels.shape[0]:
             return torch.full_like(matches.rows, self.num_classes), torch.zeros_like(boxes), matches.negative
         labels = truth.labels[matches.rows].where(matches.positive, self.num_classes)

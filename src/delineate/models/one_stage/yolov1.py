@@ -25,6 +25,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from delineate.models.capacity import Capacity
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.naming import SHARED, Named
 from delineate.models.one_stage.options import DarknetOneOrTimm, Head, HeadWidth, NumBoxes, NumCells, Width
@@ -104,6 +105,12 @@ class YOLOv1(Model[YOLOv1Raw, Rows]):
         cells = 1 if isinstance(last, nn.Conv2d) else self.num_cells**2
         outputs = [*range(self.num_classes)] * cells + [SHARED] * (5 * self.num_boxes * cells)
         return {f"head.{place}": Named(outputs)}
+
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity:
+        grid = (self.num_cells, self.num_cells)
+        return Capacity(
+            lambda objects, size: ~first_of_each(centre_cells(objects, grid, size)[0]), "another has its cell"
+        )
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up section 2.2, equation 3, of the mean picture."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import box_iou
 
+from delineate.models.capacity import Capacity, Objects
 from delineate.models.contract import Inputs, Model, Rows, TrainingPictures
 from delineate.models.naming import SHARED, Named
 from delineate.models.one_stage.options import DarknetOrder, DarknetOrTimm, NumAnchors, Passthrough, Width
@@ -136,6 +137,20 @@ class YOLOv2(Model[YOLOv2Raw, Rows]):
         shapes = ", ".join(f"{width:.0f} x {height:.0f}" for width, height in anchors.tolist())
         mean_iou = float(shape_iou(sizes, anchors).amax(1).mean())
         return [f"anchors: {shapes}; their mean IoU with the training boxes is {mean_iou:.3f}"]
+
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity:
+        """Cluster the anchors among all objects, as a training does; with too few of them they stay as they are."""
+        sides = torch.cat([torch.zeros(0, 4), *pictures])
+        sides = (sides[:, 2:] - sides[:, :2]).clamp(min=1)
+        count = len(self.anchors)
+        enough = len(torch.unique(sides, dim=0)) >= count
+        anchors = cluster_shapes(sides, count) if enough else self.anchors * STRIDE
+
+        def lost(objects: Objects, size: tuple[int, int]) -> Bool[Tensor, " _g"]:
+            cells, _ = centre_cells(objects, (size[0] // STRIDE, size[1] // STRIDE), size)
+            return ~first_of_each(cells * count + shape_iou(objects[:, 2:] - objects[:, :2], anchors).argmax(1))
+
+        return Capacity(lost, "another has its anchor of its cell")
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up squared errors of place, size and objectness, and the log loss of classes, of the mean picture."""

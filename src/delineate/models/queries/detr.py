@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Doc
 
+from delineate.models.capacity import Capacity, capacity_of_queries
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.naming import SHARED, Named
 from delineate.models.options import FrozenNorm
@@ -119,6 +120,9 @@ class DETR(Model[DETRRaw, Rows]):
 
     def named_layers(self) -> Mapping[str, Named]:
         return {"classify": Named([*range(self.num_classes), SHARED])}
+
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity:
+        return capacity_of_queries(len(self.queries.boxes))
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up section 3.1, equation 2: log loss of matched classes, L1 and generalised IoU of boxes, by layer."""

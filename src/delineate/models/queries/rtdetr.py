@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Doc
 
+from delineate.models.capacity import Capacity, capacity_of_queries
 from delineate.models.contract import Inputs, Model, Rows
 from delineate.models.naming import SHARED, Named
 from delineate.models.options import FrozenNorm, ImageSize
@@ -110,6 +111,9 @@ class RTDETR(Model[RTDETRRaw, Rows]):
             **dict.fromkeys(layers, Named([*classes])),
             "denoising.labels.weight": Named([*classes, SHARED]),
         }
+
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity:
+        return capacity_of_queries(self.selection.num_queries)
 
     def loss(self, inputs: Inputs, truths: Sequence[Truth]) -> dict[str, Tensor]:
         """Add up losses of all layers: of queries that are matched by what they say, and of those that are told."""

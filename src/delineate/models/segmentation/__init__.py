@@ -2,12 +2,15 @@
 
 from delineate.models.segmentation.fcn import fcn8s, fcn16s, fcn32s
 from delineate.models.segmentation.full_resolution import fcn_full_resolution
-from delineate.models.segmentation.segmenter import Segmenter
+from delineate.models.segmentation.segmenter import Segmenter, SegmenterReader
 from delineate.models.segmentation.segnet import segnet, segnet_basic
 from delineate.models.segmentation.sliding_window import sliding_window_segmenter
 from delineate.models.segmentation.unet import unet
 
+READERS = (SegmenterReader,)
+
 __all__ = [
+    "READERS",
     "Segmenter",
     "fcn8s",
     "fcn16s",

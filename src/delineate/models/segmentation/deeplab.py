@@ -14,11 +14,12 @@ Chen, Zhu, Papandreou, Schroff, Adam 2018, "Encoder-decoder with atrous separabl
 Where it deviates: v3 has torchvision's dropout and, with `--auxiliary`, its second head in training (PSPNet's); v3+ has
 the rates of segmentation_models_pytorch, 12, 24 and 36 at any stride, and one norm in each of its separable
 convolutions, where the authors have two; LR-ASPP gates by the mean of the whole map, as in torchvision, where the paper
-averages over large windows, and a MobileNetV3 is dilated as `timm` does it. The default backbone is ResNet-18.
+averages over large windows, and a MobileNetV3 is dilated as `timm` does it, but for `--torchvision-form`. The default
+backbone is ResNet-18.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -176,9 +177,24 @@ def deeplabv3plus(
     return Segmenter(network=network, num_classes=num_classes, dice_weight=dice)
 
 
-def lraspp(*, num_classes: int, backbone: DilatedName = "mobilenetv3_large_100", dice: Dice = 0.0) -> Segmenter:
-    """Build LR-ASPP, the lightest of them, for a MobileNetV3."""
-    network = LRASPP(backbone=timm_backbone(backbone, output_stride=16), num_classes=num_classes)
+def lraspp(
+    *,
+    num_classes: int,
+    backbone: DilatedName = "mobilenetv3_large_100",
+    torchvision_form: Annotated[
+        bool,
+        Doc(
+            "The form of torchvision's weights: stride 8 is seen after the first block of its stage, and one more "
+            "convolution is dilated. It takes no ImageNet weights."
+        ),
+    ] = False,
+    dice: Dice = 0.0,
+) -> Segmenter:
+    """Build LR-ASPP, the lightest of them, for a MobileNetV3; torchvision's is `--torchvision-form`."""
+    body = timm_backbone(backbone, output_stride=16)
+    if torchvision_form:
+        _as_torchvision(body, _level(body, 8))
+    network = LRASPP(backbone=body, num_classes=num_classes)
     classes = Named(range(num_classes))
     named = {"classify_low": classes, "classify": classes}
     return Segmenter(network=network, num_classes=num_classes, dice_weight=dice, named=named)
@@ -189,6 +205,23 @@ def _level(backbone: Backbone, stride: int) -> int:
     if stride not in backbone.strides[:-1]:
         raise InputError(f"backbone: needs a map at stride {stride}; {backbone.name} has {list(backbone.strides)}")
     return backbone.strides.index(stride)
+
+
+def _as_torchvision(backbone: Backbone, level: int) -> None:
+    """End a level with the first block of its stage, and dilate the convolution that lost its stride, too."""
+    body: Any = backbone.body
+    container, _, at = body.feature_info.module_name()[level].partition(".")
+    if container != "blocks":
+        raise InputError(f"torchvision_form: it is one of MobileNets, and not of {backbone.name}; leave it out")
+    place = int(at)
+    first, *others = body.blocks[place]
+    body.blocks[place] = nn.Sequential(first)
+    body.blocks[place + 1] = nn.Sequential(*others, *body.blocks[place + 1])
+    convs = [module for module in body.modules() if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1)]
+    dilated = next(number for number, conv in enumerate(convs) if conv.dilation != (1, 1))
+    lost = convs[dilated - 1]
+    lost.dilation = convs[dilated].dilation
+    lost.padding = tuple(step * (side // 2) for step, side in zip(lost.dilation, lost.kernel_size, strict=True))
 
 
 def _dilated(channels: int, width: int, rate: int) -> nn.Sequential:

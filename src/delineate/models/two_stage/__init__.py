@@ -1,6 +1,6 @@
 """Two-stage systems: proposer -> RoI features -> heads."""
 
-from delineate.models.two_stage.detector import TwoStageDetector
+from delineate.models.two_stage.detector import TwoStageDetector, TwoStageReader
 from delineate.models.two_stage.presets import (
     fast_rcnn,
     faster_rcnn,
@@ -9,8 +9,14 @@ from delineate.models.two_stage.presets import (
     rcnn,
     sliding_window_detector,
 )
+from delineate.models.two_stage.proposers import SelectiveSearch, SlidingWindow
+
+READERS = (TwoStageReader,)
+SEARCHES = (SelectiveSearch, SlidingWindow)
 
 __all__ = [
+    "READERS",
+    "SEARCHES",
     "TwoStageDetector",
     "fast_rcnn",
     "faster_rcnn",

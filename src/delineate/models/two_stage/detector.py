@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from delineate.data.proposals import Search
+from delineate.models.capacity import Capacity
 from delineate.models.contract import Batches, Inputs, Model, Rows, Say, TrainingPictures
 from delineate.models.naming import SHARED, Named
 from delineate.models.rows import BoxReader
@@ -251,6 +252,10 @@ class TwoStageDetector(Model[TwoStageRaw, Rows]):
             heatmaps = self.keypoint_head(self.object_features.pooled(levels, numbered_list(boxes)))
             losses["keypoint"] = keypoint_loss(heatmaps, torch.cat(cells), torch.cat(counted))
         return losses
+
+    def capacity(self, pictures: Sequence[Float[Tensor, "_n 4"]]) -> Capacity | None:
+        """Objects that are given to it by a search have no need of anchors."""
+        return None if self.proposer is None else self.proposer.capacity(self.levels)
 
     @property
     def fits(self) -> bool:

@@ -1,5 +1,5 @@
 """An explanation shows what a system did with one picture, stage by stage, as pictures with a line each."""
 
-from delineate.study.explain.explain import explain, paper_line, write_explanation
+from delineate.study.explain.explain import Origin, explain, origin, write_explanation
 
-__all__ = ["explain", "paper_line", "write_explanation"]
+__all__ = ["Origin", "explain", "origin", "write_explanation"]

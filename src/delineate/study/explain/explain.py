@@ -1,6 +1,8 @@
 """A picture is explained by the stages of the system's family, which a page shows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from inspect import getsource
 from pathlib import Path
 
 import torch
@@ -9,21 +11,17 @@ from torch import Tensor
 
 from delineate.io.files import written_beside
 from delineate.metrics.detection import LIKELY
-from delineate.models.one_stage import FCOS, SSD, RetinaNet, YOLOv1, YOLOv2
-from delineate.models.queries import DETR, RTDETR
-from delineate.models.regression import Localizer, PoseRegressor
-from delineate.models.segmentation import Segmenter
-from delineate.models.two_stage import TwoStageDetector
-from delineate.study.explain.one_stage import explain_one_stage
-from delineate.study.explain.queries import explain_queries, explain_selected_queries
-from delineate.study.explain.regression import explain_regression
-from delineate.study.explain.segmentation import explain_segmentation
-from delineate.study.explain.stages import SHADES, Least, Seen, Stage
-from delineate.study.explain.two_stage import explain_two_stage
+from delineate.models.contract import AnyModel
+from delineate.study.explain import one_stage, queries, regression, segmentation, two_stage
+from delineate.study.explain.stages import SHADES, Explain, Explained, Seen, Stage, thinned_out
 from delineate.system.catalog import find_entry
+from delineate.system.papers import papers
 from delineate.system.system import System, evaluating
 from delineate.viz.palette import hex_color
 from delineate.viz.report import page_environment
+
+FAMILIES = (segmentation, regression, two_stage, one_stage, queries)
+EXPLAINED: Explained = {kind: stages for family in FAMILIES for kind, stages in family.EXPLAINED.items()}
 
 
 @torch.inference_mode()
@@ -37,9 +35,14 @@ def explain(
     """
     least = score if score is not None else LIKELY if system.least is None else system.least
     (prepared,) = system.prepare([image])
-    seen = Seen(system=system, image=image, inputs=prepared.inputs)
+    seen = Seen(system=system, image=image, inputs=prepared.inputs, least=least, history=regression)
     with evaluating(system.model):
-        return [_picture(seen), *_family(seen, least, regression)]
+        return [_picture(seen), *explained(system.model)(seen, system.model)]
+
+
+def explained(model: AnyModel) -> Explain:
+    """Find what shows the stages of a model, which is its result alone where its family has no more to say of it."""
+    return next((EXPLAINED[kind] for kind in type(model).__mro__ if kind in EXPLAINED), _result)
 
 
 def _picture(seen: Seen) -> Stage:
@@ -48,34 +51,46 @@ def _picture(seen: Seen) -> Stage:
     return Stage(title="The picture", line=f"{height} x {width} pixels.{before}", pictures=[("as it is", seen.canvas)])
 
 
-def _family(seen: Seen, score: Least, regression: Path | None) -> list[Stage]:
-    match seen.system.model:
-        case Segmenter() as model:
-            return explain_segmentation(seen, model)
-        case TwoStageDetector() as model:
-            return explain_two_stage(seen, model, score)
-        case SSD() | YOLOv1() | YOLOv2() | RetinaNet() | FCOS() as model:
-            return explain_one_stage(seen, model, score)
-        case DETR() as model:
-            return explain_queries(seen, model, score)
-        case RTDETR() as model:
-            return explain_selected_queries(seen, model, score)
-        case Localizer() | PoseRegressor() as model:
-            return explain_regression(seen, model, regression)
-        case model:
-            raise AssertionError(f"{type(model).__name__} is of no family")
+def _result(seen: Seen, model: AnyModel) -> list[Stage]:
+    """Show the result, and what there was before NMS where that has made it."""
+    raw = model(*seen.inputs)
+    thresholds = model.reader.thresholds
+    if thresholds is not None and thresholds.nms_iou < 1:
+        return thinned_out(seen, raw)
+    result = seen.result(raw)
+    return [Stage(title="The result", line="That is what it says.", pictures=[("result", seen.drawn(result))])]
 
 
-def paper_line(name: str) -> str:
-    """Say by which paper a system of the catalog is, and where its code is."""
-    entry = find_entry(name)
-    return f"{entry.paper}. Code: {entry.preset.__module__}.{entry.preset.__name__}"
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """A system is by these papers, each with where it can be read, `None` for what is no paper, and built by this code.
+
+    `name` is the Python name of what builds it, `code` its text.
+    """
+
+    papers: Sequence[tuple[str, str | None]]
+    name: str
+    code: str
 
 
-def write_explanation(path: Path, stages: Sequence[Stage], *, title: str, facts: str = "", paper: str = "") -> None:
-    """Write the stages as one HTML file that needs no script, no network and no other file."""
+def origin(system: str) -> Origin:
+    """Find by which papers a system of the catalog is, and what builds it; raises `InputError` for another name."""
+    entry = find_entry(system)
+    preset = entry.preset
+    return Origin(
+        papers=papers(entry.paper), name=f"{preset.__module__}.{preset.__name__}", code=getsource(preset).strip()
+    )
+
+
+def write_explanation(
+    path: Path, stages: Sequence[Stage], *, title: str, facts: str = "", origin: Origin | None = None
+) -> None:
+    """Write the stages as one HTML file that needs no script, no network and no other file.
+
+    Beside them the papers are linked, and the code stands there to be opened.
+    """
     shades = [hex_color(shade) for shade in SHADES.int().tolist()]
     template = page_environment().get_template("study/explain/page.html.j2")
-    page = template.render(title=title, facts=facts, paper=paper, stages=stages, shades=shades)
+    page = template.render(title=title, facts=facts, origin=origin, stages=stages, shades=shades)
     with written_beside(path) as beside:
         beside.write_text(page, encoding="utf-8")

@@ -1,8 +1,13 @@
 """One-stage detectors are explained by the cells, boxes or places that fired, and what NMS leaves of them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from delineate.models.contract import AnyModel
 from delineate.models.one_stage import FCOS, SSD, RetinaNet, YOLOv1, YOLOv2
 from delineate.models.one_stage.fcos import FCOSRaw
 from delineate.models.one_stage.retinanet import RetinaNetRaw
@@ -11,52 +16,32 @@ from delineate.models.one_stage.yolov1 import YOLOv1Raw
 from delineate.models.one_stage.yolov2 import STRIDE, YOLOv2Raw, decode
 from delineate.nn.blocks import num_cells, padded_to
 from delineate.nn.pyramids import Pyramid
-from delineate.study.explain.stages import Least, Seen, Stage, around_nms, boxes_score, in_words, lowest
+from delineate.study.explain.stages import Explain, Explained, Least, Seen, Stage, in_words, lowest, thinned_out
 from delineate.viz import draw_proposals
 
-MANY = 100_000
-"""No system has as many detections."""
 
-
-def explain_one_stage(seen: Seen, model: SSD | YOLOv1 | YOLOv2 | RetinaNet | FCOS, score: Least) -> list[Stage]:
-    """Show what fired, what there is before NMS, and what after it."""
-    raw = model(*seen.inputs)
-    before = seen.result(raw, nms_iou=1.0, max_detections=MANY).above(score)
-    after = seen.result(raw).above(score)
-    match model:
-        case SSD():
-            fired = _ssd(seen, model, raw, score)
-        case YOLOv1():
-            fired = [_yolov1(seen, model.num_cells, raw)]
-        case YOLOv2():
-            fired = _yolov2(seen, model.anchors, raw, score)
-        case RetinaNet():
-            fired = _retinanet(seen, model, raw, score)
-        case FCOS():
-            fired = _fcos(seen, model, raw)
-    several = ", often several for one object" if len(before) > 1 else ""
-    line = f"{boxes_score(len(before), score)}{several}."
-    return fired + around_nms(seen, before, after, title="Before NMS", line=line)
-
-
-def _yolov1(seen: Seen, num_cells: int, raw: YOLOv1Raw) -> Stage:
+def _yolov1(seen: Seen, model: YOLOv1, raw: YOLOv1Raw) -> list[Stage]:
     """Show how sure each cell is that an object's centre lies in it."""
-    confidence = raw.confidences[0].clamp(0, 1).amax(1).view(num_cells, num_cells)
-    return Stage(
-        title="Cells that fired",
-        line=f"Each of {num_cells} x {num_cells} cells says how sure it is that the centre of an object lies in it.",
-        pictures=[("confidence", seen.heat(confidence, high=1.0))],
-        scale="1",
-    )
+    side = model.num_cells
+    confidence = raw.confidences[0].clamp(0, 1).amax(1).view(side, side)
+    return [
+        Stage(
+            title="Cells that fired",
+            line=f"Each of {side} x {side} cells says how sure it is that the centre of an object lies in it.",
+            pictures=[("confidence", seen.heat(confidence, high=1.0))],
+            scale="1",
+        )
+    ]
 
 
-def _yolov2(seen: Seen, anchors: Tensor, raw: YOLOv2Raw, score: Least) -> list[Stage]:
+def _yolov2(seen: Seen, model: YOLOv2, raw: YOLOv2Raw) -> list[Stage]:
     """Show how sure each cell is of each anchor, and the anchors that are sure."""
     columns, rows = (raw.cells.amax(0) + 1).tolist()
     objectness = raw.objectness[0].sigmoid()
-    sizes = [f"{width * STRIDE:.0f} x {height * STRIDE:.0f}" for width, height in anchors.tolist()]
+    sizes = [f"{width * STRIDE:.0f} x {height * STRIDE:.0f}" for width, height in model.anchors.tolist()]
     maps = objectness.view(rows, columns, -1).unbind(-1)
-    fired = objectness >= lowest(score)
+    least = lowest(seen.least)
+    fired = objectness >= least
     still = torch.zeros_like(raw.deltas)  # deltas that leave an anchor as it is, in the middle of its cell
     boxes = decode(raw._replace(deltas=still))[0][fired]
     return [
@@ -69,13 +54,13 @@ def _yolov2(seen: Seen, anchors: Tensor, raw: YOLOv2Raw, score: Least) -> list[S
         ),
         Stage(
             title="Their anchors",
-            line=f"Those that are sure by {lowest(score):.2f} or more, {int(fired.sum()):,}, before they are moved.",
+            line=f"Those that are sure by {least:.2f} or more, {int(fired.sum()):,}, before they are moved.",
             pictures=[("anchors", draw_proposals(seen.image, seen.boxes(boxes)))],
         ),
     ]
 
 
-def _ssd(seen: Seen, model: SSD, raw: SSDRaw, score: Least) -> list[Stage]:
+def _ssd(seen: Seen, model: SSD, raw: SSDRaw) -> list[Stage]:
     """Show how likely each level has an object at its places, and the default boxes that do."""
     of_classes = raw.logits[0].float().softmax(-1)[:, :-1]
     likely = of_classes.amax(1)
@@ -86,7 +71,7 @@ def _ssd(seen: Seen, model: SSD, raw: SSDRaw, score: Least) -> list[Stage]:
     for number, (grid, values) in enumerate(zip(grids, torch.split(likely, counts), strict=True)):
         caption = f"level {number + 1}: {grid[0]} x {grid[1]}, side {model.scales[number]:.2f}"
         maps.append((caption, seen.heat(values.view(*grid, -1).amax(2), high=1.0)))
-    fired = (of_classes >= (score.to(of_classes) if isinstance(score, Tensor) else score)).any(1)
+    fired = _likely(of_classes, seen.least)
     return [
         Stage(
             title="Levels",
@@ -97,26 +82,26 @@ def _ssd(seen: Seen, model: SSD, raw: SSDRaw, score: Least) -> list[Stage]:
         ),
         Stage(
             title="Default boxes that fired",
-            line=f"Those with a class that scores {in_words(score)} or more, {int(fired.sum()):,}, not yet moved.",
+            line=f"Those with a class that scores {in_words(seen.least)} or more, {int(fired.sum()):,}, not yet moved.",
             pictures=[("default boxes", draw_proposals(seen.image, seen.boxes(raw.boxes[fired])))],
         ),
     ]
 
 
-def _retinanet(seen: Seen, model: RetinaNet, raw: RetinaNetRaw, score: Least) -> list[Stage]:
+def _retinanet(seen: Seen, model: RetinaNet, raw: RetinaNetRaw) -> list[Stage]:
     """Show how likely each level has an object at its places, and the anchors that do."""
     of_classes = [logits[0].float().sigmoid() for logits in raw.logits]
     maps = [
         (
             f"level {number + 3}: anchors from {sizes[0]:.0f} px",
-            seen.heat(on_grid(seen, model.pyramid, values.amax(1), stride), high=1.0),
+            seen.heat(_on_grid(seen, model.pyramid, values.amax(1), stride), high=1.0),
         )
         for number, (values, sizes, stride) in enumerate(
             zip(of_classes, model.sizes, model.pyramid.strides, strict=True)
         )
     ]
     together = torch.cat(of_classes)
-    fired = (together >= (score.to(together) if isinstance(score, Tensor) else score)).any(1)
+    fired = _likely(together, seen.least)
     return [
         Stage(
             title="Levels",
@@ -127,7 +112,7 @@ def _retinanet(seen: Seen, model: RetinaNet, raw: RetinaNetRaw, score: Least) ->
         ),
         Stage(
             title="Anchors that fired",
-            line=f"Those with a class that scores {in_words(score)} or more, {int(fired.sum()):,}, not yet moved.",
+            line=f"Those with a class that scores {in_words(seen.least)} or more, {int(fired.sum()):,}, not yet moved.",
             pictures=[("anchors", draw_proposals(seen.image, seen.boxes(torch.cat(raw.anchors)[fired])))],
         ),
     ]
@@ -141,10 +126,10 @@ def _fcos(seen: Seen, model: FCOS, raw: FCOSRaw) -> list[Stage]:
     ):
         caption = f"level {number + 3}: stride {stride}"
         likely.append(
-            (caption, seen.heat(on_grid(seen, model.pyramid, logits[0].float().sigmoid().amax(1), stride), high=1.0))
+            (caption, seen.heat(_on_grid(seen, model.pyramid, logits[0].float().sigmoid().amax(1), stride), high=1.0))
         )
         middle.append(
-            (caption, seen.heat(on_grid(seen, model.pyramid, centreness[0].float().sigmoid(), stride), high=1.0))
+            (caption, seen.heat(_on_grid(seen, model.pyramid, centreness[0].float().sigmoid(), stride), high=1.0))
         )
     return [
         Stage(
@@ -164,8 +149,32 @@ def _fcos(seen: Seen, model: FCOS, raw: FCOSRaw) -> list[Stage]:
     ]
 
 
-def on_grid(seen: Seen, pyramid: Pyramid, values: Tensor, stride: int) -> Tensor:
+def _on_grid(seen: Seen, pyramid: Pyramid, values: Tensor, stride: int) -> Tensor:
     """Lay out values of the boxes of the level of that stride, row by row, the highest of each place."""
     padded = padded_to(seen.inputs.images, pyramid.backbone.strides[-1])
     rows, columns = (num_cells(side, stride) for side in padded.shape[-2:])
     return values.view(rows, columns, -1).amax(2)
+
+
+def _likely(of_classes: Float[Tensor, "n c"], least: Least) -> Bool[Tensor, " n"]:
+    """Tell which boxes have a class that scores enough."""
+    return (of_classes >= (least.to(of_classes) if isinstance(least, Tensor) else least)).any(1)
+
+
+def _around(fired: Callable[[Seen, Any, Any], list[Stage]]) -> Explain:
+    """Show what fired, what there is before NMS, and what after it."""
+
+    def explain(seen: Seen, model: AnyModel) -> list[Stage]:
+        raw = model(*seen.inputs)
+        return [*fired(seen, model, raw), *thinned_out(seen, raw)]
+
+    return explain
+
+
+EXPLAINED: Explained = {
+    SSD: _around(_ssd),
+    YOLOv1: _around(_yolov1),
+    YOLOv2: _around(_yolov2),
+    RetinaNet: _around(_retinanet),
+    FCOS: _around(_fcos),
+}

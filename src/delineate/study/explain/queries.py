@@ -7,14 +7,14 @@ from torch import Tensor
 from delineate.models.queries import DETR, RTDETR
 from delineate.models.queries.deformable import DeformableAttention
 from delineate.models.queries.transformer import Attention
-from delineate.study.explain.stages import LARGEST_OF_EACH, Least, Seen, Stage, boxes_score, watched
+from delineate.study.explain.stages import LARGEST_OF_EACH, Explained, Seen, Stage, boxes_score, watched
 
 NUM_QUERIES = 6
 NUM_CELLS = 40
 """A map of where a query looks has as many cells along each side."""
 
 
-def explain_queries(seen: Seen, model: DETR, score: Least) -> list[Stage]:
+def explain_queries(seen: Seen, model: DETR) -> list[Stage]:
     """Show the attention of the likeliest queries, and what they say."""
     layer = model.transformer.decoder[-1]
     attention = layer.cross_attention
@@ -32,7 +32,7 @@ def explain_queries(seen: Seen, model: DETR, score: Least) -> list[Stage]:
         (f"query {row}: {names[labels[row]]} {float(best[row]):.2f}", seen.heat(weights[row].view(features.shape[-2:])))
         for row in winners
     ]
-    likely = seen.result(raw).above(score)
+    likely = seen.result(raw).above(seen.least)
     return [
         Stage(
             title="What the queries look at",
@@ -44,13 +44,13 @@ def explain_queries(seen: Seen, model: DETR, score: Least) -> list[Stage]:
         Stage(
             title="What they say",
             line="Each query answers for one object or for none, and no NMS is needed. "
-            f"{boxes_score(len(likely), score)}.",
+            f"{boxes_score(len(likely), seen.least)}.",
             pictures=[("detections", seen.drawn(likely))],
         ),
     ]
 
 
-def explain_selected_queries(seen: Seen, model: RTDETR, score: Least) -> list[Stage]:
+def explain_selected_queries(seen: Seen, model: RTDETR) -> list[Stage]:
     """Show where the memory is likely to hold something, what the likeliest queries look at, and what they say."""
     look = model.decoder.layers[-1].look
     assert isinstance(look, DeformableAttention)
@@ -64,7 +64,7 @@ def explain_selected_queries(seen: Seen, model: RTDETR, score: Least) -> list[St
     names = seen.system.categories.class_names
     points, weights = look.points(query[:, winners], boxes[:, winners])
     layers = [raw._replace(logits=raw.logits[: i + 1], boxes=raw.boxes[: i + 1]) for i in range(len(raw.logits))]
-    said = [seen.result(layer).above(score) for layer in layers]
+    said = [seen.result(layer).above(seen.least) for layer in layers]
     return [
         Stage(
             title="Where queries begin",
@@ -94,7 +94,7 @@ def explain_selected_queries(seen: Seen, model: RTDETR, score: Least) -> list[St
         Stage(
             title="What they say",
             line="Each query answers for one object or for none, and no NMS is needed. "
-            f"{boxes_score(len(said[-1]), score)}.",
+            f"{boxes_score(len(said[-1]), seen.least)}.",
             pictures=[("detections", seen.drawn(said[-1]))],
         ),
     ]
@@ -112,3 +112,6 @@ def attention_weights(attention: Attention, query: Tensor, key: Tensor) -> Tenso
     q, k = attention._split(attention.query(query)), attention._split(attention.key(key))
     scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
     return torch.softmax(scores.float(), -1).mean(1)
+
+
+EXPLAINED: Explained = {DETR: explain_queries, RTDETR: explain_selected_queries}

@@ -14,7 +14,7 @@ from delineate.models.regression import Localizer, PoseRegressor
 from delineate.models.regression.heads import CELLS
 from delineate.models.regression.localizer import LocalizerRaw
 from delineate.models.regression.pose import PoseRaw
-from delineate.study.explain.stages import LARGEST_OF_EACH, Seen, Stage, shades, shape, strength
+from delineate.study.explain.stages import LARGEST_OF_EACH, Explained, Seen, Stage, shades, shape, strength
 from delineate.values import counted
 from delineate.viz.grid import to_pil, to_tensor
 from delineate.viz.verdicts import RIGHT
@@ -22,12 +22,12 @@ from delineate.viz.verdicts import RIGHT
 MOST_EPOCHS = 24
 
 
-def explain_regression(seen: Seen, model: Localizer | PoseRegressor, history: Path | None) -> list[Stage]:
+def explain_regression(seen: Seen, model: Localizer | PoseRegressor) -> list[Stage]:
     """Show the map that is flattened, the result, and with the folder of a run's regression how it came about."""
     raw = model(*seen.inputs)
     stages = [_flattened(seen, model)]
     stages += [_class_and_box(seen, raw)] if isinstance(model, Localizer) else _joints(seen, raw)
-    return stages if history is None else [*stages, *over_training(history)]
+    return stages if seen.history is None else [*stages, *over_training(seen.history)]
 
 
 def over_training(folder: Path) -> list[Stage]:
@@ -118,3 +118,6 @@ def _joints(seen: Seen, raw: PoseRaw) -> list[Stage]:
         )
         for number, (title, line) in enumerate(stages)
     ]
+
+
+EXPLAINED: Explained = {Localizer: explain_regression, PoseRegressor: explain_regression}

@@ -6,7 +6,7 @@ from torch import nn
 
 from delineate.models.segmentation import Segmenter
 from delineate.models.segmentation.upsamplers import FixedUpsampler, MaxUnpool, Transposed, Upsampler
-from delineate.study.explain.stages import LARGEST_OF_EACH, Seen, Stage, shape, strength, watched
+from delineate.study.explain.stages import LARGEST_OF_EACH, Explained, Seen, Stage, shape, strength, watched
 
 MOST_CLASSES, SMALLEST_SHARE = 8, 0.01
 
@@ -69,3 +69,6 @@ def _named(upsampler: nn.Module) -> str:
             return f"{upsampler.kind.replace('_', ' ')} upsampling"
         case _:
             return "an upsampler"
+
+
+EXPLAINED: Explained = {Segmenter: explain_segmentation}

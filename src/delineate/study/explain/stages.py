@@ -1,8 +1,9 @@
 """An explanation has stages, which draw what is inside a network on the picture."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,13 +11,19 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from delineate.models.contract import Inputs
+from delineate.metrics.detection import LIKELY
+from delineate.models.contract import AnyModel, Inputs
 from delineate.ops.boxes import scale_boxes
 from delineate.system.system import System, trimmed
 from delineate.values import Detections, Prediction, Target, on_cpu
 from delineate.viz import draw_target, fitted
 from delineate.viz.scaling import LARGEST, READABLE
 
+Least = float | Float[Tensor, " c"]
+"""What counts as likely is scored so much, or by each class so much."""
+LARGEST_OF_EACH = "the largest value of each map"
+MANY = 100_000
+"""No system has as many detections."""
 SHADES = torch.tensor([[13, 8, 60], [110, 20, 130], [220, 70, 90], [250, 170, 60], [250, 250, 190]]).float()
 """From nothing to most, dark to light."""
 
@@ -36,11 +43,16 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """A system looks at a picture, which is held as it is and as the network takes it."""
+    """A system looks at a picture, which is held as it is and as the network takes it.
+
+    What scores `least` is likely. `history` is the folder in which a run kept how its answers moved in training.
+    """
 
     system: System
     image: UInt8[Tensor, "3 h w"]
     inputs: Inputs
+    least: Least = LIKELY
+    history: Path | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,6 +114,21 @@ class Seen:
         return (0.35 * gray + 0.65 * colour).round().clamp(0, 255).to(torch.uint8)
 
 
+Explain = Callable[[Seen, Any], list[Stage]]
+"""Shows the stages of a model that looks at a picture."""
+Explained = Mapping[type[AnyModel], Explain]
+"""Each class of models has stages of its own."""
+
+
+def thinned_out(seen: Seen, raw: Any) -> list[Stage]:
+    """Show the likely boxes before NMS, and what is left of them after it."""
+    before = seen.result(raw, nms_iou=1.0, max_detections=MANY).above(seen.least)
+    after = seen.result(raw).above(seen.least)
+    several = ", often several for one object" if len(before) > 1 else ""
+    line = f"{boxes_score(len(before), seen.least)}{several}."
+    return around_nms(seen, before, after, title="Before NMS", line=line)
+
+
 def around_nms(seen: Seen, before: Detections, after: Detections, *, title: str, line: str) -> list[Stage]:
     """Show boxes before NMS, with a title and a line of their own, and what is left of them after it."""
     thresholds = seen.system.reader.thresholds
@@ -141,11 +168,6 @@ def watched(modules: Sequence[nn.Module]) -> Iterator[list[tuple[nn.Module, tupl
     finally:
         for hook in hooks:
             hook.remove()
-
-
-Least = float | Float[Tensor, " c"]
-"""What counts as likely is scored so much, or by each class so much."""
-LARGEST_OF_EACH = "the largest value of each map"
 
 
 def shape(values: Tensor) -> str:

@@ -8,19 +8,28 @@ from torch.nn import functional as F
 
 from delineate.models.two_stage import TwoStageDetector
 from delineate.models.two_stage.rois import RoIWarp, numbered
-from delineate.study.explain.stages import LARGEST_OF_EACH, Least, Seen, Stage, around_nms, boxes_score, shape, strength
+from delineate.study.explain.stages import (
+    LARGEST_OF_EACH,
+    Explained,
+    Seen,
+    Stage,
+    around_nms,
+    boxes_score,
+    shape,
+    strength,
+)
 from delineate.viz import draw_proposals
 
 NUM_CROPS, NUM_POSES = 24, 4
 
 
-def explain_two_stage(seen: Seen, model: TwoStageDetector, score: Least) -> list[Stage]:
+def explain_two_stage(seen: Seen, model: TwoStageDetector) -> list[Stage]:
     """Show the stages of the pipeline, as many as it has."""
     raw = model(*seen.inputs)
     boxes = raw.proposals[0][raw.proposals[0, :, 2] > raw.proposals[0, :, 0]]
-    before = seen.result(raw, nms_iou=1.0).above(score)
+    before = seen.result(raw, nms_iou=1.0).above(seen.least)
     rows = seen.rows(raw)
-    likely = seen.read(rows).above(score)
+    likely = seen.read(rows).above(seen.least)
     name = type(model.search or model.proposer).__name__
     stages = [
         Stage(
@@ -36,7 +45,7 @@ def explain_two_stage(seen: Seen, model: TwoStageDetector, score: Least) -> list
             likely,
             title="What the boxes hold, before NMS",
             line="The head scores every proposal for every class and corrects its box. Of the best hundred: "
-            f"{boxes_score(len(before), score).lower()}{', often several for one object' * (len(before) > 1)}.",
+            f"{boxes_score(len(before), seen.least).lower()}{', often several for one object' * (len(before) > 1)}.",
         ),
     ]
     if likely.rles is not None:
@@ -98,3 +107,6 @@ def _poses(seen: Seen, heatmaps: Tensor, boxes: Tensor, count: int) -> Stage:
         pictures=pictures,
         scale="the highest place of each heatmap",
     )
+
+
+EXPLAINED: Explained = {TwoStageDetector: explain_two_stage}

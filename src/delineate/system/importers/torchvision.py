@@ -24,6 +24,7 @@ from delineate.system.catalog import build, find_entry
 from delineate.system.importers.class_names import NO_CLASS
 from delineate.system.importers.class_names import class_names as names_of_classes
 from delineate.system.importers.torchvision_deeplab import checked_deeplab, has_auxiliary, translate_deeplab
+from delineate.system.importers.torchvision_lraspp import checked_lraspp, translate_lraspp
 from delineate.system.importers.torchvision_pyramid import current_names as pyramid_names
 from delineate.system.importers.torchvision_pyramid import translate_pyramid
 from delineate.system.importers.torchvision_ssd import checked_ssd300, translate_ssd300
@@ -122,6 +123,15 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "fcos_resnet50_fpn": _pyramid(detection.FCOS_ResNet50_FPN_Weights.COCO_V1, "fcos"),
     "deeplabv3_resnet50": _deeplab(segmentation.DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1, "resnet50"),
     "deeplabv3_resnet101": _deeplab(segmentation.DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1, "resnet101"),
+    "lraspp_mobilenet_v3_large": Architecture(
+        segmentation.LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
+        "lraspp",
+        arguments={"torchvision_form": True},
+        preprocess=Preprocess(short_side=520),
+        scores="classifier.low_classifier.bias",
+        current=checked_lraspp,
+        translate=translate_lraspp,
+    ),
 }
 """These have published weights."""
 

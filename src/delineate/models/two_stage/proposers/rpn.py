@@ -6,7 +6,7 @@
 B  pictures    A  anchors a place    N  anchors of a level, row by row    L  levels    P  proposals of a picture
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from delineate.models.capacity import Capacity, capacity_of_anchors
 from delineate.nn.blocks import initialise
 from delineate.nn.matching import match
 from delineate.nn.sampling import sample_balanced
@@ -24,6 +25,7 @@ from delineate.ops.nms import NONE, best, clip, keep_best
 from delineate.values import Truth
 
 WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+POSITIVE_IOU, NEGATIVE_IOU = 0.7, 0.3
 SMOOTHNESS = 1 / 9
 SMALLEST_SIDE = 1e-3
 ASPECT_RATIOS = (0.5, 1.0, 2.0)
@@ -93,6 +95,14 @@ class RPN(nn.Module):
             anchors.append(grid_anchors(base, (rows, columns), (height // rows, width // columns)))
         return anchors
 
+    def capacity(self, levels: Callable[[Float[Tensor, "b 3 h w"]], Sequence[Tensor]]) -> Capacity:
+        """Tell which objects no anchor of the `levels` of pictures overlaps so that it is no negative."""
+        return capacity_of_anchors(
+            lambda size: torch.cat(self.anchors(levels(torch.zeros(1, 3, *size)))),
+            NEGATIVE_IOU,
+            "no anchor overlaps it by 0.3",
+        )
+
     def select(
         self,
         objectness: Sequence[Float[Tensor, "b _n"]],
@@ -127,7 +137,14 @@ class RPN(nn.Module):
         valid = None if self.crossing else _whole(boxes, size)
         sampled_logits, sampled_labels, predicted, targets = [], [], [], []
         for picture, truth in enumerate(truths):
-            matches = match(boxes, truth, positive_iou=0.7, negative_iou=(0.0, 0.3), best_for_each=True, valid=valid)
+            matches = match(
+                boxes,
+                truth,
+                positive_iou=POSITIVE_IOU,
+                negative_iou=(0.0, NEGATIVE_IOU),
+                best_for_each=True,
+                valid=valid,
+            )
             positives, negatives = sample_balanced(
                 matches.positive, matches.negative, count=SAMPLED, positive_share=0.5
             )
