@@ -1,10 +1,11 @@
 """Exported systems against the peers' in eager PyTorch, the same weights in both, in turns.
 
 From a decoded 480 x 640 picture to results in its coordinates, one picture at a time, in each of `--precisions` of
-OpenVINO. Faster, Mask and Keypoint R-CNN with ResNet-50 and FPN and SSD300 are torchvision's; of DETR (Transformers)
-and U-Net (segmentation_models_pytorch), which give no results of pictures, the network alone is the peer. Weights are
-random, scaled so that there is as much to do as with trained ones; what results agree is printed for float32. int8 is
-calibrated on eight of the same pictures, for its time alone.
+OpenVINO. Faster, Mask and Keypoint R-CNN with ResNet-50 and FPN and SSD300 are torchvision's; of DETR and RT-DETR
+(Transformers) and U-Net (segmentation_models_pytorch), which give no results of pictures, the network alone is the
+peer. Any other system of the catalog (`--systems rtdetr ssd yolov2`) has itself in eager PyTorch as its peer. Weights
+are random, scaled so that there is as much to do as with trained ones; what results agree is printed for float32. int8
+is calibrated on eight of the same pictures, for its time alone.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from typing import Any
 import nncf
 import segmentation_models_pytorch as smp
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import RTDetrResNetConfig, RTDetrV2Config, RTDetrV2ForObjectDetection
 
 import detr_vs_transformers
 import region_vs_torchvision
@@ -30,6 +32,8 @@ from delineate.export.agreement import Agreement
 from delineate.export.exporting import CPU, record_of, write_graph
 from delineate.export.verdict import CLOSE
 from delineate.models.segmentation import unet
+from delineate.system.catalog import build
+from delineate.system.importers import import_transformers
 from delineate.system.system import System
 from delineate.values import Categories
 from region_vs_torchvision import in_use, picture
@@ -55,8 +59,17 @@ def pairs(name: str) -> tuple[Callable[[Tensor], Callable[[], Any]], System]:
             categories=Categories(class_names=names),
         )
         return lambda image: network(lambda images: peer(pixel_values=images), system, image), system
+    if name == "rtdetr":
+        peer, system = rtdetr()
+        return lambda image: network(lambda images: peer(pixel_values=images), system, image), system
     torch.manual_seed(0)
     names = tuple(f"class {number}" for number in range(11))
+    if name != "unet":
+        categories = Categories(label_map_names=names, class_names=names)
+        model = build(name, categories).eval()
+        system = System(name=name, model=model, preprocess=Preprocess(size=model.input_size), categories=categories)
+        run = in_use(system)
+        return lambda image: lambda: run.infer([image]), system
     peer = smp.Unet("resnet34", encoder_weights=None, classes=11).eval()
     system = System(
         name="unet",
@@ -66,6 +79,26 @@ def pairs(name: str) -> tuple[Callable[[Tensor], Callable[[], Any]], System]:
         categories=Categories(label_map_names=names, class_names=names),
     )
     return lambda image: network(peer, system, image), system
+
+
+def rtdetr() -> tuple[Any, System]:
+    """RT-DETRv2 with ResNet-18, which is its smallest."""
+    torch.manual_seed(0)
+    body = RTDetrResNetConfig(
+        depths=[2, 2, 2, 2], hidden_sizes=[64, 128, 256, 512], layer_type="basic", out_indices=[2, 3, 4]
+    )
+    config = RTDetrV2Config(num_labels=80, hidden_expansion=0.5, decoder_layers=3, backbone_config=body)
+    peer = RTDetrV2ForObjectDetection(config).eval()
+    with torch.no_grad():  # as it is made, all queries say nearly the same
+        for key, weight in peer.named_parameters():
+            if weight.ndim == 2:
+                weight.normal_(std=0.1 if "embed" in key or "enc_score" in key else 0.05)
+        for module in peer.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(peer.state_dict(), Path(folder) / "peer.pth")
+        return peer, import_transformers(Path(folder) / "peer.pth")
 
 
 def network(peer: Callable[[Tensor], Any], system: System, image: Tensor) -> Callable[[], Any]:

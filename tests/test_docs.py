@@ -72,6 +72,22 @@ def test_the_readme_links_page_file_and_paper_of_a_system(system: str) -> None:
     assert {link for _, link in papers(CATALOG[system].paper) if link} <= set(links)
 
 
+@pytest.mark.parametrize(
+    ("system", "parts"),
+    [
+        ("mask_rcnn", ("heads/mask.py", "heads/box.py", "rois.py", "detector.py", "proposers/rpn.py")),
+        ("keypoint_rcnn", ("heads/keypoint.py",)),
+    ],
+)
+def test_the_page_of_a_preset_leads_to_the_files_that_do_the_work(system: str, parts: tuple[str, ...]) -> None:
+    page = DOCS / "systems" / f"{system}.md"
+    links = re.findall(r"\]\(([^)#]+\.py)\)", page.read_text(encoding="utf-8"))
+    for part in parts:
+        link = next((link for link in links if link.endswith(f"two_stage/{part}")), None)
+        assert link is not None, part
+        assert (page.parent / link).is_file()
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
 def test_links_of_documents_beside_the_site_lead_somewhere(document: str) -> None:
     file = ROOT / document

@@ -38,12 +38,14 @@ def inline_code(document: Path) -> list[str]:
 
 
 def commands(document: Path) -> list[str]:
-    """What follows `delineate` in every command line, in blocks and in the text; a block may set variables before it.
+    """What follows `delineate` in every command line, in blocks and in the text.
+
+    In a block variables may be set before it, or several processes started of it.
 
     A line that says `delineate` and then no word of ours, as a table's row, is none.
     """
     lines = [line for text in blocks(document) for line in text.replace("\\\n", " ").splitlines()]
-    starts = [re.match(r"(?:\S+=\S+ |taskset -c \d+ )*delineate (.*)", line) for line in lines]
+    starts = [re.match(r"(?:\S+=\S+ |taskset -c \d+ |srun |torchrun .* -m )*delineate (.*)", line) for line in lines]
     starts += [re.match(r"delineate (.*)", code) for code in inline_code(document)]
     return [start[1] for start in starts if start]
 
@@ -91,6 +93,11 @@ def test_the_python_of_the_readme_and_the_package_runs(
 def test_every_command_and_each_of_its_options_is_known(document: str, line: str) -> None:
     unknown = set(OPTION.findall(line)) - known_options(*command_of(line))
     assert not unknown, f"{document}: delineate {line}"
+
+
+@pytest.mark.parametrize("launcher", ["delineate train .*--devices", "torchrun .*-m delineate train", "srun delineate"])
+def test_recipes_say_how_several_processes_are_started(launcher: str) -> None:
+    assert any(re.match(launcher, line) for text in blocks(ROOT / "docs" / "recipes.md") for line in text.splitlines())
 
 
 def test_the_readme_names_all_commands_and_systems() -> None:

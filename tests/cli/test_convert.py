@@ -49,3 +49,17 @@ def test_what_cannot_be_read_stops_convert_or_is_skipped(delineate: Callable, da
     arguments = ["convert", tmp_path / "data", tmp_path / "new", "--to", "coco"]
     assert "--skip-unreadable passes over" in delineate(*arguments).mistake
     assert "left out 1 picture that cannot be read" in " ".join(delineate(*arguments, "--skip-unreadable").out.split())
+
+
+def test_pictures_go_into_archives_that_train_reads(delineate: Callable, data: Path, tmp_path: Path) -> None:
+    shards = tmp_path / "shards"
+    shown = delineate("convert", data, shards, "--to", "coco", "--shard-size", 2).out
+    assert "nothing was lost" in shown
+    num = len(read_dataset(data, "train"))
+    archives = sorted(path.name for path in (shards / "images" / "train").iterdir())
+    assert archives == [f"train-{number:05d}.tar" for number in range(-(-num // 2))]
+    quick = ("--width", 4, "--epochs", 1, "--crop-size", 32, 32, "--workers", 0, "--batch-size", 2, "--device", "cpu")
+    trained = delineate("train", "segnet_basic", shards, *quick, "--out", tmp_path / "run", "--json").json
+    assert 0 <= trained["metrics"]["mIoU"] <= 1
+    assert delineate("val", tmp_path / "run", "--workers", 0, "--device", "cpu", "--json").json["num_images"] > 0
+    assert "--to coco" in delineate("convert", data, tmp_path / "a", "--to", "voc", "--shard-size", 2).mistake

@@ -83,6 +83,9 @@ def test_a_report_of_a_detector(delineate: Callable, data: Path, detector: Path,
         assert f"<h2>{heading}</h2>" in page
     assert "mask_rcnn, backbone resnet10t" in page
     assert "missed" in page
+    assert "Taken from a score of " in page
+    assert "or a label may be missing" in page
+    assert "best F1" in page
     assert f"--report {file}" in page
     assert page.count("data:image/jpeg") >= 2
     shown = delineate("val", detector, data, "--workers", 0, "--report", file).out
@@ -94,6 +97,7 @@ def test_a_report_of_a_dense_system(delineate: Callable, data: Path, trained: Pa
     page = (tmp_path / "report.html").read_text()
     for heading in ("Pictures", "Training", "Classes", "Confusion matrix"):
         assert f"<h2>{heading}</h2>" in page
+    assert "pictures seen in 1 epoch" in page
     for heading in ("Metrics", "Detection", "Most disagreement"):
         assert f"<h2>{heading}</h2>" not in page
 

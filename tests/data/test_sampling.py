@@ -2,10 +2,12 @@ import pickle
 import random
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from delineate.data import sampling
 from delineate.data.sampling import EpochSampler, mixed, own_randomness, seed_all
 
 
@@ -38,6 +40,35 @@ def test_an_epoch_goes_on_where_it_was_left() -> None:
     assert list(sampler) == whole[5:]
     sampler.set_epoch(5)
     assert len(list(sampler)) == 6
+
+
+@pytest.mark.parametrize("factors", [None, torch.linspace(0.5, 2.5, 60)])
+def test_pictures_of_an_archive_come_near_each_other_and_resumed_they_come_alike(factors: torch.Tensor | None) -> None:
+    groups = torch.arange(60) % 12
+    sampler = EpochSampler(60, batch_size=5, seed=0, factors=factors, groups=groups)
+    epochs = []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        epochs.append([groups[index % 60] for batch in batches for _, index in batch])
+        sampler.set_epoch(epoch, start_batch=7)
+        assert list(sampler) == batches[7:]
+    if factors is None:
+        for group in (epochs[0], epochs[1]):
+            parts = [group[first : first + 20] for first in (0, 20, 40)]
+            assert [len({*map(int, part)}) for part in parts] == [sampling.AT_ONCE] * 3
+            assert any(one != other for one, other in zip(parts[0], sorted(parts[0]), strict=True)), "they are mixed"
+    changes = sum(one != other for one, other in zip(epochs[0], epochs[0][1:], strict=False))
+    assert changes > 25
+    assert epochs[0] != epochs[1]
+    alone = EpochSampler(60, batch_size=5, seed=0, factors=factors)
+    assert sorted(i for b in sampler_epoch(alone) for i in b) == sorted(
+        i for b in sampler_epoch(EpochSampler(60, batch_size=5, seed=0, factors=factors, groups=groups)) for i in b
+    ), "the same pictures, as often"
+
+
+def sampler_epoch(sampler: EpochSampler) -> list[list[int]]:
+    return [[index for _, index in batch] for batch in sampler]
 
 
 @settings(max_examples=30, deadline=None)

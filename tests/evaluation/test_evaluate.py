@@ -1,11 +1,12 @@
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.training.conftest import write_split
 from torch import Tensor
 
 from delineate.data import read_dataset
@@ -15,6 +16,7 @@ from delineate.evaluation import evaluate, evaluate_run, evaluation_data, source
 from delineate.evaluation.data import trained_on
 from delineate.models.contract import Inputs, Model, Reader, Scores
 from delineate.system.system import System
+from delineate.system.tasks import POSE
 from delineate.values import Categories, InputError, LabelMap, Truth
 
 
@@ -112,3 +114,29 @@ def test_what_a_run_and_those_before_it_were_trained_on_is_counted(data: Path, t
     assert found.trained_on == 1
     assert said[-1].startswith("split val: 1 of 3 pictures was trained on, so that what is measured is better than on")
     assert "delineate val" not in said[-1]  # it is what that measures
+
+
+def test_a_split_of_what_was_learned_and_held_out_says_how_much_of_it_was_learned(tmp_path: Path) -> None:
+    """A set that is not divided is one split, `all`; a run learns most of it, and holds the rest out."""
+    root, run = tmp_path / "data", tmp_path / "run"
+    write_split(root, "all", 4, seed=0)
+    brightest().save(run / "best.safetensors")
+    facts = {"model": "unet", "data": str(root), "train_split": "train", "val_split": "val", "format": None}
+    (run / "settings.json").write_text(json.dumps({**facts, "weights": None}))
+    files = read_dataset(root, "all").files
+    PictureList.write(run / "trained_on.txt", root, "trained on", files[:3])
+    PictureList.write(run / "held_out.txt", root, "held out", files[3:])
+    said: list[str] = []
+    assert evaluation_data(brightest(), source_of(run)).dataset.files == files[3:]
+    for source in (source_of(run, None, "all"), source_of(run, root, "all")):
+        assert evaluation_data(brightest(), source, say=said.append).trained_on == 3
+        assert said[-1] == (
+            "split all: 3 of 4 pictures were trained on, so that what is measured is better than on new pictures; "
+            f"`delineate val {run}` measures what was held out"
+        )
+
+
+def test_crops_of_bodies_are_counted_as_bodies(data: Path) -> None:
+    evaluation = evaluate(brightest(), read_dataset(data, "val"))
+    assert evaluation.pictures == "3 pictures"
+    assert replace(evaluation, task=POSE).pictures == "3 bodies"

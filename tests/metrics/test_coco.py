@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tests.metrics.samples import SIZE, random_picture
 
-from delineate.metrics import COCO_PROTOCOL, CocoEvaluation, by_content
+from delineate.metrics import COCO_PROTOCOL, CocoEvaluation, by_content, coco_figures
 from delineate.ops.masks import encode_rle
 from delineate.values import Detections, InputError, Target
 
@@ -121,6 +121,18 @@ def test_boxes_and_masks_equal_pycocotools(seed: int) -> None:
     check_equal(metrics, "", BOX_FIGURES, "bbox", pictures)
     check_equal(metrics, "mask_", BOX_FIGURES, "segm", pictures)
     assert not any(name.startswith("keypoint") for name in metrics)
+
+
+def test_rows_of_one_class_alone_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row takes more than a kilobyte, and 50,000 pictures have five million."""
+    pictures = [random_picture(count, 3) for count in (5, 9, 14)]
+    documents: list[dict[str, Any]] = []
+    make = coco_figures.COCO
+    monkeypatch.setattr(coco_figures, "COCO", lambda document: documents.append(document) or make(document))
+    measured(pictures).metrics(NAMES)
+    assert all(len({row["category_id"] for row in document["annotations"]}) <= 1 for document in documents)
+    num_rows = sum(len(detections) + len(target) for detections, target in pictures)
+    assert sum(len(document["annotations"]) for document in documents) == num_rows
 
 
 def test_keypoints_equal_pycocotools() -> None:

@@ -30,9 +30,10 @@ def start(settings: dict[str, Any]) -> subprocess.Popen[str]:
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch is built without torch.distributed")
-def test_two_processes_equal_one_with_twice_the_batch(small: dict[str, Any], tmp_path: Path) -> None:
-    # no batch statistics and no dropout, which are each process's own; no padding, whose pixels do not count
-    settings = {**small, "model": "convolutions", "arguments": {}, "scale": (1.0, 1.0), "crop_size": (32, 40)}
+@pytest.mark.parametrize("model", ["convolutions", "normed"])
+def test_two_processes_equal_one_with_twice_the_batch(small: dict[str, Any], tmp_path: Path, model: str) -> None:
+    # no dropout, which is each process's own; no padding, whose pixels do not count
+    settings = {**small, "model": model, "arguments": {}, "scale": (1.0, 1.0), "crop_size": (32, 40)}
     settings |= {"optimizer": "sgd", "epochs": 2, "precision": "fp32"}
     runs = {name: Run(tmp_path / name) for name in ("one", "two")}
     processes = [
@@ -42,6 +43,8 @@ def test_two_processes_equal_one_with_twice_the_batch(small: dict[str, Any], tmp
     errors = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors
     assert [text.count("epoch 1 ") for text in errors] == [1, 1]
+    line = "batch norms count over the pictures of all 2 processes"
+    assert [text.count(line) for text in errors] == [0, model == "normed"]
 
     one, two = (load_file(run.last) for run in runs.values())
     for name, value in one.items():
@@ -76,6 +79,34 @@ def test_processes_that_torchrun_started_make_one_run_and_one_document(small: di
     assert (other_out, other_err) == ("", "")
     assert [folder.name for folder in (tmp_path / "runs").iterdir()] == ["segnet_basic-1"]
     assert Run(tmp_path / "runs" / "segnet_basic-1").settings().devices == 2
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch is built without torch.distributed")
+def test_the_script_of_the_docs_trains_in_two_processes_here(small: dict[str, Any], tmp_path: Path) -> None:
+    """It is SLURM's, and where there is none it starts torchrun itself."""
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
+    (script,) = [block for block in page.split("```") if "#!/bin/bash" in block and "exec torchrun" in block]
+    quick = f"{small['data']} --epochs 1 --backbone resnet10t --crop-size 32 32 --workers 0 --batch-size 2"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    text = script.strip().replace("DATA --epochs 2", quick)
+    text = text.replace("exec torchrun", f"exec {sys.executable} -m torch.distributed.run --master-port {port}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
+    ended = subprocess.run(
+        ["bash", "-c", text],
+        cwd=tmp_path,
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("epoch 1 ") == 1, "the first process alone says and writes"
+    run = Run(tmp_path / "runs" / "two")
+    assert run.settings().devices == 2
+    assert len(run.read_metrics()) == 1
 
 
 def launched(*arguments: str) -> list[subprocess.Popen[str]]:

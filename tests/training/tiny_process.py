@@ -38,13 +38,18 @@ def convolutions(*, num_classes: int) -> Segmenter:
     return Segmenter(network=nn.Sequential(*layers), num_classes=num_classes)
 
 
+def normed(*, num_classes: int) -> Segmenter:
+    layers = (nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, num_classes, 1))
+    return Segmenter(network=nn.Sequential(*layers), num_classes=num_classes)
+
+
 def slow_convolutions(*, num_classes: int) -> Segmenter:
     return Slow(network=convolutions(num_classes=num_classes).network, num_classes=num_classes)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for preset in (tiny, convolutions, slow_convolutions):
+    for preset in (tiny, convolutions, normed, slow_convolutions):
         CATALOG[preset.__name__] = Entry(preset, SEGMENT, "", "")
     recording.SAVE_EVERY = float(sys.argv[1])
     if sys.argv[2] == "train":

@@ -105,6 +105,7 @@ def test_all_that_was_given_is_said(tmp_path: Path) -> None:
 def test_detection_has_its_figures_and_their_notes(tmp_path: Path) -> None:
     text, page = written(tmp_path, full_report())
     assert page.words.count("Detection") == 1
+    assert "F1 is best." in page.words
     assert any(word.endswith("and the number of these errors. Detections of every score count.") for word in page.words)
     assert text.count("<svg") == 2 + 2 + 1
     _, page = written(tmp_path, Report(title="a", errors={"missed": 0.5}))

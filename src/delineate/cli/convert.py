@@ -20,6 +20,10 @@ def convert(
     source_format: Annotated[
         str | None, typer.Option("--from", help=f"Format of SRC: {formats.READ}. Recognised by itself if not given.")
     ] = None,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Put so many pictures into each of several tar archives (with --to coco)."),
+    ] = None,
     skip_unreadable: SkipUnreadable = False,
     as_json: AsJson = False,
 ) -> None:
@@ -28,7 +32,9 @@ def convert(
     from delineate.data.counting import take_census
     from delineate.data.formats import read_dataset, splits
 
-    losses = convert_dataset(source, destination, to, source_format, skip_unreadable=skip_unreadable)
+    losses = convert_dataset(
+        source, destination, to, source_format, skip_unreadable=skip_unreadable, shard_size=shard_size
+    )
     for split in splits(source, source_format):
         say(take_census(read_dataset(source, split, source_format), skip_unreadable=True).line(split))
     if as_json:

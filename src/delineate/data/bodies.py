@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from delineate.data.dataset import Dataset, left_out_of, not_readable, targets
@@ -47,6 +47,10 @@ class Bodies(Dataset):
     @property
     def problems(self) -> Sequence[str]:  # type: ignore[override]  # a reader may read all files to know them
         return [*self.whole.problems, *([left_out_of(self.unreadable)] if self.unreadable else [])]
+
+    def groups(self) -> Int64[Tensor, " p"] | None:
+        groups = self.whole.groups()
+        return None if groups is None else groups[torch.tensor([index for index, _ in self.rows], dtype=torch.int64)]
 
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(self.rows[index][0])

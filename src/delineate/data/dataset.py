@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from delineate.data.images import check_image, image_size, read_image
@@ -77,6 +79,10 @@ class Dataset(TorchDataset[Sample], ABC):
 
     def table(self) -> Table | None:
         """Give what targets say of boxes and keypoints, of all pictures at once; `None` where that takes reading."""
+        return None
+
+    def groups(self) -> Int64[Tensor, " p"] | None:
+        """Number the archive that each picture lies in; `None` where each lies by itself."""
         return None
 
     def needing(self, needs: frozenset[Content]) -> "Dataset":
@@ -160,6 +166,9 @@ class View(Dataset):
     def table(self) -> Table | None:
         return self.whole.table() if type(self).target is View.target else None
 
+    def groups(self) -> Int64[Tensor, " p"] | None:
+        return self.whole.groups()
+
     def needing(self, needs: frozenset[Content]) -> "Dataset":
         fewer = copy(self)
         fewer.whole, fewer.needs = self.whole.needing(needs), self.needs & needs
@@ -183,6 +192,10 @@ class Part(View):
     def table(self) -> Table | None:
         whole = self.whole.table() if type(self).target is Part.target else None
         return None if whole is None else whole.part(torch.tensor(self.indices, dtype=torch.int64))
+
+    def groups(self) -> Int64[Tensor, " p"] | None:
+        groups = self.whole.groups()
+        return None if groups is None else groups[torch.tensor(self.indices, dtype=torch.int64)]
 
     def size(self, index: int) -> tuple[int, int]:
         return self.whole.size(self.indices[index])

@@ -141,9 +141,12 @@ def is_turned(path: Path) -> bool:
         return orientation >= 5
 
 
-def read_thumbnail(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
-    """Read the picture in gray, at this small `(height, width)`, turned as `read_image` turns it and raising as it."""
-    with _opened(path) as (picture, orientation):
+def read_thumbnail(path: Path, size: tuple[int, int], stream: Stream | None = None) -> UInt8[np.ndarray, "h w"]:
+    """Read the picture in gray, at this small `(height, width)`, turned as `read_image` turns it and raising as it.
+
+    With an open `stream`, the picture is in it, and `path` a name for the errors.
+    """
+    with _opened(path, stream) as (picture, orientation):
         picture.draft(
             "L", (8 * size[1], 8 * size[0])
         )  # JPEGs decode at an eighth of their size in a fraction of the time

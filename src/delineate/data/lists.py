@@ -13,6 +13,8 @@ from pathlib import Path
 from delineate.data.dataset import Dataset, Part
 from delineate.data.files import read_text, write_text
 from delineate.data.folders import home_of
+from delineate.io.stores import is_url
+from delineate.io.stores import named as stored_name
 from delineate.values import InputError, counted, listed
 
 DIVIDES, END = "# divides ", "; "
@@ -28,7 +30,7 @@ class PictureList:
     @classmethod
     def write(cls, source: Path, home: Path, comment: str, files: Sequence[Path]) -> "PictureList":
         """Write a list of pictures, each once, whole or not at all."""
-        names = dict.fromkeys(Path(os.path.relpath(file, home)).as_posix() for file in files)
+        names = dict.fromkeys(_below(file, home) for file in files)
         write_text(source, "\n".join([f"# {comment}", *names]) + "\n")
         return cls(source, home)
 
@@ -43,7 +45,11 @@ class PictureList:
         """Number the lines of the pictures, which are absolute paths here."""
         numbered = enumerate(read_text(self.source).splitlines(), start=1)
         named = ((line.strip(), number) for number, line in numbered)
-        return {_absolute(self.home / name): number for name, number in named if name and not name.startswith("#")}
+        return {
+            _absolute(Path(name) if is_url(name) else self.home / name): number
+            for name, number in named
+            if name and not name.startswith("#")
+        }
 
     def rows(self, files: Sequence[Path]) -> list[int]:
         """Find the rows of the pictures that the list names."""
@@ -52,13 +58,14 @@ class PictureList:
     def gone(self, files: Sequence[Path]) -> list[str]:
         """Name the pictures of the list that are not among these files."""
         there = set(map(_absolute, files))
-        return [os.path.relpath(path, self.home) for path in self.lines if path not in there]
+        return [_below(Path(path), self.home) for path in self.lines if path not in there]
 
     def check_there(self, files: Sequence[Path], mend: str) -> None:
         """Raise `InputError` with the `mend` where pictures of the list are not among these files."""
         gone = self.gone(files)
         if gone:
-            line, more = self.lines[_absolute(self.home / gone[0])], len(gone) - 1
+            first = Path(gone[0]) if is_url(gone[0]) else self.home / gone[0]
+            line, more = self.lines[_absolute(first)], len(gone) - 1
             others = f", nor are {more} others" if more else ""
             raise InputError(
                 f"{self.source}: line {line}: {gone[0]} is no picture of the data any more{others}; {mend}"
@@ -121,5 +128,11 @@ def _in_none(whole: Dataset, lists: Sequence[PictureList]) -> Iterator[str]:
         yield f"{lists[0].source.parent}: {pictures} of '{lists[0].divides}' in no list, left out: {listed(names)}"
 
 
+def _below(file: Path, home: Path) -> str:
+    name = stored_name(file)
+    return name if is_url(name) else Path(os.path.relpath(file, home)).as_posix()
+
+
 def _absolute(file: Path) -> str:
-    return os.path.abspath(file)  # noqa: PTH100  # `absolute` keeps ".."; `resolve` leaves folders that are links
+    name = stored_name(file)
+    return name if is_url(name) else os.path.abspath(file)  # noqa: PTH100  # `absolute` keeps ".."; `resolve` leaves folders that are links

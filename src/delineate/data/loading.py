@@ -156,13 +156,16 @@ def training_loader(
     """Load shuffled batches of transformed samples, the same for any number of workers and after a resume.
 
     Each comes once an epoch, or as often as its factor says; `mix` makes it of itself and of others. One of the
-    transforms, drawn anew for each batch, makes all samples of a batch. An unreadable picture raises `InputError`; with
+    transforms, drawn anew for each batch, makes all samples of a batch. Pictures of an archive come near each other. An
+    unreadable picture raises `InputError`; with
     `skip_unreadable` the next one that can be read takes its place, and `Batch.skipped` says so.
     """
+    groups = dataset.groups()
     sampler = EpochSampler(
-        len(dataset), batch_size=batch_size, seed=seed, rank=rank, world_size=world_size, factors=factors
+        len(dataset), batch_size=batch_size, seed=seed, rank=rank, world_size=world_size, factors=factors, groups=groups
     )
-    return TrainingLoader(_TrainingBatches(dataset, transforms, seed, skip_unreadable, mix), sampler, num_workers)
+    batches = _TrainingBatches(dataset, transforms, seed, skip_unreadable, mix, groups)
+    return TrainingLoader(batches, sampler, num_workers)
 
 
 def evaluation_loader(
@@ -183,6 +186,7 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
     seed: int
     skip_unreadable: bool
     mix: Mix = alone
+    groups: Tensor | None = None
 
     def __getitem__(self, keys: list[tuple[int, int]]) -> Batch | InputError:
         samples, skipped = [], []
@@ -192,14 +196,18 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
                 try:
                     sample, problems = self._read(index)
                     seed_all(mixed(self.seed, epoch, index))
-                    samples.append(self.mix(transform(sample), partial(self._another, transform)))
+                    samples.append(self.mix(transform(sample), partial(self._another, transform, index)))
                 except InputError as error:
                     return error if self.skip_unreadable else skippable(error)
                 skipped += problems
         return collate(samples, skipped)
 
-    def _another(self, transform: Transform) -> Sample:
-        return transform(self._read(int(torch.randint(len(self.dataset), ())))[0])
+    def _another(self, transform: Transform, index: int) -> Sample:
+        """Draw another picture; where they lie in archives, one of the same."""
+        if self.groups is None:
+            return transform(self._read(int(torch.randint(len(self.dataset), ())))[0])
+        mates = (self.groups == self.groups[index % len(self.groups)]).nonzero()[:, 0]
+        return transform(self._read(int(mates[torch.randint(len(mates), ())]))[0])
 
     def _read(self, index: int) -> tuple[Sample, list[str]]:
         problems: list[str] = []

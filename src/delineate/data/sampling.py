@@ -13,6 +13,9 @@ from torch.utils.data import Sampler
 from delineate.data.balancing import balanced_order
 from delineate.values import InputError
 
+AT_ONCE = 4
+"""Pictures of so many archives come mixed, before those of the next ones do."""
+
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
     """The sampler gives the batches of an epoch, as lists of `(epoch, index)`.
@@ -22,6 +25,9 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     time: what is random about it is different. Every rank gets equally many: the order is dealt out in
     turn, and its beginning again where it does not come out even. So the ranks' batches together are those of one rank
     with as large a batch. The last batch is left out when it is incomplete, unless there is no other.
+
+    Pictures of the same group, as an archive is, come near each other: groups are shuffled, and the pictures of
+    `AT_ONCE` groups among themselves.
     """
 
     def __init__(
@@ -33,11 +39,12 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         rank: int = 0,
         world_size: int = 1,
         factors: Tensor | None = None,
+        groups: Tensor | None = None,
     ) -> None:
         if num_samples == 0:
             raise InputError("the data set has no pictures to train on")
         self.num_samples = num_samples
-        self.factors = factors
+        self.factors, self.groups = factors, groups
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
@@ -62,10 +69,15 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
         if self.factors is None:
-            order = torch.randperm(self.num_samples, generator=generator).tolist()
+            shuffled = torch.randperm(self.num_samples, generator=generator)
         else:
             pictures, turns = balanced_order(self.factors, generator)
-            order = (pictures + turns * self.num_samples).tolist()
+            shuffled = pictures + turns * self.num_samples
+        if self.groups is not None:
+            ranks = torch.randperm(int(self.groups.max()) + 1, generator=generator)
+            turn = ranks[self.groups[shuffled % self.num_samples]] // AT_ONCE
+            shuffled = shuffled[turn.argsort(stable=True)]
+        order = shuffled.tolist()
         mine = [order[(self.rank + self.world_size * turn) % self.num_samples] for turn in range(self.per_rank)]
         for batch in range(self.start_batch, self.num_batches):
             rows = mine[batch * self.batch_size : (batch + 1) * self.batch_size]

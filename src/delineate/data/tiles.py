@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from delineate.data.cutting import OVERLAP, Window, windows
@@ -34,6 +34,10 @@ class Tiles(View):
             for window in windows(whole.size(index), (tile, tile), overlap)
         ]
         self.files: Sequence[Path] = [whole.files[index] for index, _ in self.rows]
+
+    def groups(self) -> Int64[Tensor, " p"] | None:
+        groups = self.whole.groups()
+        return None if groups is None else groups[torch.tensor([index for index, _ in self.rows], dtype=torch.int64)]
 
     def size(self, index: int) -> tuple[int, int]:
         _, (_, _, height, width) = self.rows[index]

@@ -14,10 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from delineate.io.files import written_beside
+from delineate.io.files import FULL, written_beside
 from delineate.values import InputError
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+ONE_SLASH = re.compile(r"^([a-z][a-z0-9+.-]+):/(?!/)", re.IGNORECASE)
 PAUSES = (1.0, 4.0)
 """Seconds to wait before a store that did not answer is asked again."""
 OF_THE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -82,6 +83,23 @@ def read_bytes(path: str) -> bytes:
     return _read(path)
 
 
+def file_size(path: str) -> int:
+    """Give the number of bytes of a file in a store; raises as `read_bytes`."""
+    with _reached(path) as (store, place):
+        return int(store.size(place))
+
+
+def copy(path: str, to: Path) -> None:
+    """Copy a file of a store to the disk; raises as `read_bytes`, and `OSError` where the disk is full."""
+    with _reached(path) as (store, place):
+        store.get_file(place, str(to))
+
+
+def named(path: Path) -> str:
+    """Give what a path is called, which has lost a slash where it was made of a URL."""
+    return ONE_SLASH.sub(r"\1://", str(path), count=1)
+
+
 @contextmanager
 def opened(path: str) -> Iterator[IO[bytes]]:
     """Open a file to be read from its beginning, or from anywhere; raises as `read_bytes`."""
@@ -140,6 +158,11 @@ def _reached(path: str) -> Iterator[tuple[Any, str]]:
         raise InputError(f"{path}: {what}") from None
     except InputError:
         raise
+    except OSError as error:
+        if error.errno in FULL:  # the disk's own
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise OSError(errno.EIO, f"the store cannot be reached or refuses ({reason})", path) from error
     except Exception as error:  # each store's library raises its own
         if getattr(error, "status", None):  # HTTP's answer of one file
             raise InputError(f"{path}: the store answers {error}") from None

@@ -1,14 +1,15 @@
 """COCO's metrics of boxes, masks and keypoints, collected picture by picture."""
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from jaxtyping import Int64
 from torch import Tensor
 
-from delineate.metrics.coco_figures import CUSTOM_SIGMA, MOST, Picture, coco_figures, most_of_a_class
+from delineate.metrics.coco_figures import CUSTOM_SIGMA, MOST, coco_figures, most_of_a_class
 from delineate.metrics.detection import detection_confusion
+from delineate.metrics.kept import Each, Kept, Picture
 from delineate.metrics.matching import NOTHING
 from delineate.ops.masks import encode_rle
 from delineate.values import Content, Detections, InputError, Target
@@ -29,14 +30,14 @@ PREFIXES: Mapping[Content, str] = {"masks": "mask_", "keypoints": "keypoint_", "
 
 
 class CocoEvaluation:
-    """The evaluation gathers pictures on the CPU, masks as RLE, and measures them all at once.
+    """The evaluation gathers pictures, masks as RLE, on the disk where they are many, and measures them all at once.
 
     It can be pickled, and what other processes gathered be merged into it. `most` detections of a class and picture
     count, where that is more than COCO's 100; if not given, all where a picture has more objects of a class.
     """
 
     def __init__(self, most: int | None = None) -> None:
-        self._pictures: list[Picture] = []
+        self._pictures = Kept()
         self.most = most
 
     def add(self, detections: Detections, target: Target, number: int = 0) -> None:
@@ -52,22 +53,24 @@ class CocoEvaluation:
 
     def merge(self, other: "CocoEvaluation") -> None:
         """Take all pictures of another evaluation."""
-        self._pictures += other._pictures
+        self._pictures.extend(other._pictures)
 
     @property
-    def pictures(self) -> list[Picture]:
-        """The pictures are sorted by their numbers."""
-        return sorted(self._pictures, key=lambda picture: picture.number)
+    def pictures(self) -> Sequence[Picture]:
+        """The pictures are sorted by their numbers, and read again each time that they are asked for."""
+        return self._pictures.in_order()
 
     @property
-    def detections(self) -> list[Detections]:
+    def detections(self) -> Sequence[Detections]:
         """The detections are one value a picture."""
-        return [picture.detections for picture in self.pictures]
+        pictures = self.pictures
+        return Each(lambda row: pictures[row].detections, range(len(pictures)))
 
     @property
-    def targets(self) -> list[Target]:
+    def targets(self) -> Sequence[Target]:
         """The targets are one value a picture, without masks, label map and proposals."""
-        return [picture.target for picture in self.pictures]
+        pictures = self.pictures
+        return Each(lambda row: pictures[row].target, range(len(pictures)))
 
     @property
     def protocol(self) -> str:
@@ -98,17 +101,17 @@ class CocoEvaluation:
         keypoints and others have none.
         """
         pictures = self.pictures
-        known = all((value.labels < len(names)).all() for p in pictures for value in (p.detections, p.target))
-        assert known, f"a label has no name of {len(names)}"
+        there = [_Content.of(picture) for picture in pictures]
+        assert all(one.num_classes <= len(names) for one in there), f"a label has no name of {len(names)}"
         most, asked = self._limit, self.most is not None
         result = coco_figures("boxes", pictures, names, most, asked=asked)
         if not result:
             raise InputError(NOTHING)
-        if _both_have("rles", [(len(p.detections), p.detections.rles, p.rles) for p in pictures]):
-            masked = [picture for picture in pictures if picture.rles is not None or not len(picture.target)]
+        if _both_have("rles", [(one.num_found, *one.masks) for one in there]):
+            rows = [row for row, one in enumerate(there) if one.masks[1] or not one.num_objects]
+            masked = Each(pictures.__getitem__, rows)
             result |= _prefixed("masks", coco_figures("masks", masked, names, most, asked=asked))
-        points = [(len(p.detections), p.detections.keypoints, p.target.keypoints) for p in pictures]
-        if _both_have("keypoints", points):
+        if _both_have("keypoints", [(one.num_found, *one.keypoints) for one in there]):
             result |= _prefixed("keypoints", coco_figures("keypoints", pictures, names))
         return result
 
@@ -140,11 +143,32 @@ def _prefixed(content: Content, figures: Mapping[str, float]) -> dict[str, float
     return {PREFIXES[content] + name: value for name, value in figures.items()}
 
 
-def _both_have(field: str, pictures: Sequence[tuple[int, Sized | None, Sized | None]]) -> bool:
-    """Tell whether detections and targets have a field; a picture gives (num_detections, predicted, true)."""
-    if all(predicted is None for _, predicted, _ in pictures) or all(true is None for *_, true in pictures):
+class _Content(NamedTuple):
+    """A picture has so many detections and objects; of masks and keypoints it says whether each side has them."""
+
+    num_found: int
+    num_objects: int
+    num_classes: int
+    masks: tuple[bool, bool]
+    keypoints: tuple[bool, bool]
+
+    @classmethod
+    def of(cls, picture: Picture) -> "_Content":
+        found, target = picture.detections, picture.target
+        return cls(
+            num_found=len(found),
+            num_objects=len(target),
+            num_classes=max(int(value.labels.max()) + 1 if len(value) else 0 for value in (found, target)),
+            masks=(found.rles is not None, picture.rles is not None),
+            keypoints=(found.keypoints is not None, target.keypoints is not None),
+        )
+
+
+def _both_have(field: str, pictures: Sequence[tuple[int, bool, bool]]) -> bool:
+    """Tell whether detections and targets have a field; a picture gives their number, and whether each side has it."""
+    if not any(predicted for _, predicted, _ in pictures) or not any(true for *_, true in pictures):
         return False
-    if any(num_detections and predicted is None for num_detections, predicted, _ in pictures):
+    if any(num_detections and not predicted for num_detections, predicted, _ in pictures):
         raise InputError(f"{field}: the detections of some pictures have them, those of others have none")
     return True
 

@@ -1,19 +1,23 @@
 """Pictures become COCO's annotations, and COCO's evaluation gives figures."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval.core import mask as coco_masks
+from numpy.typing import NDArray
+from torch import Tensor
 
+from delineate.metrics.kept import Picture, Store
 from delineate.metrics.matching import xywh
 from delineate.ops.masks import RLE
 from delineate.values import Content, Detections, Target
 
 Row = dict[str, Any]
+Columns = Mapping[str, NDArray[Any]]
+"""What COCO knows of objects is kept by field, each with a value for every object of all pictures."""
 
 LIMITS = (1, 10, 100)
 MOST = LIMITS[-1]
@@ -22,14 +26,8 @@ CUSTOM_SIGMA = 0.067
 """The mean of COCO's 17 sigmas serves for keypoints whose annotators' spread nobody has measured."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Picture:
-    """One picture's detections and its target, whose masks are kept as RLE beside it."""
-
-    number: int
-    detections: Detections
-    target: Target
-    rles: list[RLE] | None
+AT_ONCE = 1000
+"""The columns of so many pictures are made together."""
 
 
 def coco_figures(
@@ -40,26 +38,39 @@ def coco_figures(
     Of boxes and masks, `most` detections of a class and picture count where that is more than COCO's 100; where it was
     `asked` for, there is a recall by that number, too.
     """
-    images = [
-        {"id": number, "height": picture.target.image_size[0], "width": picture.target.image_size[1]}
-        for number, picture in enumerate(pictures, start=1)
-    ]
-    categories = [{"id": label, "name": name} for label, name in enumerate(names)]
-    truth, predicted = (
-        COCO({"images": images, "categories": categories, "annotations": _numbered(rows)})
-        for rows in (map(_object_rows, pictures), (_predicted_rows(content, picture) for picture in pictures))
-    )
-    num_points = max((p.target.keypoints.shape[1] for p in pictures if p.target.keypoints is not None), default=0)
+    points = content == "keypoints"
+    limits = LIMITS if points or most <= MOST else (*LIMITS, most)
+    evaluated = dict(_by_class(content, pictures, limits)) if pictures else {}
+    if not evaluated:
+        return {}
+    precision = np.concatenate([figures["precision"] for figures in evaluated.values()], axis=2)
+    recall = np.concatenate([figures["recall"] for figures in evaluated.values()], axis=1)
+    return _figures(points, precision, recall, [names[label] for label in evaluated], limits if asked else LIMITS)
+
+
+def _by_class(
+    content: Content, pictures: Sequence[Picture], limits: Sequence[int]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Evaluate each class that has objects by itself, as the rows of all at once would fill the memory."""
+    num_points = _num_points(pictures) if content == "keypoints" else 0
     sigmas = None if num_points == 17 else [CUSTOM_SIGMA] * num_points
     kind = {"boxes": "bbox", "masks": "segm"}.get(content, content)
-    evaluator = _Evaluator(truth, predicted, kind, kpt_oks_sigmas=sigmas, print_function=_say_nothing)
-    evaluator.params.catIds = list(range(len(names)))
-    if content != "keypoints" and most > MOST:
-        evaluator.params.maxDets = [*LIMITS, most]
-    evaluator.evaluate()
-    evaluator.accumulate()
-    limits = evaluator.params.maxDets if asked else LIMITS
-    return _figures(content == "keypoints", evaluator.eval["precision"], evaluator.eval["recall"], names, limits)
+    objects, predicted, sizes, counts = _columns(content, pictures, num_points)
+    for label in np.unique(objects["category_id"]).tolist():
+        both = [_rows(columns, label) for columns in (objects, predicted)]
+        numbers = sorted({row["image_id"] for rows in both for row in rows})
+        images = [{"id": number, "height": sizes[number][0], "width": sizes[number][1]} for number in numbers]
+        for row in (row for rows in both for row in rows if content == "masks"):
+            text = counts[row["segmentation"]].decode()
+            row["segmentation"] = RLE(size=list(sizes[row["image_id"]]), counts=text)
+        truth, found = (COCO({"images": images, "categories": [{"id": label}], "annotations": rows}) for rows in both)
+        evaluator = _Evaluator(truth, found, kind, kpt_oks_sigmas=sigmas, print_function=_say_nothing)
+        evaluator.params.catIds = [label]
+        if content != "keypoints":
+            evaluator.params.maxDets = list(limits)
+        evaluator.evaluate()
+        evaluator.accumulate()
+        yield label, evaluator.eval
 
 
 def most_of_a_class(targets: Sequence[Target]) -> int:
@@ -85,61 +96,109 @@ class _Evaluator(COCOeval_faster):  # type: ignore[misc]
         return coco_masks.iou([predicted[row][key] for row in order], [row[key] for row in objects], regions)
 
 
-def _numbered(pictures: Iterable[Iterator[Row]]) -> list[Row]:
-    """Number the rows of all pictures by `id` and `image_id`, both from 1: COCO takes 0 for nothing."""
-    rows = [{"image_id": number, **row} for number, picture in enumerate(pictures, start=1) for row in picture]
-    return [{"id": number, **row} for number, row in enumerate(rows, start=1)]
+def _rows(columns: Columns, label: int) -> list[Row]:
+    """List a class's rows of all pictures, with an `id` from 1: COCO takes 0 for nothing."""
+    chosen = np.flatnonzero(columns["category_id"] == label)
+    values = zip(*(column[chosen].tolist() for column in columns.values()), strict=True)
+    return [{"id": number, **dict(zip(columns, row, strict=True))} for number, row in enumerate(values, start=1)]
 
 
-def _object_rows(picture: Picture) -> Iterator[Row]:
-    target = picture.target
-    boxes, ignored, regions = xywh(target.boxes), target.ignored.tolist(), target.crowd.tolist()
-    areas = boxes[:, 2] * boxes[:, 3] if target.areas is None else target.areas.numpy()
-    areas = coco_masks.area(picture.rles) if picture.rles else areas
-    points = _flat_points(target)
-    for row, (box, area, label) in enumerate(zip(boxes.tolist(), areas.tolist(), target.labels.tolist(), strict=True)):
-        yield {
-            "category_id": label,
-            "bbox": box,
-            "area": area,
-            "iscrowd": int(ignored[row]),
-            "is_region": regions[row],
-            "keypoints": points[row],
-            "num_keypoints": sum(visible > 0 for visible in points[row][2::3]),
-            **({"segmentation": picture.rles[row]} if picture.rles else {}),
-        }
+def _num_points(pictures: Iterable[Picture]) -> int:
+    targets = (picture.target.keypoints for picture in pictures)
+    return max((keypoints.shape[1] for keypoints in targets if keypoints is not None), default=0)
 
 
-def _predicted_rows(content: Content, picture: Picture) -> Iterator[Row]:
-    """Give the area of what is measured, with keypoints of what they span, as COCO's reader of results does."""
-    detections = picture.detections
-    key, values, areas = _predicted_values(content, detections)
-    rows = zip(detections.labels.tolist(), detections.scores.tolist(), values, areas, strict=True)
-    for label, score, value, area in rows:
-        yield {"category_id": label, "score": score, "area": area, "iscrowd": 0, key: value}
+def _columns(
+    content: Content, pictures: Sequence[Picture], num_points: int
+) -> tuple[Columns, Columns, dict[int, tuple[int, int]], Store]:
+    """Make the columns of objects and of detections; with them come sizes by the pictures' numbers, and RLEs' counts.
+
+    Of masks, a column has the places of the counts, which may be on the disk.
+    """
+    counts, sizes = Store(), dict[int, tuple[int, int]]()
+    parts: tuple[list[Columns], list[Columns]] = [], []
+    for first in range(0, len(pictures), AT_ONCE):
+        some = pictures[first : first + AT_ONCE]
+        sizes |= {number: picture.target.image_size for number, picture in enumerate(some, start=first + 1)}
+        for part, made in zip(
+            parts,
+            (_object_columns(content, some, num_points), _predicted_columns(content, some, num_points)),
+            strict=True,
+        ):
+            made["image_id"] += first
+            if content == "masks":
+                made["segmentation"] = np.array([counts.append(text.encode()) for text in made["segmentation"]], int)
+            part.append(made)
+    objects, predicted = (
+        {name: np.concatenate([columns[name] for columns in part]) for name in part[0]} for part in parts
+    )
+    return objects, predicted, sizes, counts
 
 
-def _predicted_values(content: Content, detections: Detections) -> tuple[str, Sequence[Any], list[float]]:
+def _object_columns(content: Content, pictures: Sequence[Picture], num_points: int) -> dict[str, Any]:
+    targets = [picture.target for picture in pictures]
+    columns: dict[str, Any] = {
+        **_common(targets),
+        "bbox": xywh(_joined(targets, "boxes")),
+        "area": np.concatenate([np.zeros(0), *map(_areas, pictures)]),
+        "iscrowd": _joined(targets, "ignored").int().numpy(),
+        "is_region": _joined(targets, "crowd").int().numpy(),
+    }
     if content == "masks":
-        rles = list(detections.rles or [])
-        return "segmentation", rles, coco_masks.area(rles).astype(float).tolist() if rles else []
+        columns["segmentation"] = [rle["counts"] for picture in pictures for rle in picture.rles or ()]
     if content == "keypoints":
-        points = _flat_points(detections)
-        return "keypoints", points, [_span(row[0::3]) * _span(row[1::3]) for row in points]
-    boxes = xywh(detections.boxes)
-    return "bbox", boxes.tolist(), (boxes[:, 2] * boxes[:, 3]).tolist()
+        columns["keypoints"] = np.concatenate([_flat_points(target, num_points) for target in targets])
+        columns["num_keypoints"] = (columns["keypoints"][:, 2::3] > 0).sum(1)
+    return columns
 
 
-def _span(values: list[float]) -> float:
-    return max(values) - min(values) if values else 0.0
+def _areas(picture: Picture) -> NDArray[np.float64]:
+    """Give the areas of a picture's objects: of masks, or those that stand in for them, or of boxes."""
+    if picture.rles:
+        return _mask_areas(picture.rles)
+    if picture.target.areas is not None:
+        return picture.target.areas.double().numpy()
+    areas: NDArray[np.float64] = xywh(picture.target.boxes)[:, 2:].prod(1)
+    return areas
 
 
-def _flat_points(objects: Target | Detections) -> list[list[float]]:
-    """List COCO's `x y visibility` of each keypoint; one that is absent and has no place lies at 0."""
+def _mask_areas(rles: Sequence[RLE]) -> NDArray[np.float64]:
+    areas: NDArray[np.float64] = coco_masks.area(rles).astype(float) if rles else np.zeros(0)
+    return areas
+
+
+def _predicted_columns(content: Content, pictures: Sequence[Picture], num_points: int) -> dict[str, Any]:
+    """Give the area of what is measured, with keypoints of what they span, as COCO's reader of results does."""
+    found = [picture.detections for picture in pictures]
+    columns = {**_common(found), "score": _joined(found, "scores").numpy()}
+    columns["iscrowd"] = np.zeros_like(columns["category_id"])
+    if content == "masks":
+        rles = [rle for detections in found for rle in detections.rles or ()]
+        return {**columns, "segmentation": [rle["counts"] for rle in rles], "area": _mask_areas(rles)}
+    if content == "keypoints":
+        points = np.concatenate([_flat_points(detections, num_points) for detections in found])
+        spans = (np.ptp(points[:, first::3], axis=1) if num_points else np.zeros(len(points)) for first in (0, 1))
+        return {**columns, "keypoints": points, "area": np.prod([*spans], axis=0)}
+    boxes = xywh(_joined(found, "boxes"))
+    return {**columns, "bbox": boxes, "area": boxes[:, 2:].prod(1)}
+
+
+def _common(values: Sequence[Target] | Sequence[Detections]) -> dict[str, NDArray[Any]]:
+    """Number the pictures, from 1, beside the classes."""
+    numbers = np.repeat(np.arange(1, len(values) + 1), [len(value) for value in values])
+    return {"image_id": numbers, "category_id": _joined(values, "labels").numpy()}
+
+
+def _joined(values: Sequence[Target] | Sequence[Detections], field: str) -> Tensor:
+    return torch.cat([getattr(value, field) for value in values])
+
+
+def _flat_points(objects: Target | Detections, num_points: int) -> NDArray[np.float64]:
+    """List COCO's `x y visibility` of each keypoint, one that is absent and has no place at 0, as where none are."""
     if objects.keypoints is None or objects.visibility is None:
-        return [[] for _ in range(len(objects))]
+        return np.zeros((len(objects), 3 * num_points))
     points = objects.keypoints.double().nan_to_num(0, 0, 0)
-    rows: list[list[float]] = torch.cat([points, objects.visibility[..., None]], dim=2).flatten(1).tolist()
+    rows: NDArray[np.float64] = torch.cat([points, objects.visibility[..., None]], dim=2).flatten(1).numpy()
     return rows
 
 

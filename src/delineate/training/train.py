@@ -11,7 +11,7 @@ import torch
 from delineate.data.dataset import Dataset
 from delineate.data.splits import left_out
 from delineate.io.machine import find_device
-from delineate.nn.norms import take_single_values
+from delineate.nn.norms import share_norms, take_single_values
 from delineate.system.catalog import find_entry
 from delineate.training.backbones import find_published, from_scratch
 from delineate.training.begun import Begun
@@ -125,7 +125,10 @@ def _run(settings: TrainingSettings, run: Run | None, said: list[str], given: Se
         try:
             if not state.finished:
                 learner = make_learner(settings, state, system, fabric)
-                take_single_values(system.model, display.line)
+                if fabric.world_size == 1:
+                    take_single_values(system.model, display.line)
+                elif share_norms(system.model):
+                    display.line(f"batch norms count over the pictures of all {fabric.world_size} processes")
                 if saved:
                     learner.load_state_dict(saved)
                 train_epochs(learner, loader, session)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt64
 
 from delineate.data.dividing.grouping import groups_of, joined
-from delineate.data.images import read_thumbnail
+from delineate.data.images import Stream, read_thumbnail
 from delineate.data.splits import Watch
 from delineate.io.machine import num_cores
 from delineate.values import InputError
@@ -30,12 +30,12 @@ def near_duplicates(files: Sequence[Path], watch: Watch = iter) -> tuple[list[in
     return read, groups, [line for line in hashes if isinstance(line, str)]
 
 
-def difference_hash(file: Path) -> int:
+def difference_hash(file: Path, stream: Stream | None = None) -> int:
     """Hash a picture by where it, at 8 x 9 pixels, becomes lighter from left to right: 64 bits ("dHash", Krawetz 2013).
 
-    Raises `InputError` as `read_image` does.
+    The picture is in the file, or in an open `stream`. Raises `InputError` as `read_image` does.
     """
-    pixels = read_thumbnail(file, (8, 9))
+    pixels = read_thumbnail(file, (8, 9), stream)
     return int.from_bytes(np.packbits(pixels[:, 1:] > pixels[:, :-1]).tobytes(), "big")
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from delineate.data.dataset import Dataset, Part, each_readable
 from delineate.data.files import check_new
+from delineate.data.formats import coco
+from delineate.data.formats.coco.packing import pack
 from delineate.data.formats.layouts import WRITTEN, WrittenFormat, named, read_dataset, splits
 from delineate.io.files import folder_beside
 from delineate.values import InputError, counted, listed
@@ -18,17 +20,21 @@ def convert(
     format: str | None = None,  # noqa: A002
     *,
     skip_unreadable: bool = False,
+    shard_size: int | None = None,
 ) -> list[str]:
     """Write every split in the format `to` into a new or empty folder, which is there when all of it is.
 
     Gives the lines that say what the reader left out and what the new format could not hold. With `skip_unreadable`,
-    every picture is decoded, and those that cannot be read, or whose annotation cannot, are left out, too.
+    every picture is decoded, and those that cannot be read, or whose annotation cannot, are left out, too. With
+    `shard_size`, pictures of COCO's format go into tar archives of so many.
 
     Raises `InputError` as `read_dataset` does, when the destination has something in it or lies in the source, and when
     splits have other classes than one another.
     """
     source, destination = Path(source), Path(destination)
     target = _written(to)
+    if shard_size is not None and (target is not coco or shard_size < 1):
+        raise InputError(f"shard_size: {shard_size} in {to}; archives are made of one picture or more, with --to coco")
     check_new(destination)
     if source.resolve() in destination.resolve().parents:
         raise InputError(f"{destination}: it lies in {source}, whose pictures it would add to; name a folder outside")
@@ -41,6 +47,8 @@ def convert(
         for split, dataset in datasets.items():
             try:
                 lines += [f"{split}: {line}" for line in (*dataset.problems, *target.write(dataset, beside, split))]
+                if shard_size is not None:
+                    pack(beside, split, shard_size)
             except InputError as error:
                 raise InputError(str(error).replace(str(beside), str(destination))) from None
             except OSError as error:

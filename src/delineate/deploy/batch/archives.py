@@ -5,28 +5,14 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
 
 from delineate.data.images import SUFFIXES
 from delineate.deploy.pictures import Stored
 from delineate.io.stores import opened
+from delineate.io.tars import CUT_OFF, StrictInfo
 from delineate.values import InputError
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
-CUT_OFF = (tarfile.TarError, EOFError, zlib.error, OSError)
-
-
-class _Strict(tarfile.TarInfo):
-    """A header that is broken or missing is an error; `tarfile` takes it for the end, and so a part for the whole."""
-
-    @classmethod
-    def frombuf(cls, buf: Any, encoding: str, errors: str) -> "_Strict":
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # it is in no list of names
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from error
 
 
 def pictures_of(archive: str) -> Iterator[Stored]:
@@ -37,7 +23,7 @@ def pictures_of(archive: str) -> Iterator[Stored]:
     last = "its beginning"
     with opened(archive) as file:
         try:
-            with tarfile.open(fileobj=file, mode="r|*", tarinfo=_Strict) as tar:
+            with tarfile.open(fileobj=file, mode="r|*", tarinfo=StrictInfo) as tar:
                 for member in tar:
                     last = member.name
                     tar.members.clear()  # type: ignore[attr-defined]  # it would keep all

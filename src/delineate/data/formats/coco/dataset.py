@@ -10,9 +10,12 @@ from torch import Tensor
 
 from delineate.data.dataset import Dataset
 from delineate.data.formats.coco.objects import Objects
+from delineate.data.formats.coco.packed import Sizes
 from delineate.data.images import image_size
 from delineate.data.pairing import check_size
+from delineate.data.stored import archive_of, is_stored, read_stored
 from delineate.data.table import Table
+from delineate.io.stores import named
 from delineate.ops.masks import paint_label_map
 from delineate.values import IGNORE, Content, InputError, Sample, Target
 
@@ -20,6 +23,8 @@ from delineate.values import IGNORE, Content, InputError, Sample, Target
 @dataclass(kw_only=True, eq=False)
 class Coco(Dataset):
     """One split; `sizes` are the pictures' `(height, width)` in the annotation file `source`, 0 where nobody knows.
+
+    Those of the `measured` rows are what pictures themselves say.
 
     Where there are many annotation files, `sources` has that of each picture. `lost` has a line for each picture that
     is nowhere, which is said where it is asked for. Masks are decoded when asked for. Label
@@ -35,6 +40,7 @@ class Coco(Dataset):
     objects: Objects
     sources: Sequence[Path] = ()
     lost: Mapping[int, str] = field(default_factory=dict)
+    measured: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         self.categories = self.objects.categories
@@ -47,9 +53,22 @@ class Coco(Dataset):
         self._check_there(index)
         super().check_picture(index)
 
+    def groups(self) -> Int64[Tensor, " p"] | None:
+        archives = [archive_of(named(file)) for file in self.files[:1]]
+        if not any(archives):
+            return None
+        numbers: dict[str | None, int] = {}
+        of_each = (archive_of(named(file)) for file in self.files)
+        return torch.tensor([numbers.setdefault(archive, len(numbers)) for archive in of_each])
+
     def __getitem__(self, index: int) -> Sample:
         self._check_there(index)
-        return super().__getitem__(index)
+        file = self.files[index]
+        if not is_stored(named(file)):
+            return super().__getitem__(index)
+        image = read_stored(file)
+        height, width = image.shape[-2:]
+        return Sample(image=image, target=self.target(index, (height, width)), file=named(file))
 
     def _check_there(self, index: int) -> None:
         if index in self.lost:
@@ -106,4 +125,4 @@ class Coco(Dataset):
 
     def all_sizes(self) -> Int64[Tensor, "p 2"]:
         """Give the sizes of all pictures."""
-        return torch.tensor(self.sizes, dtype=torch.int64).view(-1, 2)
+        return torch.from_numpy((self.sizes if isinstance(self.sizes, Sizes) else Sizes.of(self.sizes)).array)

@@ -18,6 +18,7 @@ IDS = {
     "categories": ("category", ("id",)),
 }
 """Entries of a list are called so, and have ids in these fields."""
+SEVERAL = "{}: its keypoints are those of ids that several objects have; give each its own"
 
 
 @contextmanager
@@ -105,9 +106,10 @@ def one_of_each(document: Document, path: Path) -> tuple[dict[Any, Any], list[st
 def add_keypoints(document: Document, path: Path) -> list[str]:
     """Add another file's keypoints to the annotations and categories of the same id; gives the problems."""
     other = load(path)
-    annotations = {row["id"]: row for row in document["annotations"]}
-    if len(annotations) < len(document["annotations"]):
-        raise InputError(f"{path}: its keypoints are those of ids that several objects have; give each its own")
+    annotations: dict[Any, Row] = {}
+    several = {row["id"] for row in document["annotations"] if annotations.setdefault(row["id"], row) is not row}
+    if not several.isdisjoint(row["id"] for row in other["annotations"]):
+        raise InputError(SEVERAL.format(path))
     unknown = []
     for row in other["annotations"]:
         if row["id"] not in annotations:

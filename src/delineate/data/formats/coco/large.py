@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from delineate.data.formats.coco.document import FIELDS, add_bodies, check_entries, named_once, one_of_each, read_ids
+from delineate.data.formats.coco.document import (
+    FIELDS,
+    SEVERAL,
+    add_bodies,
+    check_entries,
+    named_once,
+    one_of_each,
+    read_ids,
+)
 from delineate.data.formats.coco.flat import read_flat
 from delineate.data.formats.coco.pieces import Known, Piece, piece_of, read_piece
 from delineate.data.formats.coco.rows import Document, Row, named
@@ -25,18 +33,19 @@ class Large:
         for field in FIELDS:
             if field not in self._lists.spans:
                 raise InputError(f"{path}: there is no list {field!r}, so this is no COCO file of objects")
+        self.places: dict[Any, int] = {}
         self._others: dict[Any, Any] = {}
-        self._keypoints: dict[Any, Any] = {}
-        self._unknown: list[Any] = []
+        self._added: dict[Path, dict[Any, Row]] = {}
+        self._unknown: dict[Path, list[Any]] = {}
 
     @property
     def has_keypoints(self) -> bool:
         """Tell whether there may be keypoints."""
-        return KEYPOINTS in self._lists.words or bool(self._keypoints)
+        return KEYPOINTS in self._lists.words or any(self._added.values())
 
     def pieces(self, known: Known) -> Iterator[Piece]:
         """Read all annotations; those of a slice that are numbers alone come fast."""
-        if self._keypoints:
+        if self._added:
             yield from (read_piece(rows, known) for rows in self)
             return
         first = 0
@@ -50,12 +59,13 @@ class Large:
             yield piece
 
     def __iter__(self) -> Iterator[list[Row]]:
-        left = dict(self._keypoints)
+        left = {path: dict(added) for path, added in self._added.items()}
         for rows in map(self._renumbered, self.slices("annotations")):
-            for row in rows if self._keypoints else ():
-                self._add(row, left)
+            for path in left:
+                for row in rows:
+                    self._add(row, path, left[path])
             yield rows
-        self._unknown = list(left)
+        self._unknown = {path: list(added) for path, added in left.items()}
 
     def slices(self, field: str) -> Iterator[list[Row]]:
         """Read the entries of a list as they stand in the file, with ids that were read."""
@@ -69,10 +79,17 @@ class Large:
         lists = {field: [row for rows in self.slices(field) for row in rows] for field in ("images", "categories")}
         return named_once({**lists, "annotations": []}, self.path)
 
+    def release_pictures(self, document: Document) -> None:
+        """Keep of a document's pictures their places, by their ids, alone: half a million take 200 MB."""
+        self.places = {image["id"]: place for place, image in enumerate(document["images"])}
+        document["images"] = []
+
     def add_keypoints(self, document: Document, path: Path) -> None:
         """Add another file's keypoints to the annotations, and to the document's categories, of the same id."""
         other = Large(path)
-        self._keypoints |= {row["id"]: row.get("keypoints") for rows in other for row in rows}
+        self._added[path] = {
+            row["id"]: {"keypoints": row["keypoints"]} if "keypoints" in row else {} for rows in other for row in rows
+        }
         add_bodies(document, [row for rows in other.slices("categories") for row in rows])
 
     def merge_pictures(self, document: Document) -> list[str]:
@@ -82,7 +99,8 @@ class Large:
 
     def left_out(self, path: Path) -> list[str]:
         """Say which keypoints of another file belonged to nothing, after all annotations were read."""
-        return [f"{path}: left out {named(self._unknown)}: no object has their id"] if self._unknown else []
+        unknown = self._unknown.get(path)
+        return [f"{path}: left out {named(unknown)}: no object has their id"] if unknown else []
 
     def _checked(self, rows: list[Any], field: str, first: int) -> list[Row]:
         check_entries(rows, field, self.path, first)
@@ -94,10 +112,8 @@ class Large:
             row["image_id"] = self._others.get(row["image_id"], row["image_id"])
         return rows
 
-    def _add(self, row: Row, left: dict[Any, Any]) -> None:
+    def _add(self, row: Row, path: Path, left: dict[Any, Row]) -> None:
         if row["id"] in left:
-            points = left.pop(row["id"])
-            if points is not None:
-                row["keypoints"] = points
-        elif row["id"] in self._keypoints:
-            raise InputError(f"{self.path}: several objects have the id {row['id']}, and keypoints; give each its own")
+            row.update(left.pop(row["id"]))
+        elif row["id"] in self._added[path]:
+            raise InputError(SEVERAL.format(path))

@@ -63,7 +63,9 @@ def read_objects(
     """
     body, _ = read_body(document["categories"], _with_keypoints(document, large), source)
     known = Known(
-        pictures={image["id"]: position for position, image in enumerate(document["images"])},
+        pictures={image["id"]: place for place, image in enumerate(document["images"])}
+        if large is None
+        else large.places,
         categories={category["id"]: place for place, category in enumerate(document["categories"])},
         sizes=np.array(sizes, dtype=np.float64).reshape(-1, 2),
         keypoint_names=body.keypoint_names,
@@ -71,7 +73,6 @@ def read_objects(
     )
     pieces = [read_piece(document["annotations"], known)] if large is None else [*large.pieces(known)]
     found = joined(pieces or [read_piece([], known)], len(body.keypoint_names))
-    del pieces  # of millions of annotations, hundreds of megabytes
     used = [
         {"category_id": document["categories"][place]["id"]}
         for place in np.bincount(found.category).nonzero()[0].tolist()

@@ -12,12 +12,15 @@ from pathlib import Path
 from delineate.data.folders import folders_in, home_of, pictures_in
 from delineate.data.formats.coco.files import Sources
 from delineate.data.formats.coco.rows import Row
+from delineate.data.formats.coco.stored import are_stored, stored_files
 from delineate.data.formats.split_names import USUAL_NAMES, usual_name
 from delineate.data.images import SUFFIXES, image_size
+from delineate.data.pairing import UNREAD
 from delineate.values import InputError, counted, listed
 
 NUM_TRIED = 100
 """So many pictures are looked for in each folder, to choose one."""
+NOT_READ = "beside those that it names are of a kind that is not read, left out; save as PNG or JPEG"
 
 
 def own_size(file: Path) -> tuple[int, int]:
@@ -38,6 +41,10 @@ def pictures(
     names = [image["file_name"] for image in images]
     if not names:
         return [], [], {}
+    folders = usual_folders(root, split, source)
+    if are_stored(folders, images, source):
+        stored, absent = stored_files(folders, images, source)
+        return stored, [], absent
     folder, inner, problems = _home(root, split, names, source)
     places = [name.rpartition("/") for name in inner]
     parents = {head: folder / head for head, _, _ in places}
@@ -63,6 +70,8 @@ def _lost(file: Path, near: Sequence[str], source: Path) -> str:
 
 def _in_other_capitals(files: list[Path], near: Mapping[int, Sequence[str]], source: Path) -> list[str]:
     """Put into `files` those of the `near` names of each row that differ in capitals alone, and say so in a line."""
+    if not near:
+        return []
     taken, said = set(files), []
     for row, names in near.items():
         name = files[row].name
@@ -92,7 +101,7 @@ def _alike(paths: Sequence[Path]) -> list[list[str]]:
 
 def _home(root: Path, split: str, names: Sequence[str], source: Path) -> tuple[Path, Sequence[str], list[str]]:
     """Find the folder of the pictures, and their names in it; a line says where these are not those of the file."""
-    usual = list(dict.fromkeys(_usual(root, split, source)))
+    usual = usual_folders(root, split, source)
     homes = {home_of(root), source.parent}
     others = sorted(home / name for home in homes for name in folders_in(home) if home / name not in usual)
     bare = [name.rpartition("/")[2] for name in names]
@@ -107,6 +116,11 @@ def _home(root: Path, split: str, names: Sequence[str], source: Path) -> tuple[P
     raise InputError(
         f"{source}: its pictures ({names[0]}, ...) are in none of {listed(usual, 4)}; put them in the first of these"
     )
+
+
+def usual_folders(root: Path, split: str, source: Path) -> list[Path]:
+    """List the folders in which pictures usually are, the likeliest first, whether they are there or not."""
+    return list(dict.fromkeys(_usual(root, split, source)))
 
 
 def _usual(root: Path, split: str, source: Path, name: str = ".") -> Iterator[Path]:
@@ -124,13 +138,18 @@ def _names_beside(folder: Path) -> set[str]:
 def _unnamed(files: Sequence[Path], beside: Mapping[Path, set[str]], source: Path, others: Sequence[Path]) -> list[str]:
     """Say which pictures lie in the same folders and are named in no file."""
     left = set.union(*beside.values()) - {file.name for file in files}
+    unread = sorted(name for name in left if Path(name).suffix.lower() in UNREAD)
+    said = [f"{source}: {counted(len(unread), 'picture')} {NOT_READ}: {listed(unread)}"] if unread else []
     left = {name for name in left if Path(name).suffix.lower() in SUFFIXES}
     for other in others if left else ():
         named = _names_in(other)
         left = {name for name in left if name.casefold() not in named}
     if not left:
-        return []
-    return [f"{source}: left out {counted(len(left), 'picture')} beside those that it names ({listed(sorted(left))})"]
+        return said
+    return [
+        *said,
+        f"{source}: left out {counted(len(left), 'picture')} beside those that it names ({listed(sorted(left))})",
+    ]
 
 
 def _without_file(folder: Path, found: Sources) -> Iterator[str]:

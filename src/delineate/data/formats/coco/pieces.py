@@ -1,8 +1,9 @@
 """Annotations become arrays slice by slice, so that no more than a slice of a large file is ever objects of Python."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -149,35 +150,45 @@ def piece_of(flat: Flat, known: Known) -> Piece | None:
     )
 
 
-def joined(pieces: Sequence[Piece], num_keypoints: int) -> Piece:
-    """Put pieces behind one another; in those that have no keypoints none is annotated, where others have some."""
+def joined(pieces: list[Piece], num_keypoints: int) -> Piece:
+    """Put pieces behind one another; in those that have no keypoints none is annotated, where others have some.
+
+    They are taken out of the list, and joined field by field, so that no more than one field is in memory twice.
+    """
     if len(pieces) == 1:
-        return pieces[0]
-
-    def all_of(field: str) -> Any:
-        values = [getattr(piece, field) for piece in pieces]
-        if all(isinstance(value, np.ndarray) for value in values):
-            return np.concatenate(values)
-        return [one for value in values for one in (value.tolist() if isinstance(value, np.ndarray) else value)]
-
-    fields = ("picture", "category", "boxes", "crowd", "difficult", "areas")
-    ids = all_of("ids")
-    all_ids = ids if all(piece.ids is piece.all_ids for piece in pieces) else all_of("all_ids")
-    keypoints = None
-    if any(piece.keypoints is not None for piece in pieces):
-        none = (np.zeros((len(piece.picture), num_keypoints, 3), np.float32) for piece in pieces)
-        keypoints = np.concatenate(
-            [zeros if p.keypoints is None else p.keypoints for p, zeros in zip(pieces, none, strict=True)]
-        )
+        return pieces.pop()
+    are_all = all(piece.ids is piece.all_ids for piece in pieces)
+    columns = {field.name: [getattr(piece, field.name) for piece in pieces] for field in fields(Piece)}
+    pieces.clear()
+    if any(points is not None for points in columns["keypoints"]):
+        counts = map(len, columns["picture"])
+        columns["keypoints"] = [
+            np.zeros((count, num_keypoints, 3), np.float32) if points is None else points
+            for count, points in zip(counts, columns["keypoints"], strict=True)
+        ]
+    else:
+        columns["keypoints"] = []
+    keypoints, all_ids = columns.pop("keypoints"), columns.pop("all_ids")
+    said, outside = columns.pop("said"), columns.pop("outside")
+    if are_all:
+        all_ids = []
+    shapes = Shapes.joined(columns.pop("shapes"))
+    whole = {name: _end_to_end(columns.pop(name)) for name in list(columns)}
     return Piece(
-        **{field: all_of(field) for field in fields},
-        ids=ids,
-        all_ids=all_ids,
-        keypoints=keypoints,
-        shapes=Shapes.joined([piece.shapes for piece in pieces]),
-        said=sorted((one for piece in pieces for one in piece.said), key=lambda one: IN_ORDER.index(one.text)),
-        outside=[one for piece in pieces for one in piece.outside],
+        **whole,
+        all_ids=whole["ids"] if are_all else _end_to_end(all_ids),
+        keypoints=np.concatenate(keypoints) if keypoints else None,
+        shapes=shapes,
+        said=sorted(chain.from_iterable(said), key=lambda one: IN_ORDER.index(one.text)),
+        outside=[*chain.from_iterable(outside)],
     )
+
+
+def _end_to_end(values: Sequence[Any]) -> Any:
+    """Join arrays; where one is a list, all become one."""
+    if all(isinstance(value, np.ndarray) for value in values):
+        return np.concatenate(values)
+    return [one for value in values for one in (value.tolist() if isinstance(value, np.ndarray) else value)]
 
 
 def _ids(places: Mapping[Any, int]) -> Ids | None:

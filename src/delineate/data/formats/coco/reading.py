@@ -1,15 +1,18 @@
 """A split in COCO's JSON files is read, and its pictures are found."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from pathlib import Path
 
 from delineate.data.dataset import EVERYTHING, Dataset
+from delineate.data.folders import home_of
 from delineate.data.formats.coco.dataset import Coco
 from delineate.data.formats.coco.document import add_keypoints, load, merge_pictures, uncollected
 from delineate.data.formats.coco.files import KINDS, Sources, sources
 from delineate.data.formats.coco.index import LARGE, indexed
 from delineate.data.formats.coco.large import Large
 from delineate.data.formats.coco.objects import read_objects
+from delineate.data.formats.coco.packed import Paths, Sizes
 from delineate.data.formats.coco.pictures import own_size, pictures
 from delineate.data.formats.coco.rows import Document, Row
 from delineate.data.images import MAX_PIXELS
@@ -41,7 +44,7 @@ def read(root: Path, split: str, needs: frozenset[Content] = EVERYTHING) -> Data
     """
     found = sources(root)
     files = [found[split][kind] for kind in KINDS if kind in found[split]]
-    if sum(file.stat().st_size for file in files) <= LARGE:
+    if sum(file.stat().st_size for file in files) <= LARGE or not all(map(_is_bytewise, files)):
         return _read(root, split, files, found, needs)
     return indexed(root, split, files, found, lambda: _read_large(root, split, files, found, needs), needs)
 
@@ -64,10 +67,34 @@ def _read_large(root: Path, split: str, files: Sequence[Path], found: Sources, n
     for other in others:
         large.add_keypoints(document, other)
     problems = large.merge_pictures(document)
-    paths, sizes, unnamed, lost = _pictures(root, split, document, source, found)
+    found_paths, found_sizes, unnamed, lost = _pictures(root, split, document, source, found)
+    measured = [row for row, image in enumerate(document["images"]) if not (image.get("height") and image.get("width"))]
+    files, sizes = Paths.of(found_paths, home_of(root)), Sizes.of(found_sizes)
+    del found_paths, found_sizes  # half a million paths take 400 MB, and annotations are read now
+    large.release_pictures(document)
     objects = read_objects(document, sizes, source, large)
-    problems = [*(line for other in others for line in large.left_out(other)), *problems, *unnamed, *objects.problems]
-    return Coco(needs=needs, files=paths, sizes=sizes, source=source, problems=problems, objects=objects, lost=lost)
+    return Coco(
+        needs=needs,
+        files=files,
+        sizes=sizes,
+        source=source,
+        problems=[
+            *(line for other in others for line in large.left_out(other)),
+            *problems,
+            *unnamed,
+            *objects.problems,
+        ],
+        objects=objects,
+        lost=lost,
+        measured=measured,
+    )
+
+
+def _is_bytewise(file: Path) -> bool:
+    """Tell whether signs are bytes, as in UTF-8; UTF-16 and UTF-32, as Windows' shell writes them, are read whole."""
+    with file.open("rb") as start:
+        first = start.read(4)
+    return 0 not in first and not first.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
 
 
 def _pictures(

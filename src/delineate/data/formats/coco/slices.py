@@ -17,7 +17,7 @@ BLOCK = 2**24
 SLICE = 2**23
 """A slice has so many bytes, and the rest of its last entry."""
 NUM_FOUND = 4096
-KEY_BEGINS, KEY_ENDS, LIST_BEGINS, LIST_ENDS, ENTRY_ENDS = range(5)
+LIST_BEGINS, LIST_ENDS, ENTRY_ENDS = range(3)
 QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN, CLOSE = (ord(sign) for sign in '"\\[]{}')
 
 Span = tuple[int, int]
@@ -41,9 +41,13 @@ class JsonLists:
     def texts(self, name: str) -> Iterator[bytes]:
         """Give the slices of a list as they stand there, without the commas between them."""
         with self.path.open("rb") as file:
-            for start, stop in self.spans[name]:
+            for number, (start, stop) in enumerate(self.spans[name]):
                 file.seek(start)
-                text = file.read(stop - start).strip().removeprefix(b",")
+                text = file.read(stop - start).strip()
+                if number and text:
+                    if not text.startswith(b",") or not text[1:].strip():
+                        raise InputError(f"{self.path}: this is no JSON (a comma between entries of {name!r})")
+                    text = text[1:]
                 if text:
                     yield text
 
@@ -59,12 +63,36 @@ class JsonLists:
 def find_lists(path: Path, words: Sequence[str] = ()) -> JsonLists:
     """Find where the lists of a file's object lie, without reading what is in them.
 
-    Raises `InputError` naming the file where brackets are not closed.
+    All that is around them is read as JSON. Raises `InputError` naming the file where it is none.
     """
-    spans: dict[str, list[Span]] = {}
-    state, found = np.zeros(4, dtype=np.int64), np.empty((NUM_FOUND, 2), dtype=np.int64)
-    key, began, name, base, met, tail = -1, -1, "", 0, set[str](), b""
-    with path.open("rb") as file, path.open("rb") as keys:
+    lists: list[list[Span]] = []
+    around, began, end, met = list[bytes](), -1, 0, set[str]()
+    with path.open("rb") as file:
+        for kind, place in _marks(path, words, met):
+            if kind == LIST_BEGINS:
+                file.seek(end)
+                around.append(file.read(place + 1 - end) + str(len(lists)).encode())
+                lists.append([])
+                began = place + 1
+            elif began >= 0:
+                lists[-1].append((began, place + (kind == ENTRY_ENDS)))
+                began, end = (place + 1, end) if kind == ENTRY_ENDS else (-1, place)
+        file.seek(end)
+        around.append(b"" if began >= 0 else file.read())
+    try:
+        document = json.loads(b"".join(around))  # with the number of each list in its place
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: this is no JSON ({error})") from None
+    named = document.items() if isinstance(document, dict) else ()
+    spans = {name: lists[value[0]] for name, value in named if isinstance(value, list)}
+    return JsonLists(path, spans, frozenset(met))
+
+
+def _marks(path: Path, words: Sequence[str], met: set[str]) -> Iterator[tuple[int, int]]:
+    """Give what begins and ends in a file, and its place there; words that occur are put into `met`."""
+    state, found = np.array([0, 0, 0, -1]), np.empty((NUM_FOUND, 2), dtype=np.int64)
+    base, tail = 0, b""
+    with path.open("rb") as file:
         while block := file.read(BLOCK):
             seen = tail + block
             met |= {word for word in words if word.encode() in seen}
@@ -73,28 +101,10 @@ def find_lists(path: Path, words: Sequence[str] = ()) -> JsonLists:
             while done < len(signs):
                 num, read = _scan(signs[done:], base + done, state, SLICE, found)
                 done += read
-                for kind, place in found[:num].tolist():
-                    if kind == KEY_BEGINS:
-                        key = place
-                    elif kind == KEY_ENDS:
-                        keys.seek(key)
-                        name = _text(keys.read(place + 1 - key))
-                    elif kind == LIST_BEGINS:
-                        spans[name], began = [], place + 1
-                    else:
-                        spans[name].append((began, place + (kind == ENTRY_ENDS)))
-                        began = place + 1
+                yield from found[:num].tolist()
             base += len(block)
     if state[0] or state[1]:
         raise InputError(f"{path}: this is no JSON (it ends too early)")
-    return JsonLists(path, spans, frozenset(met))
-
-
-def _text(quoted: bytes) -> str:
-    try:
-        return str(json.loads(quoted))
-    except ValueError:
-        return ""
 
 
 @compiled
@@ -108,7 +118,7 @@ def _scan(
     """
     depth, in_string, escaped, began = state[0], state[1], state[2], state[3]
     num, place = 0, 0
-    while place < len(signs) and num < len(found) - 1:
+    while place < len(signs) and num < len(found):
         sign = signs[place]
         if in_string:
             if escaped:
@@ -117,14 +127,8 @@ def _scan(
                 escaped = 1
             elif sign == QUOTE:
                 in_string = 0
-                if depth == 1:
-                    found[num, 0], found[num, 1] = KEY_ENDS, base + place
-                    num += 1
         elif sign == QUOTE:
             in_string = 1
-            if depth == 1:
-                found[num, 0], found[num, 1] = KEY_BEGINS, base + place
-                num += 1
         elif sign in (OPEN, OPEN_LIST):
             if depth == 1:
                 began = -1
