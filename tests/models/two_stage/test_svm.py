@@ -128,13 +128,14 @@ def test_classes_without_positives_or_negatives_have_margins_all_the_same() -> N
     assert fit_svms(nothing, roles[:0], standardise(nothing), quiet).bias.tolist() == [svm.NOWHERE] * 2
 
 
-def test_ridge_regression_is_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(svm, "BLOCK", 70)
+@pytest.mark.parametrize("count", [250, WIDTH], ids=["more rows than features", "fewer"])
+def test_ridge_regression_is_the_closed_form(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(svm, "BLOCK", 70 if count > WIDTH else 5)
     features = gaussians(300)[0]
-    rows = torch.randperm(len(features))[:250]
-    labels = torch.randint(0, 2, (250,))
+    rows = torch.randperm(len(features))[:count]
+    labels = torch.randint(0, 2, (count,))
     scale = standardise(features)
-    deltas = (scale(features[rows]) @ torch.randn(WIDTH, 4).double() + 0.1 * torch.randn(250, 4) + 3).float()
+    deltas = (scale(features[rows]) @ torch.randn(WIDTH, 4).double() + 0.1 * torch.randn(count, 4) + 3).float()
     fitted = fit_ridge(features, Moves(rows, labels, deltas), scale, num_classes=3)
     for label in range(2):
         members = labels == label

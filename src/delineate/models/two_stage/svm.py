@@ -324,25 +324,33 @@ def fit_ridge(features: Float[Tensor, "n d"], moves: Moves, scale: Scale, num_cl
     """Fit each class's four deltas, of scaled features, by ridge regression in closed form (appendix C).
 
     The bias is free. What no proposal was near is left where it is. Products are in float32: there are thousands of
-    features.
+    features. Of fewer rows than features the dual is solved, which has an unknown a row and the same solution.
     """
     width = features.shape[1]
     fitted = Affine(torch.zeros(num_classes, 4, width).double(), torch.zeros(num_classes, 4).double())
     for label in torch.unique(moves.labels).tolist():
         of_class = moves.labels == label
         rows, deltas = moves.rows[of_class], moves.deltas[of_class].double()
-        gram, cross = torch.zeros(width, width).double(), torch.zeros(width, 4).double()
-        mean = torch.stack([scale(features[part]).sum(0) for part in torch.split(rows, BLOCK)]).sum(0) / len(rows)
+        parts = torch.split(rows, BLOCK)
+        mean = torch.stack([scale(features[part]).sum(0) for part in parts]).sum(0) / len(rows)
         middle = deltas.mean(0)
-        for part, delta in zip(torch.split(rows, BLOCK), torch.split(deltas, BLOCK), strict=True):
-            x = (scale(features[part]) - mean).float()
-            gram += x.T @ x
-            cross += x.T @ (delta - middle).float()
-        gram.diagonal().add_(RIDGE)
-        factor = torch.linalg.cholesky(gram)
-        weight = torch.cholesky_solve(cross, factor).T
+        centred = ((scale(features[part]) - mean).float() for part in parts)
+        if len(rows) < width:
+            x = torch.cat([*centred])
+            weight = _solved((x @ x.T).double(), deltas - middle).T @ x.double()
+        else:
+            gram, cross = torch.zeros(width, width).double(), torch.zeros(width, 4).double()
+            for x, delta in zip(centred, torch.split(deltas, BLOCK), strict=True):
+                gram += x.T @ x
+                cross += x.T @ (delta - middle).float()
+            weight = _solved(gram, cross).T
         fitted.weight[label], fitted.bias[label] = weight, middle - weight @ mean
     return Affine(fitted.weight.flatten(0, 1), fitted.bias.flatten())
+
+
+def _solved(gram: Float[Tensor, "k k"], cross: Float[Tensor, "k 4"]) -> Float[Tensor, "k 4"]:
+    gram.diagonal().add_(RIDGE)
+    return torch.cholesky_solve(cross, torch.linalg.cholesky(gram))
 
 
 def _rows(where: Bool[Tensor, " n"]) -> Int64[Tensor, " m"]:
