@@ -1,7 +1,8 @@
 import torch
 from torch import nn
 
-from delineate.nn.norms import FEW, take_single_values
+from delineate.models.segmentation.sliding_window import sliding_window_segmenter
+from delineate.nn.norms import FEW, share_norms, take_single_values
 
 
 def test_a_norm_that_gets_one_value_a_channel_takes_what_it_has_seen() -> None:
@@ -29,3 +30,12 @@ def test_norms_that_get_more_are_left_as_they_are() -> None:
         values = torch.rand(shape)
         assert torch.equal(model(values), plain(values))
     assert said == []
+
+
+def test_norms_that_a_process_calls_as_often_as_it_has_windows_are_its_own() -> None:
+    once, by_windows = (
+        sliding_window_segmenter(num_classes=2, width=8, fully_convolutional=way) for way in (True, False)
+    )
+    assert share_norms(once) == 2
+    assert share_norms(by_windows) == 0
+    by_windows.train()(torch.rand(2, 3, 32, 32))  # no other process is asked

@@ -41,9 +41,11 @@ def share_norms(model: nn.Module) -> int:
     """Let batch norms in training count over the pictures of all processes, which have to call them equally often.
 
     Each process then learns as one would from all their pictures, on any device: torch's `SyncBatchNorm`, which has the
-    same formulas, works on GPUs alone. Gives the number of norms.
+    same formulas, works on GPUs alone. Those of a module with `calls_vary`, which calls them more often for larger
+    pictures, count over their own process: the others would wait for ever. Gives the number of norms that are shared.
     """
-    norms = _norms(model)
+    own = {norm for module in model.modules() if getattr(module, "calls_vary", False) for norm in _norms(module)}
+    norms = [norm for norm in _norms(model) if norm not in own]
     for norm in norms:
         norm.forward = partial(_shared, norm)  # type: ignore[method-assign]
     return len(norms)

@@ -40,6 +40,7 @@ class SlidingWindowNetwork(nn.Module):
         super().__init__()
         self.classifier = classifier
         self.fully_convolutional = fully_convolutional
+        self.calls_vary = not fully_convolutional  # larger pictures have more chunks of windows
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
         padded = _surround(images)
