@@ -59,6 +59,16 @@ def rename(old: str, new: str) -> Plant:
     return lambda root: (root / old).rename(root / new)
 
 
+def twice_as_many(document: dict[str, Any]) -> None:
+    """Put each body beside itself, half a pixel on, without masks."""
+    document["annotations"] += [
+        {**entry, "id": 100 + number, "bbox": [value + 0.5 for value in entry["bbox"]]}
+        for number, entry in enumerate(list(document["annotations"]))
+    ]
+    for entry in document["annotations"]:
+        entry.pop("segmentation")
+
+
 def many_bodies(root: Path) -> None:
     """Exchange the hands in all of twelve bodies, in the numbers alone; the feet stay."""
 
@@ -66,12 +76,7 @@ def many_bodies(root: Path) -> None:
         for entry in document["annotations"]:
             points = entry["keypoints"]
             entry["keypoints"] = [*points[:9], *points[12:15], *points[9:12], *points[15:]]
-        document["annotations"] += [
-            {**entry, "id": 100 + number, "bbox": [value + 0.5 for value in entry["bbox"]]}
-            for number, entry in enumerate(list(document["annotations"]))
-        ]
-        for entry in document["annotations"]:
-            entry.pop("segmentation")
+        twice_as_many(document)
 
     annotations(exchange)(root)
 
@@ -83,12 +88,7 @@ def all_sides(root: Path) -> None:
         for entry in document["annotations"]:
             head, *pairs = (entry["keypoints"][start : start + 3] for start in range(0, 21, 3))
             entry["keypoints"] = [*head, *(value for place in range(6) for value in pairs[place ^ 1])]
-        document["annotations"] += [
-            {**entry, "id": 100 + number, "bbox": [value + 0.5 for value in entry["bbox"]]}
-            for number, entry in enumerate(list(document["annotations"]))
-        ]
-        for entry in document["annotations"]:
-            entry.pop("segmentation")
+        twice_as_many(document)
 
     annotations(exchange)(root)
 

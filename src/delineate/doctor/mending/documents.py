@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from delineate.data.formats.coco.categories import in_use
+from delineate.data.formats.coco.document import one_of_each
 
 
 class Mended(NamedTuple):
@@ -19,16 +20,12 @@ class Mended(NamedTuple):
 
 def merge_entries(document: dict[str, Any]) -> Iterator[Mended]:
     """Keep the first entry of each picture, with the objects of all of them."""
-    first: dict[str, Any] = {}
-    others: dict[Any, Any] = {}
-    for image in document["images"]:
-        kept = first.setdefault(image["file_name"], image)
-        if kept is not image:
-            others[image["id"]] = kept["id"]
-            yield Mended(f"image {image['id']}", "picture-twice", image["file_name"], f"image {kept['id']}")
-    document["images"] = list(first.values())
+    names = {image["id"]: image["file_name"] for image in document["images"]}
+    others, _ = one_of_each(document, Path())
     for row in document["annotations"]:
         row["image_id"] = others.get(row["image_id"], row["image_id"])
+    for other, kept in others.items():
+        yield Mended(f"image {other}", "picture-twice", names[other], f"image {kept}")
 
 
 def give_own_ids(document: dict[str, Any]) -> Iterator[Mended]:
