@@ -55,30 +55,33 @@ def test_two_processes_equal_one_with_twice_the_batch(small: dict[str, Any], tmp
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch is built without torch.distributed")
-def test_processes_that_torchrun_started_make_one_run_and_one_document(small: dict[str, Any], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "delineate", "train", "segnet_basic", str(small["data"]), "--width", "4"]
-    command += ["--epochs", "1", "--crop-size", "32", "32", "--workers", "0", "--device", "cpu", "--json"]
+def test_two_machines_make_one_run_and_one_document(small: dict[str, Any], tmp_path: Path) -> None:
+    """Each is simulated by a torchrun of its own, which meet at one address, as the recipes have it."""
+    learn = ["-m", "delineate", "train", "segnet_basic", str(small["data"]), "--width", "4", "--epochs", "1"]
+    learn += ["--crop-size", "32", "32", "--workers", "0", "--device", "cpu", "--json"]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        master = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        meet = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{free.getsockname()[1]}"]
+    machine = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
     processes = [
         subprocess.Popen(
-            command,
+            [*machine, *meet, "--rdzv-id", "two", "--local-addr", "127.0.0.1", *learn],
             cwd=tmp_path,
-            env={**os.environ, **master, **dict.fromkeys(("RANK", "LOCAL_RANK"), rank), **SIZES},
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in "01"
+        for _ in range(2)
     ]
-    (out, err), (other_out, other_err) = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], err + other_err
-    assert json.loads(out)["run"] == "runs/segnet_basic-1"
-    assert err.count("epoch 1 ") == 1
-    assert (other_out, other_err) == ("", "")
+    outs, errors = zip(*(process.communicate(timeout=300) for process in processes), strict=True)
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert sorted(map(bool, outs)) == [False, True], "the first process alone writes"
+    assert json.loads("".join(outs))["run"] == "runs/segnet_basic-1"
+    assert "".join(errors).count("epoch 1 ") == 1
     assert [folder.name for folder in (tmp_path / "runs").iterdir()] == ["segnet_basic-1"]
-    assert Run(tmp_path / "runs" / "segnet_basic-1").settings().devices == 2
+    settings = Run(tmp_path / "runs" / "segnet_basic-1").settings()
+    assert (settings.devices, settings.num_nodes) == (1, 2)
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch is built without torch.distributed")
