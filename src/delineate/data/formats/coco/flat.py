@@ -57,7 +57,7 @@ def read_flat(text: bytes) -> Flat | None:
     ids, values = ids[:count], values[:count]
     if not np.isfinite(values).all():
         return None
-    own, picture, category = ids.T.copy()
+    own, picture, category = (column.copy() for column in ids.T)  # each may be kept without the others
     numbers = (values[:, :4].copy(), values[:, AREA].copy(), values[:, CROWD] != 0, values[:, IGNORE] != 0)
     return Flat(own, picture, category, *numbers)
 

@@ -1,7 +1,7 @@
 """The annotations of a COCO file are sorted by picture, and their numbers made tensors."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -80,35 +80,34 @@ def read_objects(
     category_rows, problems = in_use(document["categories"], used, source)
     labels = np.zeros(len(known.categories), dtype=np.int64)
     labels[[known.categories[row["id"]] for row in category_rows]] = np.arange(len(category_rows))
-    label = labels[found.category]
-    repeated = said_before(found.picture, label, found.boxes, found.others)
-    kept = np.flatnonzero(~repeated)
-    order = kept[np.argsort(found.picture[kept], kind="stable")]
-    ids = found.ids[order] if isinstance(found.ids, np.ndarray) else [found.ids[row] for row in order.tolist()]
-    shapes = found.shapes.ordered(order)
+    repeated = said_before(found.picture, found.category, found.boxes, found.others)
+    order = np.flatnonzero(~repeated)
+    order = order[np.argsort(found.picture[order], kind="stable")]
+    columns = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "all_ids"}
+    said = [*found.said, *said_of(found.ids, repeated, "left out {} that say the same as another one")]
+    of_one_id = _of_one_id(found, source)
+    del found  # each column is given back as soon as it is in order
+    ids, picture = columns.pop("ids"), columns.pop("picture")[order]
+    ids = ids[order] if isinstance(ids, np.ndarray) else [ids[row] for row in order.tolist()]
+    starts = np.searchsorted(picture, np.arange(len(sizes) + 1)).tolist()
+    shapes = columns.pop("shapes").ordered(order)
     bare = shapes.bare
     has_masks = not bare.all()
-    said = [
-        *found.said,
-        *said_of(found.ids, repeated, "left out {} that say the same as another one"),
-        *said_of(ids, bare & has_masks, "{} without mask; the box stands for it"),
-    ]
-    problems += [*_of_one_id(found, source), *lines(said, source)]
+    said += said_of(ids, bare & has_masks, "{} without mask; the box stands for it")
+    problems += [*of_one_id, *lines(said, source)]
     categories, guessed = read_categories(category_rows, _with_keypoints(document, large), source, has_masks=has_masks)
-    keypoints = None if found.keypoints is None else torch.from_numpy(found.keypoints[order])
+    points = columns.pop("keypoints")
+    keypoints = None if points is None else torch.from_numpy(points[order])
     return Objects(
         categories=categories,
         contents=_contents(categories, keypoints, has_masks=has_masks),
-        problems=[*problems, *guessed, *lines(found.outside, source)],
-        starts=np.searchsorted(found.picture[order], np.arange(len(sizes) + 1)).tolist(),
+        problems=[*problems, *guessed, *lines(columns["outside"], source)],
+        starts=starts,
         ids=ids,
         segmentations=shapes,
-        boxes=torch.from_numpy(found.boxes[order]),
-        labels=torch.from_numpy(label[order]),
-        crowd=torch.from_numpy(found.crowd[order]),
-        difficult=torch.from_numpy(found.difficult[order]),
-        areas=torch.from_numpy(found.areas[order]),
+        labels=torch.from_numpy(labels[columns.pop("category")[order]]),
         keypoints=keypoints,
+        **{name: torch.from_numpy(columns.pop(name)[order]) for name in ("boxes", "crowd", "difficult", "areas")},
     )
 
 

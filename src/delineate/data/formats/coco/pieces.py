@@ -105,7 +105,7 @@ def read_piece(rows: Sequence[Row], known: Known) -> Piece:
         rows, shapes = [rows[row] for row in kept.tolist()], [shapes[row] for row in kept.tolist()]
         picture, category, boxes = picture[kept], category[kept], boxes[kept]
     ids = all_ids if len(rows) == len(all_ids) else [row["id"] for row in rows]
-    keypoints, as_array = read_keypoints(rows, known.keypoint_names, source), _array(ids)
+    keypoints, as_array = read_keypoints(rows, known.keypoint_names, source), whole_numbers(ids)
     return Piece(
         picture=picture,
         category=category,
@@ -116,7 +116,7 @@ def read_piece(rows: Sequence[Row], known: Known) -> Piece:
         keypoints=None if keypoints is None else keypoints.numpy(),
         shapes=Shapes.of(shapes),
         ids=as_array,
-        all_ids=as_array if ids is all_ids else _array(all_ids),
+        all_ids=as_array if ids is all_ids else whole_numbers(all_ids),
         said=said,
         outside=outside(keypoints, ids, known.sizes[picture]),
     )
@@ -193,11 +193,11 @@ def _end_to_end(values: Sequence[Any]) -> Any:
 
 def _ids(places: Mapping[Any, int]) -> Ids | None:
     """Take ids that are in the order of their places."""
-    ids = _array(list(places))
+    ids = whole_numbers(list(places))
     return Ids(ids) if isinstance(ids, np.ndarray) else None
 
 
-def _array(ids: list[Any]) -> Any:
+def whole_numbers(ids: list[Any]) -> Any:
     """Make whole numbers an array; texts, and numbers that are too large for one, stay a list."""
     if set(map(type, ids)) <= {int}:
         try:

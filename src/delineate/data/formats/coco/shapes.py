@@ -43,10 +43,10 @@ class Shapes:
 
     @classmethod
     def none(cls, count: int) -> "Shapes":
-        """Make as many as there are annotations without any."""
-        starts = np.zeros(count + 1, dtype=np.int64)
+        """Make as many as there are annotations without any, which share a place and take no memory."""
+        starts = np.zeros(2, dtype=np.int64)
         return cls(
-            order=np.arange(count),
+            order=np.broadcast_to(starts[0], count),
             polygons_of=starts,
             corners_of=starts[:1],
             coordinates=np.zeros(0),
@@ -61,10 +61,10 @@ class Shapes:
             return cls.none(sum(map(len, parts)))
         return cls(
             order=np.arange(sum(map(len, parts))),
-            polygons_of=_behind([part.polygons_of for part in parts]),
+            polygons_of=_behind([part._spread(part.polygons_of) for part in parts]),
             corners_of=_behind([part.corners_of for part in parts]),
             coordinates=np.concatenate([part.coordinates for part in parts]),
-            codes_of=_behind([part.codes_of for part in parts]),
+            codes_of=_behind([part._spread(part.codes_of) for part in parts]),
             codes=np.concatenate([part.codes for part in parts]),
         )
 
@@ -89,6 +89,10 @@ class Shapes:
         num = are_polygons[self.polygons_of[1:]] - are_polygons[self.polygons_of[:-1]]
         found: NDArray[np.bool_] = ((num == 0) & (np.diff(self.codes_of) == 0))[self.order]
         return found
+
+    def _spread(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give each annotation a place of its own, where there are none and all share one."""
+        return starts if len(starts) == len(self) + 1 else np.zeros(len(self) + 1, dtype=np.int64)
 
 
 def _ends(lengths: Any, count: int) -> NDArray[np.int64]:
