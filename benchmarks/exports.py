@@ -1,6 +1,7 @@
 """Each run of a folder is exported with a verdict, and its exports are measured beside it.
 
-    python benchmarks/exports.py FOLDER [--targets onnx-fp32 openvino-fp32 ...] [--only NAME ...] [--json]
+    python benchmarks/exports.py FOLDER [--targets onnx-fp32 openvino-fp32 ...] [--only NAME ...]
+                                 [--tolerance SHARE] [--json]
 
 FOLDER has a run a system, as `benchmarks/defaults.py` leaves them. A row tells the largest difference of a box or of a
 score between the two graphs, the share of objects or pixels of the run's validation pictures that differ, the metric of
@@ -30,13 +31,14 @@ TIMED, REPEATS = 4, 3
 METRICS = ("AP", "mIoU", "localization_accuracy", "PCK@0.2")
 
 
-def exported(run: Path, to: Target, precision: Precision) -> dict[str, Any]:
+def exported(run: Path, to: Target, precision: Precision, tolerance: float | None) -> dict[str, Any]:
     row: dict[str, Any] = {"run": run.name, "target": f"{to}-{precision}"}
     folder = run / "exports" / f"{to}-{precision}"
     try:
-        levels = (
-            known(folder) if folder.exists() else export_run(run, to=to, precision=precision, say=lambda _: None)[1]
-        )
+        if folder.exists():
+            levels = known(folder)
+        else:
+            levels = export_run(run, to=to, precision=precision, tolerance=tolerance, say=lambda _: None)[1]
     except InputError as error:
         return row | {"refused": str(error)}
     figures = {level.name: level.figures for level in levels}
@@ -77,6 +79,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--targets", nargs="+", default=list(TARGETS))
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--tolerance", type=float, help="of the metric, as `delineate export` takes it")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     runs = sorted(file.parent for file in arguments.folder.glob("*/best.safetensors"))
@@ -86,7 +89,7 @@ def main() -> None:
             continue
         for target in arguments.targets:
             to, _, precision = target.partition("-")
-            rows.append(exported(run, to, precision))  # type: ignore[arg-type]
+            rows.append(exported(run, to, precision, arguments.tolerance))  # type: ignore[arg-type]
             if not arguments.json:
                 print(line(rows[-1]), flush=True)
     if arguments.json:

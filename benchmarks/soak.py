@@ -66,9 +66,7 @@ def watched(*arguments: object) -> tuple[list[Look], float]:
 
 def rows(name: str, looks: list[Look], seconds: float) -> list[str]:
     """Write a row for each of what was looked at."""
-    at = [
-        looks[min(len(looks) - 1, len(looks) * tenth // 10)] for tenth in (*TENTHS[:-1], 9.5)
-    ]  # the end is cleaning up
+    at = [looks[len(looks) * tenth // 10] for tenth in TENTHS]
     lines = []
     for what in Look._fields:
         values = [getattr(one, what) for one in at]
