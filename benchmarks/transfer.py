@@ -1,168 +1,65 @@
 """From ImageNet weights in minutes: ours, and peers that begin with the same file, on real pictures.
 
-    python benchmarks/transfer.py --weights tf_efficientnet_lite0.safetensors [--rows camvid bccd ...] [--out FOLDER]
+    python benchmarks/transfer.py --weights tf_efficientnet_lite0.safetensors [--rows bccd camvid ...] [--out FOLDER]
 
-A row is a data set. Ours are `train` with `--backbone tf_efficientnet_lite0 --backbone-weights FILE`, the catalog's
-recipe of fine-tuning, and the settings that stand in `ROWS`; the peers (`peers.py`) are torchvision's detectors and
-segmentation_models_pytorch's networks around the same backbone. Each trains for the row's minutes (or `--minutes`) on
-the same split, one after the other; the validation split chooses nothing, the last weights are measured, and the test
-split is read once, at the end, on original pictures, by one code for both.
+A row is a data set (`transfer_rows.py`). Ours are `train` with `--backbone tf_efficientnet_lite0 --backbone-weights
+FILE`, each in the catalog's lighter form with its recipe of fine-tuning, but for what the row says; what cannot have
+this backbone begins from scratch. The peers (`peers.py`) are torchvision's detectors and segmentation_models_pytorch's
+networks around the same backbone. Each trains for the row's minutes (or `--minutes`) on the same split, one after the
+other; nothing is validated on the way, the last weights are measured, on original pictures. The test split is read
+once, at the end; where a row is there to choose by, it is the validation split.
+
+What a row trained of ours is one study: `delineate compare --runs` measures accuracy, time, memory and operations of
+each (`OUT/ROW-MINUTESmin-seedSEED`), `report.html` and `trade_off.png` show them, and `delineate report` of that
+folder writes both again. `yolov1_conv` is YOLOv1 with `--head conv`.
 
 A torchvision detector with a pyramid is then imported (`import_torchvision`) and measured here, too: `imported` beside
 torchvision's own pipeline, which resizes floats where ours resizes bytes.
 
-Every result is kept in `--out` as JSON, and what is there is not done again.
+Every result is kept in `--out`, and what is there is not done again. A training that was cut goes on where it was
+saved, and what fails is said while the others go on.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import peers
-from delineate.artefact import load_system
 from delineate.data.dataset import Dataset
 from delineate.data.splits import read_split
-from delineate.data.synthetic import synthesise
-from delineate.evaluation import evaluation_data, source_of
 from delineate.io.machine import has_bf16
-from delineate.system.catalog import find_entry
+from delineate.study import Study, compare
+from delineate.study.page import write_plot, write_study
+from delineate.study.pictures import measured_data
+from delineate.study.results import Findings, write_tables
+from delineate.system.catalog import find_entry, light_form, options
 from delineate.system.importers import import_torchvision
 from delineate.system.system import System
-from delineate.training import TrainingSettings, train
+from delineate.training import Run, TrainingSettings, resume, train
+from delineate.training.unused import can_be_built
 from delineate.values import Task
 from timing import print_rows
+from transfer_rows import BESIDE, ROWS, Row
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-SMALL = {"short_side": 320, "long_side": 640}
-THEIR_SMALL = {"min_size": 320, "max_size": 640}
-SSD320 = {"side": 320}
-
-
-@dataclass(frozen=True)
-class Row:
-    """On this data ours are trained by their settings that are not defaults, the peers by options of their making.
-
-    `learn` are options of the peers' loop. Each of ours stands beside the peers of `BESIDE` that the row has.
-    """
-
-    train: str
-    test: str
-    minutes: float
-    metrics: tuple[str, ...]
-    ours: Mapping[str, Mapping[str, Any]]
-    peers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    learn: Mapping[str, Any] = field(default_factory=dict)
-    data: Callable[[Path, Path], Path] | None = None
-
-
-BESIDE = {
-    "unet": ("smp_unet", "smp_deeplabv3plus"),
-    "deeplabv3plus": ("smp_unet", "smp_deeplabv3plus"),
-    "faster_rcnn": ("torchvision_faster_rcnn",),
-    "mask_rcnn": ("torchvision_mask_rcnn",),
-    "retinanet": ("torchvision_retinanet",),
-    "ssd": ("torchvision_ssd",),
-}
 IMPORTED = {"torchvision_faster_rcnn": "fasterrcnn", "torchvision_mask_rcnn": "maskrcnn"}
 
 
-def synthetic(_: Path, out: Path) -> Path:
-    """Make a thousand pictures, as `delineate synth` does."""
-    if not (out / "synthetic").exists():
-        synthesise(out / "synthetic", num_images=1000)
-    return out / "synthetic"
-
-
-def from_coco128(*names: str) -> Callable[[Path, Path], Path]:
-    """Train on coco128 and test on tinycoco's val, of these classes alone (of all, without names)."""
-
-    def make(data: Path, out: Path) -> Path:
-        folder = out / "-".join(("coco128", *names))
-        for split, source in (("train", data / "coco128/train2017"), ("val", data / "tinycoco/val2017")):
-            file = folder / "annotations" / f"instances_{split}.json"
-            if file.exists():
-                continue
-            document = json.loads((source.parent / "annotations" / f"instances_{source.name}.json").read_text())
-            kept = {row["id"]: row for row in document["categories"] if not names or row["name"] in names}
-            objects = [row for row in document["annotations"] if row["category_id"] in kept]
-            filled = {row["image_id"] for row in objects}
-            # of one class, pictures without it are left out of training; all are measured on
-            images = [row for row in document["images"] if not names or split == "val" or row["id"] in filled]
-            for row in images:
-                row["file_name"] = str((source / row["file_name"]).resolve())
-            file.parent.mkdir(parents=True, exist_ok=True)
-            categories = list(kept.values())
-            file.write_text(json.dumps({"images": images, "annotations": objects, "categories": categories}))
-        return folder
-
-    return make
-
-
-ROWS: dict[str, Row] = {
-    "camvid": Row(
-        *("train", "test", 30, ("mIoU",)),
-        ours={"unet": {}, "deeplabv3plus": {}},
-        peers={"smp_unet": {}, "smp_deeplabv3plus": {}},
-        learn={"crop": (352, 480)},
-    ),
-    "bccd": Row(
-        *("trainval", "test", 10, ("AP", "AP50")),
-        ours={
-            "faster_rcnn": SMALL,
-            "ssd": {},
-            "retinanet": SMALL,
-            "fcos": SMALL,
-            "fast_rcnn": SMALL,
-            "rcnn": SMALL,
-            "sliding_window_detector": SMALL,
-            "yolov1": {},
-            "yolov1_conv": {"model": "yolov1", "arguments": {"head": "conv"}},
-            "yolov2": {},
-            "detr": SMALL,
-            "detr_small": SMALL,
-        },
-        peers={
-            "torchvision_faster_rcnn": THEIR_SMALL,
-            "torchvision_retinanet": THEIR_SMALL,
-            "torchvision_ssd": SSD320,
-        },
-    ),
-    "nuclei": Row(
-        *("train", "val", 20, ("AP", "AP50", "mask_AP", "mask_AP50")),
-        ours={"mask_rcnn": {"arguments": {"anchor_size": 8}, "short_side": 384, "long_side": 640}},
-        peers={
-            "torchvision_mask_rcnn": {
-                "anchor_size": 8,
-                "min_size": 384,
-                "max_size": 640,
-                "box_detections_per_img": 400,  # the fullest picture has 329 nuclei
-            }
-        },
-        learn={"batch_size": 2},
-    ),
-    "lsp": Row(*("train", "val", 20, ("PCK@0.2",)), ours={"pose_regressor": {}}),
-    "keypoints": Row(
-        *("train", "val", 5, ("keypoint_AP", "keypoint_AP50")), ours={"keypoint_rcnn": {}}, data=synthetic
-    ),
-    "person": Row(
-        *("train", "val", 10, ("AP", "AP50")),
-        ours={"faster_rcnn": SMALL, "ssd": {}},
-        peers={"torchvision_faster_rcnn": THEIR_SMALL, "torchvision_ssd": SSD320},
-        data=from_coco128("person"),
-    ),
-    "coco128": Row(
-        *("train", "val", 20, ("AP", "AP50")),
-        ours={"faster_rcnn": SMALL},
-        peers={"torchvision_faster_rcnn": THEIR_SMALL},
-        data=from_coco128(),
-    ),
-}
+def settings_of(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the settings of one of ours: the catalog's lighter form, around the backbone that there are weights of."""
+    model = given.get("model", name)
+    arguments, settings = light_form(model)
+    arguments |= {key: value for key, value in given.items() if key in options(model)}
+    settings |= {key: value for key, value in given.items() if key not in arguments}
+    if "backbone" in options(model) and can_be_built(model, {"backbone": peers.BACKBONE}):
+        arguments["backbone"] = peers.BACKBONE
+    return {**settings, "model": model, "arguments": arguments}
 
 
 def measured(infer: peers.Infer, task: Task, data: Dataset) -> dict[str, float]:
@@ -191,49 +88,71 @@ class Bench:
     seed: int
     precision: str
 
-    def kept(self, name: str, measure: Callable[[str, Path], dict[str, Any]]) -> dict[str, Any]:
-        """Measure one of ours or of the peers, unless that was done."""
-        stem = self.out / f"{self.name}-{name}-{self.minutes:g}min-seed{self.seed}"
-        file = stem.with_name(f"{stem.name}.json")
+    @property
+    def task(self) -> Task:
+        name, given = next(iter(self.row.ours.items()))
+        return find_entry(given.get("model", name)).task
+
+    def place(self, name: str = "") -> Path:
+        """Name what is kept of one of ours or of the peers, or the study of ours."""
+        parts = [self.name, name, f"{self.minutes:g}min", f"seed{self.seed}"]
+        return self.out / "-".join(part for part in parts if part)
+
+    def kept(self, name: str, make: Callable[[str, Path], dict[str, Any]]) -> dict[str, Any] | None:
+        """Train one of ours, or train and measure a peer, unless that was done; what fails is said."""
+        stem = self.place(name)
+        file = record(stem)
         if file.exists():
             done: dict[str, Any] = json.loads(file.read_text())
             return done
         begin = time.perf_counter()
-        result = {"row": self.name, "name": name, "minutes": self.minutes, "seed": self.seed, **measure(name, stem)}
-        peers.say(f"{stem.name}: {json.dumps(result['metrics'])} ({time.perf_counter() - begin:.0f} s in all)")
-        file.write_text(json.dumps(result, indent=1))
+        try:
+            made = make(name, stem)
+        except Exception as error:  # whatever it is, the others go on
+            peers.say(f"{stem.name}: failed: {type(error).__name__}: {error}")
+            return None
+        result = {"row": self.name, "name": name, "minutes": self.minutes, "seed": self.seed, **made}
+        peers.say(f"{stem.name}: {json.dumps(made)} ({time.perf_counter() - begin:.0f} s in all)")
+        file.write_text(json.dumps(result, indent=1, default=str))
         return result
 
     def figures(self, metrics: Mapping[str, float]) -> dict[str, float]:
         return {metric: metrics[metric] for metric in self.row.metrics}
 
-    def ours(self, name: str, stem: Path) -> dict[str, Any]:
-        given = dict(self.row.ours[name])
-        settings = {
-            "model": given.pop("model", name),
-            "arguments": {"backbone": peers.BACKBONE, **given.pop("arguments", {})},
-            **given,
-        }
-        run = train(
-            TrainingSettings(
-                **settings,
-                data=self.data,
-                train_split=self.row.train,
-                backbone_weights=self.weights,
+    def trained(self, name: str, stem: Path) -> dict[str, Any]:
+        """Train one of ours, or go on where it was cut."""
+        settings = settings_of(name, self.row.ours[name])
+        if settings["arguments"].get("backbone") == peers.BACKBONE:
+            settings["backbone_weights"] = self.weights
+        if Run(stem).is_begun:
+            run = resume(stem)
+        else:
+            asked = TrainingSettings(
+                **{**settings, "data": self.data, "train_split": self.row.train, "val_every": 0, "out": stem},
                 minutes=self.minutes,
                 seed=self.seed,
-                val_every=0,
-                out=stem,
             )
+            run = train(asked, lighter=False)
+        return {"pictures": run.pictures, "settings": {key: str(value) for key, value in settings.items()}}
+
+    def study(self) -> Findings | None:
+        """Measure all of ours that are trained, as far as that was not done."""
+        runs = {name: place for name in self.row.ours if record(place := self.place(name)).exists()}
+        if not runs:
+            return None
+        study = Study(data=self.data, task=self.task.name, runs=runs, train_split=self.row.train, split=self.row.test)
+        findings = compare(study, self.place(), say=peers.say)
+        alike = (
+            f"{peers.BACKBONE} with ImageNet weights where it can be had, {self.minutes:g} minutes, seed {self.seed}"
         )
-        system = load_system(run.folder)
-        data = evaluation_data(system, source_of(run.folder, self.data, self.row.test)).dataset
-        metrics = self.figures(measured(by_system(system), system.task, data))
-        return {"pictures": run.pictures, "settings": settings, "metrics": metrics}
+        facts = {**findings.facts, "trained before, equal for all": f"{alike}, split {self.row.train}"}
+        findings = replace(findings, facts=facts)
+        write_tables(self.place(), findings)
+        return findings
 
     def peer(self, name: str, stem: Path) -> dict[str, Any]:
         torch.manual_seed(self.seed)
-        options, task = self.row.peers[name], find_entry(next(iter(self.row.ours))).task
+        options, task = self.row.peers[name], self.task
         learned, tested = (read_split(self.data, split, task=task) for split in (self.row.train, self.row.test))
         model = peers.KINDS[name](self.weights, len(getattr(learned.categories, task.labels)), **options)
         dense = name.startswith("smp_")
@@ -269,22 +188,32 @@ class Bench:
         return system.with_thresholds(max_detections=options.get("box_detections_per_img"))
 
     def table(self, only: set[str]) -> Iterator[dict[str, Any]]:
-        """Measure what is asked for, and pair ours with the peers."""
-        its = {name: self.kept(name, self.peer) for name in self.row.peers if not only or name in only}
-        for name in self.row.ours:
-            if only and name not in only:
-                continue
-            mine = self.kept(name, self.ours)["metrics"]
-            for peer in [peer for peer in BESIDE.get(name, ()) if peer in its] or [None]:
-                for metric in self.row.metrics:
-                    what = f"{self.name} {self.row.test} {metric} after {self.minutes:g} minutes, {name}"
+        """Train and measure what is asked for, ours first, and pair ours with the peers."""
+        findings = self.study()
+        for name in [name for name in self.row.ours if not only or name in only]:
+            if self.kept(name, self.trained):
+                findings = self.study()
+        if findings and findings.results:
+            write_study(self.place() / "report.html", findings, measured_data(self.place()))
+            write_plot(self.place() / "trade_off.png", findings.results)
+        made = {name: self.kept(name, self.peer) for name in self.row.peers if not only or name in only}
+        its = {name: result for name, result in made.items() if result}
+        for result in findings.results if findings else ():
+            for peer in [peer for peer in BESIDE.get(result.name, ()) if peer in its] or [None]:
+                for metric, mine in self.figures(result.metrics).items():
+                    what = f"{self.name} {self.row.test} {metric} after {self.minutes:g} minutes, {result.name}"
                     if peer is None:
-                        yield {"name": what, "ours": mine[metric]}
+                        yield {"name": what, "ours": mine}
                     else:
-                        yield pair(f"{what} and {peer}", mine[metric], its[peer]["metrics"][metric])
+                        yield pair(f"{what} and {peer}", mine, its[peer]["metrics"][metric])
         for name, result in its.items():
             for metric, value in result.get("imported", {}).items():
                 yield pair(f"{self.name} {metric} of {name}: imported, and its own", value, result["metrics"][metric])
+
+
+def record(place: Path) -> Path:
+    """Name the file that says that something is done."""
+    return place.with_name(f"{place.name}.json")
 
 
 def pair(name: str, ours: float, peer: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Write a page for each system, docs/systems/*.md, from the code: docstrings, the catalog, options, measured rows.
+"""Write a page for each system, docs/systems/*.md: docstrings, the catalog, options, deviations, measured rows.
 
 `make docs` calls it, and a test asks for it when a page is not what it would be.
 """
@@ -93,6 +93,7 @@ def system_page(page: Page) -> str:
                 f"## Stages\n\nFrom {linked_file(relative(page.module))}:",
                 *(part for part in told if part not in deviations),
                 *(["## Where it deviates from the paper", *map(without_heading, deviations)] if deviations else []),
+                *reasons(page.systems),
                 "## Options",
                 *options(page.systems),
                 "## Measured",
@@ -107,6 +108,14 @@ def without_heading(part: str) -> str:
     """Leave out what the heading above a paragraph says already."""
     text = part.removeprefix("Where it deviates: ")
     return text[0].upper() + text[1:]
+
+
+def reasons(systems: tuple[str, ...]) -> list[str]:
+    """Copy the rows of docs/deviations.md that name these systems; each says which where the page has several."""
+    head, line, *rows = re.findall(r"^\|.*$", (DOCS / "deviations.md").read_text(encoding="utf-8"), re.MULTILINE)
+    own = [row for row in rows if named_in(row.split("|")[1]) & set(systems)]
+    kept = [head, line, *own] if len(systems) > 1 else [f"|{row.split('|', 2)[2]}" for row in (head, line, *own)]
+    return ["\n".join(kept).replace("](results.md", "](../results.md")] if own else []
 
 
 def options(systems: tuple[str, ...]) -> list[str]:

@@ -60,6 +60,19 @@ def test_the_systems_pages_are_what_the_code_says() -> None:
     assert not stale, f"{', '.join(stale)}: write the pages anew with `make docs`"
 
 
+def test_what_deviates_has_its_reason_and_its_effect() -> None:
+    _, _, *rows = [row for row in (DOCS / "deviations.md").read_text().splitlines() if row.startswith("|")]
+    for row in rows:
+        _, system, what, why, effect, _ = map(str.strip, row.split("|"))
+        assert system and what and why, row  # noqa: PT018
+        assert "](results.md#" in effect or effect.startswith("not measured"), row
+        assert not set(re.findall(r"`(\w+)`", system)) - set(CATALOG), row
+    for page in (DOCS / "systems").glob("*.md"):
+        text = page.read_text()
+        if "## Where it deviates" in text and page.stem != "sliding_window_detector":  # it has no paper
+            assert re.search(r"^\| .*what differs \| why \| effect \|$", text, re.MULTILINE), page.name
+
+
 @pytest.mark.parametrize("system", CATALOG)
 def test_the_readme_links_page_file_and_paper_of_a_system(system: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

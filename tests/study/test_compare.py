@@ -9,6 +9,7 @@ import pytest
 from delineate.data import synthesise
 from delineate.study import Entry, Study, compare, load_results
 from delineate.study.pictures import check, measured_data
+from delineate.training import TrainingSettings
 from delineate.values import InputError
 
 compare_module = importlib.import_module("delineate.study.compare")
@@ -107,6 +108,53 @@ def test_equal_pictures_are_equal_epochs(data: Path, tmp_path: Path) -> None:
     first, second = findings.results
     assert first.pictures == second.pictures > 0
     assert set(json.loads((tmp_path / "out" / "pace.json").read_text())) == {"basic", "full"}
+
+
+def settings_of(study: Study, out: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, TrainingSettings]:
+    """What each entry would be trained by."""
+    asked: dict[str, TrainingSettings] = {}
+
+    def train(settings: TrainingSettings, *, lighter: bool) -> None:
+        assert not lighter, "a study decides for all"
+        asked[settings.model] = settings
+        raise InputError("no more is asked")
+
+    monkeypatch.setattr(compare_module, "train", train)
+    compare(study, out, say=lambda line: None)
+    return asked
+
+
+def test_each_may_have_its_lighter_form_with_options_of_its_own(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [
+        Entry(name="ssd", model="ssd"),
+        Entry(name="faster", model="faster_rcnn", arguments={"width": 64}, settings={"short_side": 96}),
+    ]
+    asked = settings_of(
+        study(data, task="detect", entries=entries, settings=None, lighter=True), tmp_path / "out", monkeypatch
+    )
+    assert asked["ssd"].arguments == {"backbone": "resnet10t", "image_size": 240}
+    assert asked["faster_rcnn"].arguments == {"width": 64, "num_rois": 64}
+    assert asked["faster_rcnn"].short_side == 96
+    assert {(its.augment, its.scale, its.colour, its.batch_size) for its in asked.values()} == {
+        ("scale", (1.0, 1.0), 0.0, 4)
+    }
+    usual = settings_of(study(data, task="detect", entries=entries, settings=None), tmp_path / "usual", monkeypatch)
+    assert usual["ssd"].arguments == {}
+    assert {(its.augment, its.scale, its.colour, its.batch_size) for its in usual.values()} == {
+        ("scale", (0.75, 1.33), 0.3, 8)
+    }
+
+
+def test_what_has_no_backbone_begins_from_scratch_among_others(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [Entry(name="basic", model="segnet_basic"), Entry(name="segnet", model="segnet")]
+    common = {**SMALL, "pretrained": "auto"}
+    asked = settings_of(study(data, entries=entries, settings=common, lighter=True), tmp_path / "out", monkeypatch)
+    assert (asked["segnet_basic"].pretrained, asked["segnet"].pretrained) == ("none", "auto")
+    assert "backbone" not in asked["segnet"].arguments  # of its lighter form's there may be no weights
 
 
 def test_a_study_that_calls_its_task_a_question_goes_on(finished: Path, data: Path, tmp_path: Path) -> None:

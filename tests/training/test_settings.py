@@ -49,3 +49,17 @@ def test_a_systems_recipe_holds_where_nothing_is_given() -> None:
     assert len(dense) == 12
     assert {TrainingSettings(model=name, data=".").scale for name in dense} == {(0.5, 2.0)}
     assert TrainingSettings(model="faster_rcnn", data=".").scale == (0.75, 1.33)
+
+
+def test_recipes_are_those_of_the_papers() -> None:
+    def of(name: str, **given: str) -> TrainingSettings:
+        return TrainingSettings(model=name, data=".", **given)
+
+    assert of("unet").elastic == 0.02  # 10 of 512 pixels, section 3.1
+    assert {of(name).class_weights for name in ("segnet", "segnet_basic")} == {"median_frequency"}
+    assert of("yolov1").augment == "yolo"
+    assert of("yolov2").multi_scale
+    detr = of("detr", backbone_weights="x.pth")
+    assert (detr.learning_rate, detr.backbone_rate, detr.weight_decay, detr.clip_gradient) == (1e-4, 0.1, 1e-4, 0.1)
+    assert (detr.augment, detr.scale, detr.colour, detr.long_side) == ("detr", (0.6, 1.0), 0.0, 1333)
+    assert of("detr").backbone_rate == 1.0

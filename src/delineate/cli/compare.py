@@ -67,9 +67,20 @@ def compare(
     seeds: Annotated[
         int, typer.Option(min=1, help="How often to train each system, with other random numbers, to see the spread.")
     ] = 1,
+    lighter: Annotated[
+        bool,
+        typer.Option(
+            "--lighter",
+            help="Train each system in the lighter form that `train` takes where minutes are few: small pictures, "
+            "mirrored alone, so that each is seen more often.",
+        ),
+    ] = False,
     pretrained: Annotated[
         Literal["none", "auto", "download"],
-        typer.Option(help="What backbones begin with, as in `train`: nothing, ImageNet weights here, or timm's."),
+        typer.Option(
+            help="What backbones begin with, as in `train`: nothing, ImageNet weights here, or timm's. Systems without "
+            "a choice of backbones begin from scratch."
+        ),
     ] = "none",
     train_split: Annotated[str, typer.Option(help="Part of the data set to train on.")] = "train",
     split: Split = "val",
@@ -113,6 +124,7 @@ def compare(
         minutes=budget_minutes,
         fair=fair,
         seeds=seeds,
+        lighter=lighter,
         train_split=train_split,
         split=split,
         format=data_format,

@@ -31,7 +31,7 @@ from delineate.study.measuring import measure
 from delineate.study.pictures import StudyData, check, keep_source
 from delineate.study.plan import Study, keep_record, read_record
 from delineate.study.results import Findings, Result, attempt, measured_values, together, write_json, write_tables
-from delineate.system.catalog import build
+from delineate.system.catalog import build, light_form, options
 from delineate.training import Run, TrainingSettings, resume, train
 from delineate.training.backbones import find_published
 from delineate.training.earlier import as_asked
@@ -141,10 +141,16 @@ def _one(
 
 
 def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[str, Any]) -> TrainingSettings:
+    own, light = light_form(entry.model) if study.lighter else ({}, {})
+    common = dict(study.settings or {})
+    if common.get("pretrained", "none") != "none":
+        own.pop("backbone", None)  # there may be no weights of it
+        if "backbone" not in options(entry.model):
+            del common["pretrained"]  # it has none to begin with
     return TrainingSettings(
         model=entry.model,
         data=study.data,
-        arguments=dict(entry.arguments),
+        arguments={**own, **entry.arguments},
         **{
             "train_split": study.train_split,
             "val_split": study.split,
@@ -155,7 +161,8 @@ def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[
             "out": out,
             "val_every": 0,  # the last weights are measured: a validation would choose by what it measures
             **SAME_PICTURES,
-            **(study.settings or {}),
+            **light,
+            **common,
             **entry.settings,
             **budget,
         },
@@ -193,7 +200,8 @@ def _facts(study: Study, found: StudyData, results: Sequence[Result]) -> dict[st
         seeds = f"{study.seeds} seed{'s' if study.seeds > 1 else ''}"
         but_for = f"; not for {', '.join(given)}, trained before" if given else ""
         weights = PRETRAINED[(study.settings or {}).get("pretrained", "none")]
-        facts["equal for all"] = f"{weights}, {share}, {seeds}, split, schedule, augmentation{but_for}"
+        form = ", each in its lighter form" if study.lighter else ""
+        facts["equal for all"] = f"{weights}, {share}, {seeds}, split, schedule, augmentation{form}{but_for}"
     if found.learned:
         facts["trained on pictures that are measured, and so better there"] = found.learned
     return facts | {"measured on": ", ".join(dict.fromkeys(result.machine for result in results if result.machine))}

@@ -17,7 +17,8 @@ class Study:
 
     `task` is the name of what all entries find. `fair` says what is equal: the time, or with `images` the number of
     pictures that each entry sees, such that all together take about `minutes`. Without the split to measure on,
-    pictures are held out as in `train`, the same for all. The `runs`, and exports, are by the names of their rows.
+    pictures are held out as in `train`, the same for all. Where `lighter`, each system has the catalog's lighter form,
+    which learns sooner. The `runs`, and exports, are by the names of their rows.
     """
 
     data: Path
@@ -27,6 +28,7 @@ class Study:
     minutes: float = 60
     fair: Literal["time", "images"] = "time"
     seeds: int = 1
+    lighter: bool = False
     train_split: str = "train"
     split: str = "val"
     format: str | None = None
@@ -71,4 +73,4 @@ def read_record(out: Path) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     if "question" in record:  # what earlier studies call their task
         record["task"] = record.pop("question")
-    return {"skip_unreadable": False, "runs": {}, **record}
+    return {"skip_unreadable": False, "runs": {}, "lighter": False, **record}

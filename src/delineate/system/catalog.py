@@ -327,6 +327,12 @@ def options(name: str) -> dict[str, inspect.Parameter]:
     return listed
 
 
+def light_form(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the lighter form of a system in its own options and the settings of its training."""
+    own, settings = options(name), dict(find_entry(name).light)
+    return {key: settings.pop(key) for key in list(settings) if key in own}, settings
+
+
 def _shared(unpacked: Any) -> dict[str, inspect.Parameter]:
     (shared,) = get_args(unpacked)
     hints = get_type_hints(shared, include_extras=True)

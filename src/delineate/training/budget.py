@@ -4,7 +4,7 @@ from collections.abc import Set
 from typing import Any
 
 from delineate.data.dataset import Dataset
-from delineate.system.catalog import find_entry, options
+from delineate.system.catalog import light_form
 from delineate.training.pace import pictures_a_second
 from delineate.training.settings import TrainingSettings
 
@@ -65,8 +65,7 @@ def _lighter(settings: TrainingSettings, given: Set[str]) -> TrainingSettings:
         stays.add("backbone")
     for together in (SIZES, AUGMENTATION):
         stays |= together if together & given else set()
-    light = {name: value for name, value in find_entry(settings.model).light.items() if name not in stays}
-    own = {name: light.pop(name) for name in list(light) if name in options(settings.model)}
+    own, light = ({name: form[name] for name in form if name not in stays} for form in light_form(settings.model))
     return settings.model_copy(update={**light, "arguments": {**settings.arguments, **own}})
 
 

@@ -221,7 +221,9 @@ def detr_small(
     3.2.2, the hybrid layer scheme). docs/results.md measures these. Not measured by themselves are stride 16, as small
     objects are smaller than cells of 32, and no dropout, as a short training underfits.
 
-    Where it deviates: of Anchor DETR it has no patterns. Its queries begin with the features of their place.
+    Where it deviates: of Anchor DETR it has no patterns. Its queries begin with the features of their place. It learns
+    whole pictures without DETR's cuts (`--augment detr`), which cost more than they bring in short trainings, and its
+    backbone as fast as the rest, with weights, too (`--backbone-rate 0.1` is DETR's).
 
     Raises `InputError` for a width that the heads cannot share, and for less than two queries a side.
     """
