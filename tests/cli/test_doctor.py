@@ -30,6 +30,17 @@ def test_findings_end_with_1_as_lines_json_page_and_copy(delineate: Callable, tm
     assert document["findings"][0]["examples"][0]["place"] == "annotation 1"
 
 
+def test_what_is_left_to_be_done_by_hand_is_counted(delineate: Callable, tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    FAULTS["coco: keypoint off its box"].plant(root)
+    ended = delineate("doctor", root, "--fix", tmp_path / "mended")
+    assert "0 changes (changes.csv); 1 left to be done by hand (by_hand.csv)" in ended.out
+    assert "training learns both as they are" in " ".join(ended.out.split())
+    as_json = json.loads(delineate("doctor", root, "--fix", tmp_path / "again", "--json").out)
+    assert (as_json["num_changes"], as_json["num_by_hand"]) == (0, 1)
+    assert as_json["findings"][0]["by_hand"].startswith("training learns both")
+
+
 def test_notes_alone_end_with_0(delineate: Callable, tmp_path: Path) -> None:
     root = coco(tmp_path / "data")
     FAULTS["coco: a crowd"].plant(root)

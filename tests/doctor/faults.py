@@ -546,9 +546,12 @@ FAULTS: dict[str, Fault] = {
     "coco: one id for two": Fault("coco", row(id=2), {"same-ids": 1}, True),
     "coco: two entries": Fault("coco", annotations(second_entry), {"picture-twice": 1}, True),
     "coco: visibility 3": Fault("coco", joints(lambda points: [*points[:2], 3, *points[3:]]), {"visibility": 1}, True),
-    "yolo: visibility 3": Fault("yolo_poses", pose_line(lambda words: [*words[:-1], "3"]), {"visibility": 1}),
+    "yolo: visibility 3": Fault("yolo_poses", pose_line(lambda words: [*words[:-1], "3"]), {"visibility": 1}, True),
     "coco: keypoint out of the picture": Fault(
-        "coco", joints(lambda points: [200, *points[1:]]), {"keypoints-outside": 1}
+        "coco", joints(lambda points: [200, *points[1:]]), {"keypoints-outside": 1}, True
+    ),
+    "yolo: keypoint out of the picture": Fault(
+        "yolo_poses", pose_line(lambda words: [*words[:5], "1.5", *words[6:]]), {"keypoints-outside": 1}, True
     ),
     "coco: keypoint off its box": Fault("coco", joints(lambda points: [60, *points[1:]]), {"keypoints-off-box": 1}),
     "coco: keypoint never": Fault(
@@ -654,7 +657,27 @@ FAULTS: dict[str, Fault] = {
     ),
     "cvat: other size": Fault("cvat", cvat('width="64"', 'width="640"'), {"size-differs": 1}),
     "labelme: upside down": Fault("labelme", turned("train/a.jpg", 3), {"turned": 1}),
-    "via: turned": Fault("via", turned("train/a.jpg", 6), {"turned": 1}),
+    "via: turned, and annotated so": Fault("via", turned("train/a.jpg", 6), {}),
+    "via: turned, with objects in both": Fault(
+        "via",
+        lambda root: [turned("train/a.jpg", 6)(root), via(lambda regions: regions.pop())(root)],
+        {"turned": 1},
+    ),
+    "via: turned after": Fault(
+        "via",
+        lambda root: save(root / "train/a.jpg", "a", (HEIGHT, WIDTH), exif=_exif(6)),
+        {"turned": 1, "reaches-out": 1},
+        True,
+    ),
+    "coco: turned after, without sizes": Fault(
+        "coco",
+        lambda root: [
+            save(root / "images/train/a.jpg", "a", (HEIGHT, WIDTH), exif=_exif(6)),
+            image(width=0, height=0)(root),
+        ],
+        {"turned": 1, "reaches-out": 1, "keypoints-outside": 1},
+        True,
+    ),
     "labelme: entry without picture": Fault("labelme", removed("train/a.jpg"), {"annotation-without-picture": 1}, True),
     "via: entry without picture": Fault("via", removed("train/a.jpg"), {"annotation-without-picture": 1}, True),
     "cvat: entry without picture": Fault(

@@ -17,15 +17,18 @@ from tests.doctor.sets import (
     labelme,
     mask_folder,
     save,
+    via,
     voc,
     write,
     yolo,
     yolo_line,
+    yolo_poses,
 )
 
 from delineate.data import synthesise
 from delineate.data.formats import convert, read_dataset
 from delineate.data.preprocess import Preprocess
+from delineate.data.transforms import resized_crop
 from delineate.doctor import KINDS, examine, mend, write_page
 from delineate.doctor.checks.disagreeing import disagreements
 from delineate.doctor.drawing import drawn
@@ -62,7 +65,7 @@ def test_every_kind_of_the_words_is_in_the_table() -> None:
 def test_the_page_of_the_documentation_has_every_kind_as_it_is() -> None:
     text = (DOCS / "doctor.md").read_text(encoding="utf-8")
     for name, kind in KINDS.items():
-        assert f"| `{name}` | {kind.severity} | {kind.title} | {kind.mend} | {kind.fixed or '–'} |" in text
+        assert f"| `{name}` | {kind.severity} | {kind.title} | {kind.mend} | {kind.outcome or '–'} |" in text
 
 
 def test_readers_lines_are_counted() -> None:
@@ -121,6 +124,14 @@ def test_boxes_are_drawn_where_they_are_also_beside_the_picture(tmp_path: Path) 
     assert {(213, 94, 0)} <= {tuple(color) for color in beside.flatten(1).T.tolist()}
 
 
+def test_a_keypoint_is_drawn_where_it_is_also_beside_the_picture(tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    FAULTS["coco: keypoint out of the picture"].plant(root)
+    [example] = examine(root).found["keypoints-outside"].examples
+    [(_, picture)] = drawn(example)
+    assert picture.shape[2] / picture.shape[1] == pytest.approx((200 + 4) / HEIGHT, rel=0.05)
+
+
 def test_the_page_has_findings_by_severity_with_pictures_and_nothing_from_elsewhere(tmp_path: Path) -> None:
     root = coco(tmp_path / "data")
     for name in ("coco: negative width", "coco: truncated"):
@@ -146,6 +157,53 @@ def test_changes_are_listed_and_unchanged_pictures_are_the_same_file(tmp_path: P
     assert copy.samefile(root / "images/train/a.jpg")
     document = json.loads((tmp_path / "mended/annotations/instances_train.json").read_text())
     assert document["annotations"][0]["bbox"] == [4, 6, 20, 24]
+
+
+def test_keypoints_out_of_the_picture_become_what_training_takes_them_for(tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    FAULTS["coco: keypoint out of the picture"].plant(root)
+    learned = resized_crop(read_dataset(root, "train")[0], (0, 0, HEIGHT, WIDTH), (HEIGHT, WIDTH)).target
+    changes, by_hand = mend(examine(root), tmp_path / "mended")
+    target = read_dataset(tmp_path / "mended", "train")[0].target
+    assert (changes[0].before, changes[0].after) == ("cat keypoints 200 8 2", "cat keypoints 0 0 0")
+    assert not by_hand
+    assert torch.equal(target.visibility, learned.visibility)
+    assert torch.equal(target.keypoints, learned.keypoints)
+    entry = json.loads((tmp_path / "mended/annotations/instances_train.json").read_text())["annotations"][0]
+    assert entry["num_keypoints"] == 6
+
+
+def test_a_pose_keeps_its_other_keypoints(tmp_path: Path) -> None:
+    root = yolo_poses(tmp_path / "data")
+    before = read_dataset(root, "train")[0].target
+    FAULTS["yolo: keypoint out of the picture"].plant(root)
+    mend(examine(root), tmp_path / "mended")
+    target = read_dataset(tmp_path / "mended", "train")[0].target
+    assert target.visibility[0].tolist() == [0, *before.visibility[0, 1:].tolist()]
+    assert torch.allclose(target.keypoints[0, 1:], before.keypoints[0, 1:], atol=1e-3)
+    assert torch.equal(target.keypoints[1], before.keypoints[1])
+
+
+def test_what_is_turned_in_doubt_is_left_and_listed(tmp_path: Path) -> None:
+    root = via(tmp_path / "data")
+    FAULTS["via: turned, with objects in both"].plant(root)
+    changes, [left] = mend(examine(root), tmp_path / "mended")
+    assert "turned" not in {change.finding for change in changes}
+    assert (left.finding, left.detail) == ("turned", "EXIF's orientation is 6")
+    assert left.reason == KINDS["turned"].by_hand
+    with (tmp_path / "mended/by_hand.csv").open() as file:
+        assert [row["finding"] for row in csv.DictReader(file)] == ["turned"]
+    assert (tmp_path / "mended/images/train/a.jpg").samefile(root / "train/a.jpg")
+
+
+def test_a_name_is_put_right_also_where_the_picture_loses_its_mark(tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    for name in ("coco: Cat and cat", "coco: turned after"):
+        FAULTS[name].plant(root)  # both of the first picture
+    changes, by_hand = mend(examine(root), tmp_path / "mended")
+    assert {change.finding for change in changes} == {"class-names-alike", "size-differs"}
+    assert not by_hand
+    assert not examine(tmp_path / "mended").found
 
 
 def test_a_copy_is_not_written_into_the_data_nor_over_something(tmp_path: Path) -> None:
@@ -177,7 +235,8 @@ def test_a_layout_that_is_not_written_is_mended_as_coco(tmp_path: Path) -> None:
     source.write_text(json.dumps(document | {"shapes": [polygon, point]}))
     findings = examine(root)
     assert findings.layout == "labelme"
-    changes = mend(findings, tmp_path / "mended")
+    changes, by_hand = mend(findings, tmp_path / "mended")
+    assert not by_hand
     assert {change.finding for change in changes} == {"not-a-number", "written-as-coco"}
     mended = read_dataset(tmp_path / "mended", "train")
     assert mended.categories.class_names == ("cat", "dog")

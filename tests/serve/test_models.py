@@ -3,13 +3,15 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.serve.serving import LOW, mask_rcnn, picture, record, same
+from tests.serve.serving import LOW, NAMES, mask_rcnn, picture, record, same
 
 from delineate.serve import Limits, ServedModels, make_app
+from delineate.system.operating import ClassPoint, Curve, Estimate, OperatingPoints, Reliability, write_points
 from delineate.values import InputError
 
 PREDICT = "/v2/models/cells/predict"
@@ -25,6 +27,45 @@ def client(run: Path) -> Iterator[TestClient]:
     models = ServedModels({"cells": run}, limits=Limits(queue=32), device="cpu")
     with TestClient(make_app(models), base_url="http://localhost") as client:
         yield client
+
+
+def points_of(scores: dict[str, float]) -> OperatingPoints:
+    """Take objects of each class from a score on, whatever else was measured."""
+    some = Estimate(value=0.5, low=0.4, high=0.6)
+    curve = Curve(scores=(0.5,), precision=(some,), recall=(some,))
+    point = ClassPoint(score=some, precision=some, recall=some, f1=some, num_objects=1, reached=True, curve=curve)
+    shares = Reliability(scores=(0.5,), shares=(0.5,), bins=((0.5, 0.5, 1),))
+    return OperatingPoints(
+        aim="f1",
+        data="cells",
+        num_pictures=1,
+        trained_on=0,
+        classes={
+            name: point.model_copy(update={"score": Estimate(value=score, low=score, high=score)})
+            for name, score in scores.items()
+        },
+        all_classes=point,
+        reliability={},
+        reliability_of_all=shares,
+        error=0.0,
+        calibrated_error=0.0,
+    )
+
+
+def test_objects_are_taken_by_operating_points_and_that_is_said(run: Path) -> None:
+    every = record(run, picture(), min_score=LOW)
+    ordered = sorted(every["scores"])
+    gap, below = max((high - low, low) for low, high in pairwise(ordered))
+    scores = dict.fromkeys(NAMES, below + gap / 2)
+    write_points(points_of(scores), run / "best.safetensors")
+    with TestClient(make_app(ServedModels({"cells": run}, device="cpu")), base_url="http://localhost") as client:
+        assert client.get("/v2/models/cells").json()["thresholds"] == pytest.approx(scores)
+        taken = client.post(PREDICT, content=picture()).json()
+        given = client.post(PREDICT, params={"min_score": LOW}, content=picture()).json()
+    kept = [score for score in every["scores"] if score > below + gap / 2]
+    assert 0 < len(kept) < len(every["scores"])
+    assert taken["scores"] == pytest.approx(kept, abs=1e-4)
+    assert same(given, every), "min_score overrides"
 
 
 def test_a_run_is_loaded_again_while_it_is_used_and_no_request_is_lost(client: TestClient, run: Path) -> None:

@@ -12,6 +12,7 @@ from delineate.cli.output import print_json, print_line, progress, say
 
 if TYPE_CHECKING:
     from delineate.doctor import Finding, Findings
+    from delineate.doctor.mending import Mending
 
 COLORS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -22,8 +23,8 @@ def doctor(
         Path | None,
         typer.Option(
             metavar="DST",
-            help="Also write a mended copy to this new folder, with changes.csv; what is mended is said for each "
-            "finding, and DATA stays as it is.",
+            help="Also write a mended copy to this new folder, with what was changed in changes.csv, and what is left "
+            "to be done by hand in by_hand.csv, with the reasons; DATA stays as it is.",
         ),
     ] = None,
     report: Annotated[
@@ -69,19 +70,25 @@ def doctor(
             return bar.track(things, total=total, description=what)
 
         findings = examine(data, data_format, decode=decode, system=system, run=run, num_examples=examples, watch=watch)
-    changes = None if fix is None else mend(findings, fix)
     if report is not None:
         write_page(report, findings)
-    if as_json:
-        done = {"fixed": str(fix), "num_changes": len(changes)} if changes is not None else {}
-        print_json(findings.facts() | done | ({"report": str(report)} if report is not None else {}))
-    else:
+    if not as_json:
         _print(findings)
-        if changes is not None:
-            print_line(f"{escape(str(fix))}: written with {len(changes):,} changes (changes.csv)")
-        if report is not None:
-            print_line(f"open [bold]{escape(str(report))}[/]")
+    mending = None if fix is None else mend(findings, fix)
+    if as_json:
+        print_json(findings.facts() | _done(fix, mending) | ({"report": str(report)} if report is not None else {}))
+    elif mending is not None:
+        rest = f"; {len(mending.by_hand):,} left to be done by hand (by_hand.csv)" if mending.by_hand else ""
+        print_line(f"{escape(str(fix))}: written with {len(mending.changes):,} changes (changes.csv){rest}")
+    if report is not None and not as_json:
+        print_line(f"open [bold]{escape(str(report))}[/]")
     raise typer.Exit(1 if findings.troubles else 0)
+
+
+def _done(fix: Path | None, mending: "Mending | None") -> dict[str, Any]:
+    if mending is None:
+        return {}
+    return {"fixed": str(fix), "num_changes": len(mending.changes), "num_by_hand": len(mending.by_hand)}
 
 
 def _check(report: Path | None) -> None:
@@ -107,5 +114,5 @@ def _print_finding(finding: "Finding") -> None:
         print_line(f"[dim]{'':8}{escape(example.caption())}[/]")
     for line in finding.said[: 0 if finding.examples else 2]:
         print_line(f"[dim]{'':8}{escape(line)}[/]")
-    fixed = f" [--fix: {finding.kind.fixed}]" if finding.kind.fixed else ""
+    fixed = f" [--fix: {finding.kind.outcome}]" if finding.kind.outcome else ""
     print_line(f"{'':8}{escape(finding.kind.mend)}[dim]{escape(fixed)}[/]")

@@ -20,6 +20,8 @@ from delineate.viz.verdicts import RIGHT, WRONG, draw_dashed_box
 MARGIN = 3.0
 """The share of a picture by which what is drawn around it is limited."""
 EMPTY: RGB = (96, 104, 114)
+BESIDE = 4.0
+"""Pixels around a keypoint out of the picture, so that its dot is whole."""
 MOST_THINGS = 200
 
 
@@ -59,15 +61,24 @@ def _marked(image: Image.Image, things: Sequence[Thing], rows: Sequence[int]) ->
 
 
 def _canvas(image: Image.Image, marked: Sequence[Thing]) -> Box:
-    """Choose what is shown: the picture, and as far as `MARGIN` around it where objects are."""
+    """Choose what is shown: the picture, and as far as `MARGIN` around it where objects and keypoints are."""
     width, height = image.size
     boxes = [ordered(thing.box) for thing in marked if thing.box is not None]
+    boxes += [
+        (x - BESIDE, y - BESIDE, x + BESIDE, y + BESIDE)
+        for x, y in _seen_keypoints(marked)
+        if not (0 <= x <= width and 0 <= y <= height)
+    ]
     far_x, far_y = MARGIN * width, MARGIN * height
     left = max(min([0.0, *(box[0] for box in boxes)]), -far_x)
     top = max(min([0.0, *(box[1] for box in boxes)]), -far_y)
     right = min(max([width, *(box[2] for box in boxes)]), width + far_x)
     bottom = min(max([height, *(box[3] for box in boxes)]), height + far_y)
     return left, top, right, bottom
+
+
+def _seen_keypoints(things: Sequence[Thing]) -> list[tuple[float, float]]:
+    return [(x, y) for thing in things for x, y, seen in thing.keypoints if seen]
 
 
 def _scale(longer: float) -> float:

@@ -74,6 +74,7 @@ class Finding:
             "title": self.kind.title,
             "mend": self.kind.mend,
             "fix": self.kind.fixed or None,
+            "by_hand": self.kind.by_hand or None,
             "said": self.said[:NUM_EXAMPLES],
             "examples": [
                 {

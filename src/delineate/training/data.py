@@ -68,12 +68,22 @@ def _in_tiles(
     """Cut the pictures of both parts where the settings say so; a line says into how many tiles."""
     if settings.tile is None:
         return train, val
-    if not task.finds_many and "label_map" not in task.needs:
-        raise InputError(f"tile: {settings.model} finds {task.finds}, of which every tile would have one; leave it out")
-    parts = [Tiles(part, settings.tile, min(OVERLAP, settings.tile // 2)) for part in (train, val)]
-    cut = [f"{counted(len(tiles.whole), 'picture')} are {counted(len(tiles), 'tile')}" for tiles in parts]
+    parts = [in_tiles(part, settings, task) for part in (train, val)]
+    cut = [
+        f"{counted(len(whole), 'picture')} are {counted(len(tiles), 'tile')}"
+        for whole, tiles in zip((train, val), parts, strict=True)
+    ]
     notes.append(f"in tiles of {settings.tile} pixels, {cut[0]} to train on, and {cut[1]} to validate on")
     return parts[0], parts[1]
+
+
+def in_tiles(dataset: Dataset, settings: TrainingSettings, task: Task) -> Dataset:
+    """Cut the pictures into tiles where the settings say so; `InputError` where each tile would have the one object."""
+    if settings.tile is None:
+        return dataset
+    if not task.finds_many and "label_map" not in task.needs:
+        raise InputError(f"tile: {settings.model} finds {task.finds}, of which every tile would have one; leave it out")
+    return Tiles(dataset, settings.tile, min(OVERLAP, settings.tile // 2))
 
 
 def _check_not_divided_since(settings: TrainingSettings) -> None:

@@ -11,6 +11,7 @@ from delineate.data.formats import read_dataset
 from delineate.data.splits import read_split, spread
 from delineate.system.catalog import find_entry, needs
 from delineate.training.building import build_loader, build_system
+from delineate.training.data import in_tiles
 from delineate.training.earlier import as_asked
 from delineate.training.learner import make_fabric
 from delineate.training.settings import TrainingSettings
@@ -18,7 +19,7 @@ from delineate.values import Categories, Sample
 
 
 class Shown(NamedTuple):
-    """A picture as it is in the files, and as training sees it, once for each epoch."""
+    """A picture, or a tile of it, as it is in the files, and as training sees it, once for each epoch."""
 
     picture: Sample
     varied: list[Sample]
@@ -38,6 +39,7 @@ def shown(settings: TrainingSettings, count: int = 4, epochs: int = 3) -> tuple[
         format=settings.format,
         needs=needs(settings.model, settings.arguments),
     )
+    dataset = in_tiles(dataset, settings, task)
     settings = settings.model_copy(update={"batch_size": 1, "workers": 0, "device": "cpu", "sampler": "shuffled"})
     with torch.random.fork_rng([]):
         system, _ = build_system(settings, dataset, Part(dataset, []), [], None)

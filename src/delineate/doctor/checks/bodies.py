@@ -24,8 +24,13 @@ def bad_visibility(thing: Thing, look: Look, size: Size) -> bool:
 
 def out_of_picture(thing: Thing, look: Look, size: Size) -> bool:
     """Tell whether an annotated keypoint lies more than a pixel out of its picture."""
+    return any(seen and not is_in(x, y, size) for x, y, seen in thing.keypoints)
+
+
+def is_in(x: float, y: float, size: Size) -> bool:
+    """Tell whether a place is in the picture, or a pixel beside it at most."""
     height, width = size
-    return any(not (-1 <= x <= width + 1 and -1 <= y <= height + 1) for x, y, seen in thing.keypoints if seen)
+    return -1 <= x <= width + 1 and -1 <= y <= height + 1
 
 
 def off_box(thing: Thing, look: Look, size: Size) -> bool:

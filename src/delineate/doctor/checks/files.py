@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import Literal
 
 from delineate.data.pairing import check_size
+from delineate.doctor.checks.objects import NEAR, is_normalised, ordered
 from delineate.doctor.looking import Look
-from delineate.doctor.records import Hit
+from delineate.doctor.records import Hit, Size
 from delineate.values import InputError
 
 SUFFIXES_OF = {
@@ -30,22 +32,48 @@ def wrong_suffix(look: Look) -> Iterator[Hit]:
 
 def size_differs(look: Look) -> Iterator[Hit]:
     """Find an annotation of a picture of another size, as the readers do."""
-    if look.size is None:
+    if look.header is None:
         return
+    said, (height, width) = look.record.said, look.header.size
     try:
-        check_size(look.record.said, look.record.file, look.size, f"{look.record.source}: {look.record.written}")
-    except InputError as error:
-        yield Hit("size-differs", look.record.written, str(error))
+        check_size(said, look.record.file, (height, width), look.record.written)
+    except InputError:
+        turned_by = f", turned by EXIF ({look.header.orientation})" if look.header.orientation >= 5 else ""
+        detail = f"annotated at {said[1]} x {said[0]} pixels, and read at {width} x {height}{turned_by}"
+        yield Hit("size-differs", look.record.written, detail)
 
 
 def turned(look: Look) -> Iterator[Hit]:
-    """Find a picture that EXIF turns where no size tells which of the two is annotated."""
+    """Find a picture that EXIF turns where no size, and no object, tells that the turned one is annotated."""
     if look.header is None or look.header.orientation == 1 or not (look.things or look.stored is not None):
         return
     height, width = look.header.size
     has_size = 0 not in look.record.said or look.stored is not None
-    if not (look.header.orientation >= 5 and has_size and height != width):
-        yield Hit("turned", look.record.written, f"EXIF's orientation is {look.header.orientation}")
+    objects = annotated_as(look)
+    if not (look.header.orientation >= 5 and has_size and height != width) and objects != "turned":
+        why = ", and its objects lie in the picture as it is stored" if objects == "stored" else ""
+        yield Hit("turned", look.record.written, f"EXIF's orientation is {look.header.orientation}{why}")
+
+
+def annotated_as(look: Look) -> Literal["stored", "turned"] | None:
+    """Say in which picture all objects lie, where EXIF exchanges its sides and they do not lie in both, or in none.
+
+    Only coordinates in pixels tell it.
+    """
+    if look.header is None or look.header.orientation < 5 or look.part.in_shares:
+        return None
+    height, width = look.header.size
+    as_turned, as_stored = _all_in(look, (height, width)), _all_in(look, (width, height))
+    if as_turned == as_stored:
+        return None
+    return "turned" if as_turned else "stored"
+
+
+def _all_in(look: Look, size: Size) -> bool:
+    """Tell whether no box reaches out of a picture of this size."""
+    height, width = size
+    boxes = [ordered(thing.box) for thing in look.things if thing.box and not is_normalised(thing, look, size)]
+    return all(min(x1, y1) >= -NEAR and x2 <= width + NEAR and y2 <= height + NEAR for x1, y1, x2, y2 in boxes)
 
 
 def outside_folder(look: Look) -> Iterator[Hit]:

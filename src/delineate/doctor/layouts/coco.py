@@ -190,6 +190,8 @@ def _edited(row: Row, thing: Thing, ids: Mapping[str, Any], names: Mapping[str, 
         edited["segmentation"] = thing.shape if thing.shape is not None else []
     if thing.keypoints:
         edited["keypoints"] = [value for keypoint in thing.keypoints for value in keypoint]
+        if "num_keypoints" in row:
+            edited["num_keypoints"] = sum(keypoint[2] > 0 for keypoint in thing.keypoints)
     for field, value in (("iscrowd", thing.crowd), ("ignore", thing.difficult)):
         if field in row:
             edited[field] = int(value)

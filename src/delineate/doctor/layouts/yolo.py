@@ -68,6 +68,9 @@ def _things(record: Record, said: Description) -> tuple[list[Thing], list[Hit]]:
             kind = next(iter(kinds_of(str(error))), "broken-row")
             detail = words[0] if kind == "unknown-category" else str(error)
             thing = _of_box(words, number, names) if kind == "not-normalised" and len(words) == 5 else None
+            if kind == "visibility":
+                read.append(_of_pose(words, number, names))
+                continue  # the checks of bodies find it
             if thing is None or not thing.relative:
                 hits.append(Hit(kind, where, detail, (number,)))
             read += [thing] if thing is not None else []
@@ -96,6 +99,14 @@ def _of_box(words: Sequence[str], number: int, names: Sequence[str]) -> Thing:
     return Thing(row=number, place=f"line {number} ({name})", name=name, box=box, relative=is_relative)
 
 
+def _of_pose(words: Sequence[str], number: int, names: Sequence[str]) -> Thing:
+    """Take a pose of which a visibility is none."""
+    label, x, y, w, h, *values = (float(word) for word in words)
+    box, name = (x - w / 2, y - h / 2, x + w / 2, y + h / 2), names[int(label)]
+    place = f"line {number} ({name})"
+    return Thing(row=number, place=place, name=name, box=box, keypoints=_poses(values, 3), relative=True)
+
+
 def _poses(values: Sequence[float], dims: int) -> tuple[tuple[float, float, float], ...]:
     rows = [values[start : start + dims] for start in range(0, len(values), dims)]
     return tuple((row[0], row[1], row[2] if dims == 3 else 2.0 * any(row)) for row in rows)
@@ -114,7 +125,7 @@ def mended(labels: Path, edits: Mapping[int, Thing | None], size: tuple[int, int
 
 
 def _line(words: Sequence[str], thing: Thing, size: tuple[int, int]) -> str:
-    """Write the numbers of a box, or the corners of a polygon, in 0..1; what follows a box stays."""
+    """Write the numbers of a box and its keypoints, or the corners of a polygon, in 0..1; a score stays."""
     height, width = size
     scaled = thing.scaled(1 / width, 1 / height)
     if scaled.shape:
@@ -123,4 +134,7 @@ def _line(words: Sequence[str], thing: Thing, size: tuple[int, int]) -> str:
         assert scaled.box is not None, "a line has a box"
         x1, y1, x2, y2 = scaled.box
         values, rest = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], list(words[5:])
+        if scaled.keypoints:
+            dims = len(rest) // len(scaled.keypoints)
+            rest = [f"{value:.6g}" for keypoint in scaled.keypoints for value in keypoint[:dims]]
     return " ".join([words[0], *(f"{value:.6f}" for value in values), *rest])

@@ -1,6 +1,7 @@
-"""What was found is mended in a copy: functions of objects, what becomes of files, and the list of changes."""
+"""What was found is mended in a copy: functions of objects, what becomes of files, lists of what was done and left."""
 
-from delineate.doctor.mending.mend import CHANGES, mend
+from delineate.doctor.mending.by_hand import ByHand
+from delineate.doctor.mending.mend import BY_HAND, CHANGES, Mending, mend
 from delineate.doctor.mending.mends import Change
 
-__all__ = ["CHANGES", "Change", "mend"]
+__all__ = ["BY_HAND", "CHANGES", "ByHand", "Change", "Mending", "mend"]

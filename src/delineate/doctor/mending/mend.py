@@ -1,11 +1,13 @@
-"""What was found is mended in a copy, with a list of what was changed."""
+"""What was found is mended in a copy, with a list of what was changed, and one of what is left to be done by hand."""
 
 import csv
 import io
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from delineate.data.files import check_new, write_text
 from delineate.data.folders import home_of, visible_files
@@ -16,6 +18,7 @@ from delineate.doctor.layouts import coco, parts_of, voc, without_unions, yolo
 from delineate.doctor.layouts.drawn import DRAWN
 from delineate.doctor.looking import Look, look_through
 from delineate.doctor.mending import as_coco
+from delineate.doctor.mending.by_hand import ByHand, of_picture, of_the_rest
 from delineate.doctor.mending.copying import copy_folder, place
 from delineate.doctor.mending.documents import count_from_1, give_own_ids, leave_out_unused, merge_entries
 from delineate.doctor.mending.lists import mended_lists, relative_descriptions
@@ -25,16 +28,24 @@ from delineate.doctor.records import Hit, Thing
 from delineate.io.files import folder_beside
 from delineate.values import InputError
 
-CHANGES = "changes.csv"
+CHANGES, BY_HAND = "changes.csv", "by_hand.csv"
 DROPPED = ("unreadable", "truncated", "annotation-without-picture")
 """A picture of which this is found is left out, with its annotation."""
+
+
+class Mending(NamedTuple):
+    """A copy has these changes; the rest is left to be done by hand, each with its reason."""
+
+    changes: list[Change]
+    by_hand: list[ByHand]
 
 
 @dataclass
 class Edits:
     """What becomes of the files: objects by the annotation file and their row, pictures left out of splits or renamed.
 
-    `written` are the pictures' names in each annotation file, and `kept` those that some split keeps.
+    `written` are the pictures' names in each annotation file, and `kept` those that some split keeps. What is `settled`
+    was found in a picture that is left out, or that is seen otherwise without EXIF's mark.
     """
 
     things: dict[Path, dict[int, Thing | None]] = field(default_factory=lambda: defaultdict(dict))
@@ -45,13 +56,16 @@ class Edits:
     unturned: set[Path] = field(default_factory=set)
     written: dict[Path, dict[str, Path]] = field(default_factory=lambda: defaultdict(dict))
     changes: list[Change] = field(default_factory=list)
+    by_hand: list[ByHand] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
 
 
-def mend(findings: Findings, destination: str | Path) -> list[Change]:
+def mend(findings: Findings, destination: str | Path) -> Mending:
     """Write a mended copy of the data into a new folder, and `changes.csv` beside it, which lists what was changed.
 
     Its layout is that of the data, or COCO for those that are not written. Pictures that stay as they are are linked,
-    or copied where that does not go; nothing of the original is touched. Gives the changes.
+    or copied where that does not go; nothing of the original is touched. What cannot be decided here stays as it is,
+    and is listed with the reason in `by_hand.csv`, if there is any. Gives both lists.
 
     Raises `InputError` where the destination has something in it, or lies in the data.
     """
@@ -62,8 +76,13 @@ def mend(findings: Findings, destination: str | Path) -> list[Change]:
     edits = _edits(findings)
     with folder_beside(destination) as beside:
         _write(findings, edits, beside)
-        _write_changes(beside / CHANGES, edits.changes)
-    return edits.changes
+        listed = {one.finding for one in (*edits.changes, *edits.by_hand)}
+        renamed = {"class-names-alike"} if findings.aliases else set()
+        edits.by_hand += of_the_rest(findings, listed | renamed | edits.settled)
+        _write_list(beside / CHANGES, Change._fields, edits.changes)
+        if edits.by_hand:
+            _write_list(beside / BY_HAND, ByHand._fields, edits.by_hand)
+    return Mending(edits.changes, edits.by_hand)
 
 
 def _edits(findings: Findings) -> Edits:
@@ -83,8 +102,8 @@ def _edits(findings: Findings) -> Edits:
 
 
 def _edit(look: Look, hits: list[Hit], findings: Findings, edits: Edits, least: float) -> None:
-    """Decide what becomes of one picture and its objects."""
-    record = look.record
+    """Decide what becomes of one picture and its objects; what is not mended is left to be done by hand."""
+    record, num_before = look.record, len(edits.changes)
     edits.written[record.source][record.written] = record.file
     written = PurePosixPath(record.written).name
     if written != record.file.name and written.casefold() == record.file.name.casefold():
@@ -93,23 +112,34 @@ def _edit(look: Look, hits: list[Hit], findings: Findings, edits: Edits, least: 
     dropped = next((hit for hit in hits if hit.kind in without), None)
     if dropped is not None:
         _leave_out(look, dropped, edits)
+        edits.settled |= {hit.kind for hit in hits}
         return
     if any(hit.kind == "wrong-suffix" for hit in hits) and look.header is not None:
         name = f"{record.file.stem}{SUFFIXES_OF[look.header.format][0]}"
         edits.renamed[record.file] = name
         edits.changes.append(Change(str(record.file), record.written, "wrong-suffix", record.file.name, name))
-    differing = next((hit for hit in hits if hit.kind == "size-differs"), None)
-    if differing is not None and can_be_unturned(look):
+    mark = next((hit for hit in hits if hit.kind in ("size-differs", "turned")), None)
+    if mark is not None and can_be_unturned(look):
         edits.unturned.add(record.file)
-        change = Change(str(record.file), record.written, differing.kind, differing.detail, "EXIF's mark taken off")
+        change = Change(str(record.file), record.written, mark.kind, mark.detail, "EXIF's mark taken off")
         edits.changes.append(change)
-    if look.frame is None or differing is not None:
+        edits.settled |= {hit.kind for hit in hits}
+        _edit_things(look, [], findings, edits, least)  # what was found of them was found in another picture
         return
+    _edit_things(look, hits if look.frame is not None else [], findings, edits, least)
+    edits.by_hand += of_picture(record, hits, {change.finding for change in edits.changes[num_before:]})
+
+
+def _edit_things(look: Look, hits: list[Hit], findings: Findings, edits: Edits, least: float) -> None:
+    """Decide what becomes of the objects of a picture, of which this was found; names are put right in any case."""
+    if look.size is None:
+        return
+    source = look.record.source
     aliases = {} if findings.layout == "yolo" else findings.aliases
-    things, changes = mended(look.things, hits, look.frame, aliases, str(record.source), least)
+    things, changes = mended(look.things, hits, look.size, aliases, str(source), least)
     if things:
-        edits.things[record.source].update(things)
-        edits.sizes[record.source] = look.frame
+        edits.things[source].update(things)
+        edits.sizes[source] = look.size
     edits.changes += changes
 
 
@@ -179,6 +209,8 @@ def _write_drawn(findings: Findings, edits: Edits, target: Path) -> None:
         for where in places
     ]
     for part in without_unions(list(parts_of(findings.root, findings.layout))):
+        twice = [hit for hit in part.hits if hit.kind == "picture-twice"]
+        edits.changes += [Change(str(findings.root), hit.place, hit.kind, hit.detail, "made one") for hit in twice]
         names = [name for name in part.names if name not in findings.aliases]
         left_out = edits.left_out[part.split]
         as_coco.write(part, target, edits.things, left_out, edits.renamed, edits.unturned, names)
@@ -191,9 +223,9 @@ def _renamed(name: str, file: Path, edits: Edits) -> str:
     return f"{folder}{slash}{edits.renamed.get(file, new)}"
 
 
-def _write_changes(path: Path, changes: list[Change]) -> None:
+def _write_list(path: Path, titles: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> None:
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(Change._fields)
-    rows.writerows(changes)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(titles)
+    writer.writerows(rows)
     write_text(path, text.getvalue())

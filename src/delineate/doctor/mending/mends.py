@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from delineate.data.formats.coco.segmentations import box_around
+from delineate.doctor.checks.bodies import is_in
 from delineate.doctor.checks.objects import cut, has_area, ordered, with_corners
 from delineate.doctor.records import Hit, Size, Thing
 
@@ -71,6 +72,11 @@ def visible(thing: Thing, size: Size) -> Thing:
     return replace(thing, keypoints=points)
 
 
+def without_far_keypoints(thing: Thing, size: Size) -> Thing:
+    """Take keypoints out of the picture for not annotated, as a training does, which never learns them."""
+    return replace(thing, keypoints=tuple(point if is_in(*point[:2], size) else (0, 0, 0) for point in thing.keypoints))
+
+
 MENDS: Mapping[str, Mend] = {
     "number-as-text": as_it_is,
     "class-names-alike": as_it_is,
@@ -78,6 +84,7 @@ MENDS: Mapping[str, Mend] = {
     "swapped": order,
     "normalised": multiply,
     "visibility": visible,
+    "keypoints-outside": without_far_keypoints,
     "rle-size": without_mask,
     "broken-mask": without_mask,
     "short-polygon": without_short_polygons,
@@ -108,7 +115,7 @@ def mended(
         before = thing = by_row.get(row)
         for kind in (kind for kind in MENDS if kind in kinds.get(row, ())):
             thing = None if thing is None else MENDS[kind](thing, size)
-            changes.append(Change(file, kinds[row][kind], kind, _said(before), _said(thing)))
+            changes.append(Change(file, kinds[row][kind], kind, _said(before, thing), _said(thing, before)))
         if thing is not None and thing.name in aliases:
             changes.append(Change(file, thing.place, "class-names-alike", thing.name, aliases[thing.name]))
             thing = replace(thing, name=aliases[thing.name])
@@ -118,7 +125,12 @@ def mended(
     return edits, changes
 
 
-def _said(thing: Thing | None) -> str:
+def _said(thing: Thing | None, other: Thing | None) -> str:
+    """Say what an object is, by its box, or by the keypoints in which alone it differs from the other."""
     if thing is None:
         return "left out"
+    if other is not None and thing.box == other.box and thing.keypoints != other.keypoints:
+        pairs = zip(thing.keypoints, other.keypoints, strict=True)
+        points = (" ".join(f"{value:g}" for value in point) for point, its in pairs if point != its)
+        return f"{thing.name} keypoints {', '.join(points)}"
     return thing.name if thing.box is None else f"{thing.name} {' '.join(f'{value:g}' for value in thing.box)}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from delineate.data.images import ORIENTATION, read_header
+from delineate.doctor.checks.files import annotated_as
 from delineate.doctor.looking import Look
 from delineate.values import InputError
 
@@ -29,7 +30,7 @@ def can_be_unturned(look: Look) -> bool:
 
 
 def _annotated_as_stored(look: Look) -> bool:
-    """Compare the size of the annotation, which tells it where the sides are not equal."""
+    """Compare the size of the annotation, or see where the objects lie where it says none."""
     if look.header is None or look.header.orientation < 5 or look.record.held is not None:
         return False
     said = look.record.said
@@ -38,6 +39,8 @@ def _annotated_as_stored(look: Look) -> bool:
             said = read_header(look.record.label_map).size
         except InputError:
             return False
+    if 0 in said:
+        return annotated_as(look) == "stored"
     return said == look.header.size[::-1] and said != look.header.size
 
 

@@ -74,7 +74,7 @@ def read_keypoints(rows: Sequence[Row], names: Sequence[str], source: Path) -> F
 def outside(keypoints: Float[Tensor, "n k 3"] | None, ids: Sequence[Any], sizes: NDArray[np.float64]) -> list[Said]:
     """Say which annotations have keypoints more than a pixel out of their pictures of `(height, width)`, 0 if unknown.
 
-    They are learned where they are.
+    A training takes them for not annotated.
     """
     if keypoints is None:
         return []
