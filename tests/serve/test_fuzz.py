@@ -5,8 +5,10 @@ from pathlib import Path
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
+from tests.label.folders import opened, raw
 from tests.serve.serving import picture
 
 from delineate.serve import Limits, ServedModels, make_app
@@ -52,5 +54,31 @@ def test_the_server_does_what_its_reference_says(cells: Path, roads: Path) -> No
         @given(case=operation.as_strategy())
         def holds(case: schemathesis.Case) -> None:
             case.call_and_validate(excluded_checks=[positive_data_acceptance])  # what a model takes goes by its task
+
+        holds()
+
+
+def test_labels_are_served_as_the_reference_says(models: ServedModels, tmp_path: Path) -> None:
+    """What goes on behind labels is not begun: nothing looks at pictures, and four are too few to train on."""
+    labels = opened(raw(tmp_path, 4), models, task="instance")
+    app, numbers = make_app(models, labels, hosts=["testserver"]), [one.id for one in labels.collection.pictures]
+
+    async def without_lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] != "lifespan"
+        await app(scope, receive, send)
+
+    schema = schemathesis.openapi.from_asgi("/openapi.json", without_lifespan)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    asked = [one for one in operations if one.path.startswith("/api") and one.path != "/api/events"]  # which never ends
+    assert len(asked) >= 14
+    for operation in asked:
+
+        @settings(QUIET, max_examples=8)
+        @given(case=operation.as_strategy(), number=st.sampled_from([*numbers, None]))
+        def holds(case: schemathesis.Case, number: int | None) -> None:
+            if number is not None and "id" in case.path_parameters:
+                case.path_parameters["id"] = number
+            # Numbers may be written as text; and what may be edited goes by the picture and its version.
+            case.call_and_validate(excluded_checks=[positive_data_acceptance, negative_data_rejection])
 
         holds()

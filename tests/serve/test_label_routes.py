@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import threading
 import time
 import zipfile
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.routing import Route
 from starlette.testclient import TestClient
 from tests.label import folders
 from tests.label.folders import DONE, mask_folder, patch, put, raw
@@ -114,6 +116,8 @@ def test_of_two_at_once_the_second_is_told(served: TestClient) -> None:
     ("method", "path", "body", "status"),
     [
         ("GET", "/api/pictures/1", None, 404),
+        ("GET", "/api/pictures/" + 5000 * "9", None, 404),
+        ("GET", "/api/pictures/one/image", None, 404),
         ("POST", "/api/pictures/1/edits", {"version": 0, "client": "me", "edits": [DONE]}, 404),
         ("POST", "/api/pictures/FIRST/edits", {"version": 0, "client": "me", "edits": []}, 400),
         ("POST", "/api/pictures/FIRST/edits", {"version": -1, "client": "me", "edits": [DONE]}, 400),
@@ -325,3 +329,15 @@ def test_a_training_is_none_at_first(served: TestClient) -> None:
     status = served.get("/api/training").json()
     assert (status["state"], status["progress"], status["before"], status["run"]) == ("none", 0, None, None)
     assert served.delete("/api/training").json()["state"] == "none"
+
+
+def test_the_reference_has_every_address_and_its_page_every_value(served: TestClient) -> None:
+    document, page = served.get("/openapi.json").json(), served.get("/docs").text
+    said = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    routes = [route for route in served.app.routes if isinstance(route, Route)]  # type: ignore[attr-defined]
+    there = {(method, route.path) for route in routes for method in (route.methods or set()) - {"HEAD"}}
+    ours = {("GET", path) for path in ("/openapi.json", "/docs", "/docs.css")}
+    assert said - {("PARAMETERS", path) for path in document["paths"]} == there - ours
+    for name in ("Edits", "Mark", "Document", "Minutes"):
+        assert f'id="{name}"' in page
+    assert set(re.findall(r'href="#(\w+)"', page)) <= set(re.findall(r'id="(\w+)"', page))

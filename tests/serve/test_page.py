@@ -22,6 +22,7 @@ from delineate.serve.app import PAGE
 from delineate.viz.palette import NUM_COLORS, hex_color, palette
 
 SHOWN_FROM = 0.05
+GUIDE = Path(__file__).parents[2] / "docs" / "labelling.md"
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +148,30 @@ def test_a_border_may_have_any_number_of_points(window: Window) -> None:
     assert window.ask(script) == [0, 5, 699, 304]
 
 
+def test_parts_that_overlap_are_filled_once_and_holes_are_not(window: Window) -> None:
+    script = """async (places) => {
+        const { app } = await import("./app.js");
+        const { mark, opened } = await import("./documents.js");
+        const { paintMarks } = await import("./marks.js");
+        const ring = (x1, y1, x2, y2) => [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
+        const object = mark({
+            label: "cat",
+            box: [10, 10, 90, 60],
+            polygons: [ring(10, 10, 60, 60), ring(40, 20, 90, 50).reverse()],
+            holes: [ring(15, 15, 30, 30), ring(25, 25, 35, 35)],
+        });
+        app.doc = opened({ file: "", width: 100, height: 70, objects: [object] }, null);
+        app.view.show(null, 100, 70);
+        const context = new OffscreenCanvas(2000, 2000).getContext("2d");
+        paintMarks(context, null);
+        return places.map(([x, y]) => context.getImageData(...app.view.toScreen(x, y), 1, 1).data[3]);
+    }"""
+    one, other, both = (12, 50), (80, 35), (50, 35)
+    hole, two_holes, outside = (20, 20), (28, 28), (80, 55)
+    filled = window.ask(script, [one, other, both, hole, two_holes, outside])
+    assert filled == [round(0.45 * 255)] * 3 + [0] * 3
+
+
 def test_a_joint_that_is_moved_leaves_the_box_of_a_mask(window: Window) -> None:
     """The server takes a box that is another one beside the same mask for a thing that was moved, without its mask."""
     script = """async (polygons) => {
@@ -181,8 +206,20 @@ def test_all_controls_have_names_and_all_keys_are_listed(window: Window) -> None
     listed = window.page.locator("#key-rows tr").all_inner_texts()
     assert len(listed) > 30
     assert any("Ctrl+z" in line and "takes the last change back" in line for line in listed)
+    _guide_has_only(listed, window.page.locator("#key-rows kbd").all_inner_texts())
     window.press("Escape")
     assert not window.page.is_visible("#keys")
+
+
+def _guide_has_only(listed: list[str], keys: list[str]) -> None:
+    """What the guide says of tools and keys is so."""
+    guide = GUIDE.read_text(encoding="utf-8").partition("## Marking, by pointer or by keyboard")[2]
+    section = guide.partition("\n## ")[0]
+    tools = {
+        (key.lower(), title.lower()) for title, key in re.findall(r"^\| (\w+) \| `(\w)` \|", section, re.MULTILINE)
+    }
+    assert tools == {found for line in listed for found in re.findall(r"^(\w)\s+takes the tool: (\w+)", line.strip())}
+    assert {key.lower() for key in re.findall(r"`([^`]+)`", section)} <= {key.lower() for key in keys}
 
 
 def test_it_fits_a_phone(browser: Browser, cells: Path, tmp_path: Path) -> None:

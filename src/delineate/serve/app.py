@@ -46,7 +46,8 @@ def make_app(
     `asyncio.Event`, set when the server is told to end. What goes on behind the labels begins with it, and ends, as the
     models do, when all that was asked is answered.
     """
-    routes = [*model_routes(models), *reference_routes(models), *_label_routes(models, labels)]
+    routes = [*model_routes(models), *_label_routes(models, labels)]
+    routes += reference_routes(models, has_labels=labels is not None)
     app = Starlette(
         routes=[*routes, _Page(routes)],
         middleware=[

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from starlette.requests import Request
 
+from delineate.label.documents import EDITS
 from delineate.label.marks import first_line
 from delineate.values import InputError
 
@@ -51,6 +52,18 @@ class NewClass(_Body):
 
 class Empty(_Body):
     """Nothing is said."""
+
+
+def body_schemas() -> dict[str, Any]:
+    """Describe the bodies, and what they are made of, by the names that `openapi_labels.yaml` has for them."""
+    kinds: list[TypeAdapter[Any]] = [TypeAdapter(kind) for kind in (Edits, Propose, Prompt, Minutes, NewClass, Empty)]
+    made, found = TypeAdapter.json_schemas(
+        [(number, "validation", kind) for number, kind in enumerate((EDITS, *kinds))],
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas: dict[str, Any] = found["$defs"]
+    schemas["Edits"]["properties"]["edits"] = made[0, "validation"]
+    return schemas
 
 
 async def read_body(request: Request, kind: type[Any]) -> Any:

@@ -19,6 +19,8 @@ from delineate.serve.limits import Refused
 from delineate.values import InputError
 
 MOST_LISTED = 1000
+MOST_DIGITS = 20
+"""The number of a picture has no more."""
 MOST_ASKED = 8
 """So many at once may ask models to mark pictures of a folder; one is answered after the other."""
 
@@ -35,18 +37,18 @@ def label_routes(labels: Labels, models: Models | None = None) -> list[Route]:
     get: Mapping[str, Callable[[Labels, Request], Answer]] = {
         "/api/session": _session,
         "/api/pictures": _pictures,
-        "/api/pictures/{id:int}": _document,
-        "/api/pictures/{id:int}/image": _image,
-        "/api/pictures/{id:int}/label_map": _label_map,
+        "/api/pictures/{id}": _document,
+        "/api/pictures/{id}/image": _image,
+        "/api/pictures/{id}/label_map": _label_map,
         "/api/events": _events,
         "/api/training": _training,
         "/api/export": _export,
     }
     post: Mapping[str, Callable[[Labels, Request], Answer]] = {
         "/api/classes": _add_class,
-        "/api/pictures/{id:int}/edits": _edit,
-        "/api/pictures/{id:int}/propose": _propose,
-        "/api/pictures/{id:int}/prompt": _prompt,
+        "/api/pictures/{id}/edits": _edit,
+        "/api/pictures/{id}/propose": _propose,
+        "/api/pictures/{id}/prompt": _prompt,
         "/api/training": _begin,
         "/api/training/accept": _accept,
     }
@@ -188,8 +190,9 @@ async def _of_model(request: Request, asked: Callable[[], dict[str, Any]]) -> Re
 
 
 def _picture(labels: Labels, request: Request) -> Picture:
+    text = request.path_params["id"]
     try:
-        return labels.collection.find(request.path_params["id"])
+        return labels.collection.find(int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else -1)
     except LookupError:
         raise Refused(404, "there is no picture of this number") from None
 

@@ -2,6 +2,7 @@
 import { app, classes, joints, seen } from "./app.js";
 import { colourOf, isLight } from "./colours.js";
 import { gripsOf } from "./reshaping.js";
+import { clockwise } from "./shapes.js";
 import { outlineOf, tintOf } from "./tints.js";
 
 /**
@@ -11,7 +12,6 @@ import { outlineOf, tintOf } from "./tints.js";
 
 const FONT = '600 12px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const GRAY = "#808086";
-const scratch = document.createElement("canvas"); // polygons with holes are put together here
 
 /** @param {CanvasRenderingContext2D} context @param {Box|null} part of the picture, to which drawing is clipped */
 export function paintMarks(context, part) {
@@ -62,30 +62,24 @@ function paintMask(context, object) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Mark} object */
+/** Fills what is in one of a mark's polygons and in no hole. @param {CanvasRenderingContext2D} context @param {Mark} object */
 function paintPolygons(context, object) {
-  const holes = object.holes ?? [];
+  const [polygons, holes] = [object.polygons ?? [], object.holes ?? []];
   const colour = colourOfMark(object);
+  context.save();
+  for (const hole of holes) context.clip(outside(hole), "evenodd");
   context.fillStyle = colour;
   context.globalAlpha = 0.45;
-  if (!holes.length && object.polygons?.length === 1) {
-    context.fill(path(object.polygons));
-  } else {
-    const { canvas } = context;
-    if (scratch.width !== canvas.width || scratch.height !== canvas.height)
-      Object.assign(scratch, { width: canvas.width, height: canvas.height });
-    const below = /** @type {CanvasRenderingContext2D} */ (scratch.getContext("2d"));
-    below.setTransform(context.getTransform());
-    below.clearRect(0, 0, canvas.width, canvas.height);
-    below.fillStyle = colour;
-    for (const ring of object.polygons ?? []) below.fill(path([ring]));
-    below.globalCompositeOperation = "destination-out";
-    for (const ring of holes) below.fill(path([ring]));
-    below.globalCompositeOperation = "source-over";
-    context.drawImage(scratch, 0, 0, canvas.width / app.view.ratio, canvas.height / app.view.ratio);
-  }
-  context.globalAlpha = 1;
-  outline(context, path([...(object.polygons ?? []), ...holes]), colour, isSuggestion(object) ? [6, 4] : []);
+  context.fill(path(polygons.map(clockwise))); // parts that overlap are filled once
+  context.restore();
+  outline(context, path([...polygons, ...holes]), colour, isSuggestion(object) ? [6, 4] : []);
+}
+
+/** @param {import("./shapes.js").Ring} hole */
+function outside(hole) {
+  const made = path([hole]);
+  made.rect(0, 0, ...app.view.size());
+  return made;
 }
 
 /** @param {import("./shapes.js").Ring[]} rings */

@@ -29,6 +29,15 @@ export const clipped = ([x1, y1, x2, y2], width, height) => [
 /** Widens a box to whole pixels. @param {number[]} box @returns {Box} */
 export const outward = ([x1, y1, x2, y2]) => [Math.floor(x1), Math.floor(y1), Math.ceil(x2), Math.ceil(y2)];
 
+/** Turns a ring so that it goes round as all others do. @param {Ring} ring @returns {Ring} */
+export function clockwise(ring) {
+  const twice = ring.reduce((sum, [x, y], index) => {
+    const [nextX, nextY] = ring[(index + 1) % ring.length];
+    return sum + x * nextY - nextX * y;
+  }, 0);
+  return twice < 0 ? [...ring].reverse() : ring;
+}
+
 /** Says whether a point is inside an odd number of rings. @param {Ring[]} rings @param {number} x @param {number} y */
 export const isInside = (rings, x, y) => crossings(rings, y).filter((at) => at > x).length % 2 === 1;
 
