@@ -54,7 +54,7 @@ def has_area(boxes: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def said_before(
-    picture: NDArray[np.int64], label: NDArray[np.int64], boxes: NDArray[np.float32], others: Callable[[int], Any]
+    picture: NDArray[np.int32], category: NDArray[np.int32], boxes: NDArray[np.float32], others: Callable[[int], Any]
 ) -> NDArray[np.bool_]:
     """Find what repeats an earlier annotation: its picture, class, box, and what `others` gives of a row.
 
@@ -63,16 +63,16 @@ def said_before(
     repeated = np.zeros(len(boxes), dtype=np.bool_)
     bits = np.ascontiguousarray(boxes).view(np.uint32)
     hashes = np.zeros(len(boxes), dtype=np.uint64)
-    for value in (picture, label, *bits.T):
+    for value in (picture, category, *bits.T):
         hashes ^= value.astype(np.uint64)
         hashes *= MIX
         hashes ^= hashes >> np.uint64(29)
-    order = np.argsort(hashes, kind="stable")
-    same = hashes[order][1:] == hashes[order][:-1]
-    suspects = np.unique(np.concatenate([order[1:][same], order[:-1][same]]))
+    in_order = np.sort(hashes)
+    several = in_order[1:][in_order[1:] == in_order[:-1]]
+    suspects = np.flatnonzero(np.isin(hashes, several)).tolist() if len(several) else []
     seen = set()
-    for row in suspects.tolist():
-        said = repr((picture[row], label[row], boxes[row].tolist(), others(row)))
+    for row in suspects:
+        said = repr((picture[row], category[row], boxes[row].tolist(), others(row)))
         repeated[row] = said in seen
         seen.add(said)
     return repeated

@@ -24,10 +24,10 @@ class Ids:
     """Whole numbers are looked up all at once."""
 
     def __init__(self, ids: NDArray[np.int64]) -> None:
-        self._order = np.argsort(ids, kind="stable")
+        self._order = np.argsort(ids, kind="stable").astype(np.int32)
         self._sorted = ids[self._order]
 
-    def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    def places(self, wanted: NDArray[np.int64]) -> NDArray[np.int32] | None:
         """Give the places of ids; `None` where one is none of these."""
         found = np.searchsorted(self._sorted, wanted).clip(max=len(self._sorted) - 1)
         return self._order[found] if len(self._sorted) and (self._sorted[found] == wanted).all() else None
@@ -61,8 +61,8 @@ class Piece:
     `num_rows` and `num_ids` count those without area, too. What is `said` is of boxes, `outside` of keypoints.
     """
 
-    picture: NDArray[np.int64]
-    category: NDArray[np.int64]
+    picture: NDArray[np.int32]
+    category: NDArray[np.int32]
     boxes: NDArray[np.float32]
     crowd: NDArray[np.bool_]
     difficult: NDArray[np.bool_]
@@ -207,9 +207,9 @@ def whole_numbers(ids: list[Any]) -> Any:
     return ids
 
 
-def _positions(rows: Sequence[Row], field: str, positions: Mapping[Any, int], source: Path) -> NDArray[np.int64]:
+def _positions(rows: Sequence[Row], field: str, positions: Mapping[Any, int], source: Path) -> NDArray[np.int32]:
     try:
-        return np.array([positions[row[field]] for row in rows], dtype=np.int64)
+        return np.array([positions[row[field]] for row in rows], dtype=np.int32)
     except KeyError:
         bad = next(row for row, entry in enumerate(rows) if entry.get(field) not in positions)
     raise InputError(f"{places(rows, field, source)(bad)}: {rows[bad].get(field)!r:.40} is no id of this file")
