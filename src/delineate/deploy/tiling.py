@@ -114,7 +114,7 @@ def segment_tiled(
             for left, logits in zip(columns, _logits(system, tiles), strict=True):
                 scores[..., left : left + tile[1]] += weights * logits
         finished = below - top
-        label_map[top:below] = scores[:, :finished].argmax(0).cpu()
+        label_map[top:below] = scores[:, :finished].max(0).indices.cpu()
         scores = F.pad(scores[:, finished:], (0, 0, 0, finished))
     return LabelMap(label_map=label_map)
 
