@@ -64,11 +64,15 @@ def test_uploads_the_threshold_and_classes(window: Window, cells: Path, tmp_path
         ]
         return shown.count() == len(wanted)
 
+    def counted() -> int:
+        return sum(int(text or 0) for text in window.page.locator("#classes .count").all_inner_texts())
+
     assert shows(0.5, *NAMES)  # the run's own
+    assert counted() == shown.count() < len(found["scores"])
     window.says("#threshold-runs", "the run's own: 0.50")
     window.page.locator("#threshold").fill(str(SHOWN_FROM))
     assert shows(SHOWN_FROM, *NAMES)
-    assert shown.count() > 1
+    assert counted() == shown.count() > 1
     window.page.uncheck("input[aria-label='show cat']")
     assert shows(SHOWN_FROM, "dog")
     window.page.click("#threshold-own")

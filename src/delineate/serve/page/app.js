@@ -58,9 +58,10 @@ export function joints() {
 /** Finds the score from which a class is shown. @param {string} label */
 export const thresholdOf = (label) => app.threshold ?? app.facts?.thresholds?.[label] ?? 0.5;
 /** @param {Mark} object */
-export const isSeen = (object) =>
-  !app.hidden.has(object.label) &&
-  (object.score === null || object.score === undefined || object.score >= thresholdOf(object.label));
+export const scoresEnough = (object) =>
+  object.score === null || object.score === undefined || object.score >= thresholdOf(object.label);
+/** @param {Mark} object */
+export const isSeen = (object) => !app.hidden.has(object.label) && scoresEnough(object);
 /** Lists the marks that are seen, in their order. */
 export const seen = () => (app.doc ? marksOf(app.doc).filter(isSeen) : []);
 export const selectedMark = () => seen().find((object) => object.key === app.selected) ?? null;

@@ -1,6 +1,6 @@
 // Beside the picture stand the model, the threshold, the classes, and every mark as a line that can be chosen.
 import * as api from "./api.js";
-import { app, changed, classes, isSeen, joints, select, selectedMark, task, thresholdOf } from "./app.js";
+import { app, changed, classes, isSeen, joints, scoresEnough, select, selectedMark, task, thresholdOf } from "./app.js";
 import { colourOf } from "./colours.js";
 import { marksOf } from "./documents.js";
 import { $, complain, counted, el, fill, say } from "./dom.js";
@@ -50,7 +50,8 @@ function renderClasses() {
         : (app.facts?.label_map_names ?? classes())
       : classes();
   const counts = new Map();
-  for (const { label } of app.doc ? marksOf(app.doc) : []) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const marks = app.doc ? marksOf(app.doc).filter(scoresEnough) : [];
+  for (const { label } of marks) counts.set(label, (counts.get(label) ?? 0) + 1);
   fill(
     $("classes"),
     ...names.map((/** @type {string} */ name, /** @type {number} */ index) => {
