@@ -15,7 +15,7 @@ export async function openExport(folder) {
 // Finds the objects of an ImageBitmap: names, scores, and boxes x1 y1 x2 y2 in its pixels; the likeliest come first.
 export async function predict({ record, session }, picture) {
   const [height, width] = resizedSize(picture, record.preprocess);
-  const values = planes(resized(pixels(picture), picture, height, width));
+  const values = planes(resized(pixels(picture), picture, height, width, record.preprocess.resizing === "smooth"));
   const rows = await session.run({ pictures: new ort.Tensor("uint8", values, [1, 3, height, width]) });
   const ratios = [picture.width / width, picture.height / height];
   return Array.from(rows.scores.data, (score, row) => ({
@@ -26,11 +26,18 @@ export async function predict({ record, session }, picture) {
 }
 
 // The height and width in which the graph takes a picture.
-function resizedSize({ height, width }, { size, short_side: short, long_side: long }) {
+function resizedSize({ height, width }, { size, short_side: short, long_side: long, resizing }) {
   if (size) return size;
   let scale = short ? short / Math.min(height, width) : 1;
   if (long) scale = Math.min(scale, long / Math.max(height, width));
-  return [height, width].map((side) => Math.max(1, Math.round(side * scale)));
+  const rounded = resizing === "smooth" ? nearest : Math.floor;
+  return [height, width].map((side) => Math.max(1, rounded(side * scale)));
+}
+
+// Halves become even, as in Python.
+function nearest(value) {
+  const up = Math.round(value);
+  return up - value === 0.5 && up % 2 ? up - 1 : up;
 }
 
 // RGBA, row by row.
@@ -40,18 +47,18 @@ function pixels(picture) {
   return context.getImageData(0, 0, picture.width, picture.height).data;
 }
 
-// Bilinear and antialiased, as the network learned to see pictures: a canvas of the browser resizes otherwise.
-function resized(values, picture, height, width) {
-  const wide = resampled(values, picture.height, picture.width, 4, width);
-  return resampled(wide, 1, picture.height, 4 * width, height);
+// Bilinear, and where it is smooth antialiased, as the network learned to see pictures: a canvas resizes otherwise.
+function resized(values, picture, height, width, smooth) {
+  const wide = resampled(values, picture.height, picture.width, 4, width, smooth);
+  return resampled(wide, 1, picture.height, 4 * width, height, smooth);
 }
 
 // Values (before, length, after) become (before, to, after).
-function resampled(values, before, length, after, to) {
+function resampled(values, before, length, after, to, smooth) {
   if (to === length) return values;
   const result = new Uint8Array(before * to * after);
   const ratio = length / to;
-  const reach = Math.max(ratio, 1);
+  const reach = smooth ? Math.max(ratio, 1) : 1;
   for (let place = 0; place < to; place++) {
     const centre = (place + 0.5) * ratio;
     const first = Math.max(Math.trunc(centre - reach + 0.5), 0);

@@ -35,11 +35,12 @@ inline Picture read_ppm(const std::string& file) {
     return picture;
 }
 
-// Values `(before, length, after)` become `(before, to, after)`: bilinear and antialiased, as Pillow's BILINEAR.
-inline Bytes resampled(const Bytes& values, int before, int length, int after, int to) {
+// Values `(before, length, after)` become `(before, to, after)`: bilinear, and where it is smooth antialiased, as
+// Pillow's BILINEAR.
+inline Bytes resampled(const Bytes& values, int before, int length, int after, int to, bool smooth) {
     if (to == length) return values;
     Bytes result(std::size_t(before) * to * after);
-    const double ratio = double(length) / to, reach = std::max(ratio, 1.0);
+    const double ratio = double(length) / to, reach = smooth ? std::max(ratio, 1.0) : 1.0;
     for (int place = 0; place < to; ++place) {
         const double centre = (place + 0.5) * ratio;
         const int first = std::max(int(centre - reach + 0.5), 0), stop = std::min(int(centre + reach + 0.5), length);
@@ -63,7 +64,7 @@ inline Bytes resampled(const Bytes& values, int before, int length, int after, i
 // What system.json says of resizing, precision and names. A JSON library reads it better; this does without one.
 struct Record {
     int short_side = 0, long_side = 0, height = 0, width = 0;  // 0 where there is none
-    bool bf16 = false;
+    bool bf16 = false, smooth = true;
     std::vector<std::string> names;
 
     explicit Record(const std::string& file) {
@@ -75,6 +76,7 @@ struct Record {
         short_side = std::atoi(after(text, "short_side"));
         long_side = std::atoi(after(text, "long_side"));
         std::sscanf(after(text, "size"), " [ %d , %d ]", &height, &width);
+        smooth = std::string(after(text, "resizing")).rfind("\"smooth\"", 0) == 0;
         bf16 = std::string(after(text, "precision")).rfind("\"bf16\"", 0) == 0;
         const char* at = after(text, "class_names");
         while ((at = std::strpbrk(at, "\"]")) && *at == '"') {
@@ -91,11 +93,11 @@ struct Record {
         if (!height) {
             double scale = short_side ? double(short_side) / std::min(picture.height, picture.width) : 1.0;
             if (long_side) scale = std::min(scale, double(long_side) / std::max(picture.height, picture.width));
-            to_height = std::max(1, int(std::nearbyint(picture.height * scale)));
-            to_width = std::max(1, int(std::nearbyint(picture.width * scale)));
+            to_height = std::max(1, int(smooth ? std::nearbyint(picture.height * scale) : picture.height * scale));
+            to_width = std::max(1, int(smooth ? std::nearbyint(picture.width * scale) : picture.width * scale));
         }
-        const Bytes wide = resampled(picture.pixels, picture.height, picture.width, 3, to_width);
-        return {to_height, to_width, resampled(wide, 1, picture.height, 3 * to_width, to_height)};
+        const Bytes wide = resampled(picture.pixels, picture.height, picture.width, 3, to_width, smooth);
+        return {to_height, to_width, resampled(wide, 1, picture.height, 3 * to_width, to_height, smooth)};
     }
 
    private:

@@ -46,7 +46,17 @@ def resized(size: Size, preprocess: dict[str, Any]) -> Size:
     scale = 1.0 if preprocess["short_side"] is None else preprocess["short_side"] / min(size)
     if preprocess["long_side"] is not None:
         scale = min(scale, preprocess["long_side"] / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    rounded = int if preprocess["resizing"] == "sampled" else round
+    return max(1, rounded(size[0] * scale)), max(1, rounded(size[1] * scale))
+
+
+def taken(picture: Image.Image, preprocess: dict[str, Any]) -> Array:
+    """Resize a picture as the graph takes it, `(3, H, W)`: `smooth` with antialiasing, `sampled` without."""
+    height, width = size = resized((picture.height, picture.width), preprocess)
+    if preprocess["resizing"] == "smooth":
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    planes = np.asarray(picture).transpose(2, 0, 1).copy()
+    return planes if planes.shape[1:] == size else (enlarged(planes, size) + 0.5).astype(np.uint8)
 
 
 def enlarging(length: int, side: int, cubic: bool = False) -> Array:
@@ -67,7 +77,7 @@ def enlarging(length: int, side: int, cubic: bool = False) -> Array:
 
 
 def enlarged(values: Array, size: Size, cubic: bool = False) -> Array:
-    """Enlarge maps `(..., h, w)` to `size`."""
+    """Enlarge maps `(..., h, w)` to `size`, or sample them where that is smaller."""
     rows, columns = (enlarging(length, side, cubic) for length, side in zip(size, values.shape[-2:], strict=True))
     return rows @ values @ columns.T
 
@@ -125,22 +135,21 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("--score", type=float, default=0.0, help="leave out objects that score less")
     parser.add_argument("--out", type=Path, default=Path(), help="where label maps are written")
-    given = parser.parse_args()
-    record = json.loads((given.export / "system.json").read_text(encoding="utf-8"))
-    run = open_graph(given.export, record)
-    for file in given.pictures:
+    asked = parser.parse_args()
+    record = json.loads((asked.export / "system.json").read_text(encoding="utf-8"))
+    run = open_graph(asked.export, record)
+    for file in asked.pictures:
         picture = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
         original = picture.height, picture.width
-        size = resized(original, record["preprocess"])
-        taken = np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR))
-        outputs = {name: array[0] for name, array in run(taken.transpose(2, 0, 1)[None].copy()).items()}
+        given = taken(picture, record["preprocess"])
+        outputs = {name: array[0] for name, array in run(given[None]).items()}
         line: dict[str, Any] = {"file": str(file), "size": original}
         if "logits" in outputs:
-            line["label_map"] = str(given.out / f"{file.stem}_labels.png")
+            line["label_map"] = str(asked.out / f"{file.stem}_labels.png")
             Image.fromarray(label_map(outputs["logits"], original)).save(line["label_map"])
         else:
-            found = objects(outputs, size, original, record)
-            line["objects"] = [one for one in found if one["score"] >= given.score]
+            found = objects(outputs, given.shape[1:], original, record)
+            line["objects"] = [one for one in found if one["score"] >= asked.score]
         print(json.dumps(line))
 
 

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+import torch
+from starlette.testclient import TestClient
 
+from delineate.artefact import load_system
 from delineate.cli.app import run as app
 from delineate.export.exporting import export_run
+from delineate.serve import ServedModels, make_app
+from delineate.study.explain import explain
+from delineate.values import InputError
 
 TINY = ["--backbone", "resnet10t", "--image-size", "64", "--workers", "0", "--batch-size", "4"]
 
@@ -36,6 +42,38 @@ def test_val_measures_an_export_as_its_run(delineate: Callable, data: Path, ssd:
         result = delineate("val", export, *given, "--workers", 0, "--json").json
         assert result["metrics"] == pytest.approx(expected["metrics"], abs=1e-3, nan_ok=True)
         assert (result["num_images"], result["part"]) == (3, "split val")
+
+
+def test_predict_finds_with_an_export_what_it_finds_with_its_run(
+    delineate: Callable, data: Path, ssd: Path, export: Path, tmp_path: Path
+) -> None:
+    options = [data / "images" / "val", "--min-score", 0.05, "--out", tmp_path, "--json"]
+    expected, found = (
+        [json.loads(line) for line in delineate("predict", one, *options).out.splitlines()] for one in (ssd, export)
+    )
+    assert len(found) == 3
+    for one, other in zip(found, expected, strict=True):
+        assert one["scores"] == pytest.approx(other["scores"], abs=1e-3)
+        assert len(one["scores"]) > 0
+        assert one["file"] == other["file"]
+
+
+def test_an_export_is_served(data: Path, ssd: Path, export: Path) -> None:
+    models = ServedModels({"export": export, "run": ssd}, device="cpu")
+    picture = next((data / "images" / "val").iterdir()).read_bytes()
+    with TestClient(make_app(models), base_url="http://localhost") as client:
+        assert client.get("/v2/models/export").json()["platform"] == "delineate_export"
+        found, expected = (
+            client.post(f"/v2/models/{name}/predict", params={"min_score": 0.05}, content=picture).json()
+            for name in ("export", "run")
+        )
+    assert len(found["scores"]) > 0
+    assert found["scores"] == pytest.approx(expected["scores"], abs=1e-3)
+
+
+def test_an_export_is_not_explained_from_python_either(export: Path) -> None:
+    with pytest.raises(InputError, match=r"^explain: the graph of an export cannot be looked into; explain the run"):
+        explain(load_system(export), torch.zeros(3, 64, 64, dtype=torch.uint8))
 
 
 def test_a_report_says_that_it_is_of_an_export(delineate: Callable, ssd: Path, export: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Tiny exports of systems that nobody trained, and pictures for them: what the tests of the examples share."""
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import jaxtyping
@@ -9,12 +11,13 @@ from PIL import Image
 from tests.export.test_graph import decided
 from tests.models.systems import CATEGORIES, TINY, Disks, pictures, system_of
 
-from delineate.artefact.record import GRAPHS, VERDICT, read_record
+from delineate.artefact.record import GRAPHS, RECORD, VERDICT, read_record
 from delineate.data.preprocess import Preprocess
 from delineate.export.exporting import record_of, write_files, write_graph
 from delineate.export.openvino import write_openvino
 from delineate.system.catalog import build
 from delineate.system.system import System
+from delineate.values import Detections, Prediction
 
 THRESHOLDS = {"score": 0.01, "nms_iou": 0.3, "max_detections": 5}
 """Each picture has a few objects."""
@@ -61,6 +64,25 @@ def for_openvino(onnx: Path, folder: Path) -> Path:
     write_files(folder, read_record(onnx).model_copy(update={"target": "openvino"}))
     shutil.copy(onnx / VERDICT, folder)
     return folder
+
+
+def sampled(export: Path, folder: Path) -> tuple[Path, System]:
+    """The same graph for pictures that are resized as torchvision's detectors have it, and the system that does so."""
+    shutil.copytree(export, folder)
+    facts = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    facts["preprocess"]["resizing"] = "sampled"
+    (folder / RECORD).write_text(json.dumps(facts), encoding="utf-8")
+    system = small_system("ssd")
+    return folder, replace(system, preprocess=replace(system.preprocess, resizing="sampled"))
+
+
+def check_found(names: list[str], scores: list[float], boxes: list[list[float]], expected: Prediction) -> None:
+    """What a program finds in a picture is what is expected."""
+    assert isinstance(expected, Detections)
+    assert len(expected) > 0
+    assert names == [CATEGORIES.class_names[label] for label in expected.labels]
+    assert (torch.tensor(scores) - expected.scores).abs().max() < 0.02
+    assert (torch.tensor(boxes) - expected.boxes).abs().max() < 1
 
 
 def photo(file: Path, size: tuple[int, int]) -> Path:

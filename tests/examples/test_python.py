@@ -5,17 +5,19 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from faster_coco_eval.core import mask as coco_masks
 from PIL import Image
+from pydantic import TypeAdapter
 from tests.examples.exports import export, photo, small_system
 from tests.models.systems import CATEGORIES
 from torch.nn import functional as F
 
+from delineate.data.preprocess import Preprocess
 from delineate.deploy import Predictor
 from delineate.export.agreement import Agreement, Closeness
 from delineate.models.contract import Rows
@@ -53,6 +55,22 @@ def test_a_system_of_each_kind_predicts_without_torch(name: str, fields: tuple[s
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_boxes_are_found_without_torch_in_both_runtimes(runtime: str, ssd: dict[str, Path], tmp_path: Path) -> None:
     check(small_system("ssd"), ssd[runtime], SIZES, ("boxes",), tmp_path)
+
+
+@pytest.mark.parametrize("size", [(130, 171), (50, 33), (73, 97)])
+@pytest.mark.parametrize("resizing", ["smooth", "sampled"])
+@pytest.mark.parametrize("sides", [{"short_side": 72, "long_side": 96}, {"size": (48, 60)}, {}])
+def test_pictures_are_taken_as_the_run_takes_them(
+    size: tuple[int, int], resizing: Literal["smooth", "sampled"], sides: dict[str, Any], tmp_path: Path
+) -> None:
+    preprocess = Preprocess(resizing=resizing, **sides)
+    record = json.loads(TypeAdapter(Preprocess).dump_json(preprocess))
+    picture = Image.open(photo(tmp_path / "a.png", size))
+    taken = runpy.run_path(str(PROGRAM))["taken"](picture, record)
+    expected = preprocess.resize(torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)).numpy()
+    assert taken.shape == expected.shape
+    assert taken.dtype == np.uint8
+    assert np.abs(taken.astype(int) - expected).max() <= 1
 
 
 def check(system: System, folder: Path, sizes: list[tuple[int, int]], fields: tuple[str, ...], out: Path) -> None:

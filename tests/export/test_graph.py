@@ -1,10 +1,11 @@
 """Every system of the catalog leaves the library: what other runtimes give is what it gives here.
 
-One graph a system, made from two pictures, run in each runtime on other numbers of pictures, on other sizes where the
-system takes any, and where nothing is found.
+One graph a system, made from two pictures, is run in each runtime on what the exports of others fail on: another number
+of pictures (dynamic batch, Faster R-CNN's, too), odd sizes where the system takes any, nothing found (torchvision's
+vision#2251), and NMS with more candidates than rows, and with fewer. Heads in int8 are in test_quantising.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,15 @@ import torch
 from tests.data.samples import InMemory
 from tests.models.systems import CATEGORIES, pictures, size_for, system_of
 from torch import Tensor, nn
+from torch.export import Dim
 
 from delineate.artefact.record import GRAPHS, Target
-from delineate.artefact.sessions import open_session
+from delineate.artefact.sessions import Session, open_session
 from delineate.evaluation import Source
 from delineate.export.exporting import Proof, record_of
 from delineate.export.graph import Graph, export_program, outputs_of, write_onnx
 from delineate.export.openvino import write_openvino
+from delineate.ops.nms import select
 from delineate.system.catalog import CATALOG
 from delineate.system.system import System
 from delineate.values import Sample, Thresholds
@@ -39,32 +42,30 @@ def _without_shape_checks() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", list(CATALOG))
-def test_what_is_exported_gives_what_the_system_gives_and_has_a_verdict(name: str, tmp_path: Path) -> None:
+def test_what_is_exported_gives_what_the_system_gives_and_has_a_verdict(
+    name: str, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
     torch.manual_seed(0)
     system, empty = decided(system_of(name))
     program = export_program(system, **given_to(system, 2))
     write_onnx(program, tmp_path / "graph.onnx")
     write_openvino(tmp_path / "graph.onnx", tmp_path / "graph.xml")
-    sessions = [
-        open_session(tmp_path / "graph.onnx", "onnx", "fp32", torch.device("cpu")),
-        open_session(tmp_path / "graph.xml", "openvino", "fp32", torch.device("cpu")),
-    ]
-    runs = [
-        given_to(system, 1),
-        given_to(system, 3),
-        *([given_to(system, 4, OTHER_SIZE)] if system.model.takes_any_size else []),
-    ]
-    for given in [*runs, *([] if empty is None else [empty])]:
-        with torch.no_grad():
-            expected = Graph(system)(**given)
-            results = [program.module()(**given)]
-        arrays = {key: value.contiguous().numpy() for key, value in given.items()}
-        results += [{key: torch.from_numpy(value) for key, value in run(arrays).items()} for run in sessions]
-        for result in results:
-            assert set(result) == set(expected) == set(outputs_of(program))
-            assert_equal(result, expected)
-        if given is empty:
-            assert (expected["scores"] < 0).all()
+    sessions = opened(tmp_path)
+    cases = {"one picture": given_to(system, 1), "dynamic batch": given_to(system, 3)}
+    if system.model.takes_any_size:
+        cases["odd sizes"] = given_to(system, 4, OTHER_SIZE)
+    if empty is not None:
+        cases["nothing found"] = empty
+    for case, given in cases.items():
+        with subtests.test(case):
+            with torch.no_grad():
+                expected = Graph(system)(**given)
+                results = [program.module()(**given)]
+            results += [run_in(session, given) for session in sessions]
+            for result in results:
+                assert set(result) == set(expected) == set(outputs_of(program))
+                assert_equal(result, expected)
+            assert case != "nothing found" or (expected["scores"] < 0).all()
     proof = Proof(
         system=system,
         file=tmp_path / "best.safetensors",
@@ -79,6 +80,62 @@ def test_what_is_exported_gives_what_the_system_gives_and_has_a_verdict(name: st
         record = record_of(system, outputs_of(program), to, "fp32", file=proof.file)
         levels += proof.results(tmp_path, record, metric=False)
         assert [level.passed for level in levels] == [True, True]
+
+
+class Choosing(nn.Module):
+    """What chooses among boxes is a graph by itself here."""
+
+    def __init__(self, max_candidates: int | None) -> None:
+        super().__init__()
+        self.max_candidates = max_candidates
+
+    def forward(self, all_boxes: Tensor, all_scores: Tensor) -> dict[str, Tensor]:
+        found = select(
+            all_scores,
+            all_boxes,
+            (60, 80),
+            score=0.05,
+            nms_iou=0.5,
+            max_candidates=self.max_candidates,
+            max_detections=6,
+        )
+        return found._asdict()
+
+
+@pytest.mark.parametrize("max_candidates", [None, 8])
+def test_nms_of_more_candidates_than_rows_and_of_fewer(max_candidates: int | None, tmp_path: Path) -> None:
+    choosing = Choosing(max_candidates)
+    shapes = {name: {0: Dim.DYNAMIC, 2: Dim.DYNAMIC} for name in ("all_boxes", "all_scores")}
+    traced = candidates(2, 40)
+    program = torch.export.export(choosing, (), traced, dynamic_shapes=shapes, strict=False)
+    write_onnx(program, tmp_path / "graph.onnx")
+    write_openvino(tmp_path / "graph.onnx", tmp_path / "graph.xml")
+    rows = []
+    for given in (traced, candidates(1, 300), candidates(3, 2)):
+        expected = choosing(**given)
+        rows.append((expected["scores"] >= 0).sum(1).tolist())
+        for session in opened(tmp_path):
+            assert_equal(run_in(session, given), expected)
+    assert rows == [[6, 6], [6], [4, 4, 4]]
+
+
+def candidates(count: int, num_boxes: int) -> dict[str, Tensor]:
+    """Boxes of two classes, all far from what they are cut by; of a few, none overlaps another."""
+    corners = torch.rand(count, 1, num_boxes, 2) * torch.tensor([60.0, 40.0])
+    if num_boxes == 2:
+        corners = torch.tensor([[0.0, 0.0], [50.0, 30.0]]).expand(count, 1, 2, 2)
+    scores = torch.rand(count, 2, num_boxes) * 0.9 + 0.1
+    return {"all_boxes": torch.cat([corners, corners + 12], -1), "all_scores": scores}
+
+
+def opened(folder: Path) -> list[Session]:
+    """A session of the graph in each runtime."""
+    return [open_session(folder / GRAPHS[to], to, "fp32", torch.device("cpu")) for to in TARGETS]
+
+
+def run_in(session: Session, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    arrays = {key: value.contiguous().numpy() for key, value in given.items()}
+    return {key: torch.from_numpy(value) for key, value in session(arrays).items()}
 
 
 def samples(system: System) -> InMemory:

@@ -14,9 +14,12 @@ from tests.data.samples import InMemory
 from tests.models.systems import CATEGORIES, overfit_boxes, pictures, system_of
 
 from delineate.artefact.record import Record
+from delineate.artefact.sessions import import_openvino
 from delineate.evaluation import Source
 from delineate.export.agreement import Found, paired
 from delineate.export.exporting import Proof, record_of, write_graph
+from delineate.export.openvino import write_openvino
+from delineate.export.verdict import Level, judged
 from delineate.values import InputError, Sample, Thresholds
 
 
@@ -91,7 +94,18 @@ def one_operation_in_fp16(model: onnx.ModelProto) -> None:
     model.graph.node.insert(place + 2, wide)
 
 
-@pytest.mark.parametrize("sabotage", [one_weight, one_operation_in_fp16])
+def one_class_swapped(model: onnx.ModelProto) -> None:
+    """Call each of the two classes the other."""
+    node = next(node for node in model.graph.node if "labels" in node.output)
+    node.output[list(node.output).index("labels")] = "labels_right"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1), "last_class"))
+    model.graph.node.append(helper.make_node("Sub", ["last_class", "labels_right"], ["labels"]))
+
+
+SABOTAGES = [one_weight, one_operation_in_fp16, one_class_swapped]
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES)
 def test_a_graph_that_was_changed_fails_by_its_values(
     sabotage: Callable[[onnx.ModelProto], None], proof: Proof, graph: Path, tmp_path: Path
 ) -> None:
@@ -101,6 +115,26 @@ def test_a_graph_that_was_changed_fails_by_its_values(
     with pytest.raises(InputError, match=r"^export of best.safetensors: .*; graph failed, .* on \S+") as error:
         proof.graph(tmp_path / "graph.onnx", "onnx")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("sabotage", [one_weight, one_class_swapped])
+def test_openvinos_graph_of_a_changed_one_fails_by_its_values(
+    sabotage: Callable[[onnx.ModelProto], None], proof: Proof, graph: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(graph)
+    sabotage(model)
+    onnx.save(model, tmp_path / "graph.onnx")
+    write_openvino(tmp_path / "graph.onnx", tmp_path / "graph.xml")
+    with pytest.raises(InputError, match=r"; graph failed, .* on \S+"):
+        proof.graph(tmp_path / "graph.xml", "openvino")
+
+
+def test_weights_of_16_bits_fail_by_their_values(proof: Proof, graph: Path, tmp_path: Path) -> None:
+    """OpenVINO writes them so, unless it is told not to."""
+    openvino = import_openvino()
+    openvino.save_model(openvino.Core().read_model(graph), tmp_path / "graph.xml")
+    with pytest.raises(InputError, match=r"; graph failed, "):
+        proof.graph(tmp_path / "graph.xml", "openvino")
 
 
 def test_a_mean_that_is_the_standard_deviation_fails_by_its_values(proof: Proof, tmp_path: Path) -> None:
@@ -121,6 +155,14 @@ def test_classes_in_another_order_are_no_results_of_the_run(proof: Proof, graph:
         InputError, match=r"its classes are box, disk; those of the run are others, or in another order$"
     ):
         proof.results(graph.parent, swapped)
+
+
+def test_coarser_numbers_that_fail_by_results_name_what_does_not(proof: Proof) -> None:
+    failed = Level(name="results", figures={"objects": 0.2}, limits={"objects": 0.05}, of="objects")
+    with pytest.raises(InputError, match=r"\(at most 0\.05\); bf16 is too coarse for it, take --precision fp32$"):
+        judged([lambda: failed], "export", proof.say, "bf16")
+    with pytest.raises(InputError, match=r"objects 0\.2 \(at most 0\.05\)$"):
+        judged([lambda: failed], "export", proof.say)
 
 
 def test_objects_that_are_left_out_fail_by_results(proof: Proof, graph: Path) -> None:

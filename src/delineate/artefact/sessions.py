@@ -15,8 +15,8 @@ from delineate.values import InputError
 
 Arrays = Mapping[str, NDArray[Any]]
 Session = Callable[[Arrays], dict[str, NDArray[Any]]]
-HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-"""What OpenVINO computes in; what is quantised stays so."""
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
+"""What OpenVINO computes in, where the processor has instructions for it; what is quantised stays so."""
 
 
 def open_session(graph: Path, target: Target, precision: Precision, device: torch.device) -> Session:

@@ -26,7 +26,7 @@ from delineate.data.splits import Watch
 from delineate.evaluation import Source, evaluation_data, own_source
 from delineate.export.graph import export_program, outputs_of, write_onnx
 from delineate.export.openvino import write_openvino
-from delineate.export.quantising import quantise
+from delineate.export.quantising import layers, quantise
 from delineate.export.verdict import CLOSE, TOLERANCES, Level, graph_level, judged, metric_level, results_level
 from delineate.io.files import folder_beside, written_beside
 from delineate.io.machine import machine, processor
@@ -72,7 +72,7 @@ class Proof:
             partial(results_level, *both, CLOSE[record.precision], self.watch),
             partial(metric_level, *both, self.allowed(record.precision), self.watch),
         ]
-        return judged(levels if metric else levels[:1], self._what, self.say)
+        return judged(levels if metric else levels[:1], self._what, self.say, record.precision)
 
     def record(self, outputs: tuple[str, ...], to: Target, precision: Precision) -> Record:
         """Write down what one needs to use a graph of the system, and what the system costs."""
@@ -126,7 +126,7 @@ def export_run(
         if precision == "int8":
             quantise(beside / record.graph, record, _learned(proof), proof.pictures, proof.allowed(precision), say)
         levels += proof.results(beside, write_files(beside, record))
-        write_verdict(beside, proof, levels)
+        write_verdict(beside, record, proof, levels)
         _hand_on(proof, beside, precision)
     return folder, levels
 
@@ -164,7 +164,7 @@ def check_export(
     proof = proof_of(find_checkpoint(run or Path(record.run)), source, tolerance, say, watch)
     levels = () if record.precision == "int8" else proof.graph(export / record.graph, record.target)
     levels += proof.results(export, record)
-    write_verdict(export, proof, levels)
+    write_verdict(export, record, proof, levels)
     return levels
 
 
@@ -246,9 +246,15 @@ def write_files(folder: Path, record: Record) -> Record:
     return whole
 
 
-def write_verdict(folder: Path, proof: Proof, levels: tuple[Level, ...]) -> None:
-    """Write what was compared, on which machine, with which versions, and by which command."""
+def write_verdict(folder: Path, record: Record, proof: Proof, levels: tuple[Level, ...]) -> None:
+    """Write what was compared, on which machine, with which versions, and by which command.
+
+    Of integers, it says how many layers there are, and which of them stay in floating point.
+    """
+    total, kept = layers(folder / record.graph) if record.precision == "int8" else (0, [])
     verdict = {
+        "precision": record.precision,
+        **({"layers": total, "in_floating_point": kept} if total else {}),
         "levels": [asdict(level) for level in levels],
         "data": str(proof.source.data),
         "pictures": f"{len(proof.pictures)}, {proof.source.part}",

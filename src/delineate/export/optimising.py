@@ -138,7 +138,7 @@ def _exported(proof: Proof, folder: Path, precision: Precision) -> System:
         outputs = write_graph(proof.system, beside / GRAPHS["openvino"], "openvino")
         record = write_files(beside, proof.record(outputs, "openvino", precision))
         levels = proof.graph(beside / record.graph, "openvino") + proof.results(beside, record, metric=False)
-        write_verdict(beside, proof, levels)
+        write_verdict(beside, record, proof, levels)
     return load_artefact(out, CPU)
 
 

@@ -25,12 +25,14 @@ NUM_CALIBRATED = 300
 NUM_MEASURED = 300
 """Pictures by which operations are chosen; the verdict measures on all."""
 HEAVY = ("Convolution", "GroupConvolution", "MatMul", "ConvolutionBackpropData")
+MOVING = ("Convert", "Multiply", "Reshape", "Squeeze", "Subtract", "Transpose", "Unsqueeze")
+"""Values are moved or scaled by these between where they are made and where they are multiplied."""
 
 
 def quantise(graph: Path, record: Record, learned: Dataset, measured: Dataset, drop: float, say: Say) -> None:
     """Quantise OpenVINO's `graph` in its place, so that the metric drops by no more than `drop`.
 
-    What stays in floating point is said. Raises `InputError` where NNCF is not installed.
+    How many layers are quantised, and which are not, is said. Raises `InputError` where NNCF is not installed.
     """
     openvino = import_openvino()
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # NNCF imports it, and needs no GPU
@@ -62,32 +64,45 @@ def quantise(graph: Path, record: Record, learned: Dataset, measured: Dataset, d
             drop_type=nncf.DropType.ABSOLUTE,
             subset_size=min(NUM_CALIBRATED, len(learned)),
         )
-    kept = in_floating_point(quantised)
     with TemporaryDirectory(dir=graph.parent) as folder:  # weights are read from the file that is to be replaced
         openvino.save_model(quantised, Path(folder) / graph.name, compress_to_fp16=False)
         for written in Path(folder).iterdir():
             written.replace(graph.parent / written.name)
-    total = sum(node.get_type_name() in HEAVY for node in quantised.get_ops())
+    total, kept = layers(graph)
     say(f"int8: {total - len(kept)} of {total} layers are quantised" + (f"; not {', '.join(kept)}" if kept else ""))
 
 
+def layers(graph: Path) -> tuple[int, list[str]]:
+    """Count the layers of a graph of OpenVINO, and name those that stay in floating point."""
+    model = import_openvino().Core().read_model(graph)
+    return sum(node.get_type_name() in HEAVY for node in model.get_ops()), in_floating_point(model)
+
+
 def in_floating_point(model: Any) -> list[str]:
-    """List the layers of a quantised model whose inputs are no integers."""
-    return [
-        node.get_friendly_name()
-        for node in model.get_ops()
-        if node.get_type_name() in HEAVY
-        and not any("FakeQuantize" in _types(port.get_source_output().get_node()) for port in node.inputs())
-    ]
+    """Name the layers of a quantised model whose weights are no integers, by their weights where these have a name."""
+    return [_name(node) for node in model.get_ordered_ops() if node.get_type_name() in HEAVY and not _quantised(node)]
 
 
-def _types(node: Any) -> tuple[str, ...]:
-    """Give the type of what makes a value, seen through operations that only move it."""
-    types = [node.get_type_name()]
-    while types[-1] in ("Reshape", "Transpose", "Convert", "Multiply", "Squeeze", "Unsqueeze") and node.inputs():
+def _quantised(layer: Any) -> bool:
+    """Tell whether integers are multiplied: weights as they are saved, or what was rounded to so many steps."""
+    origin = _origin(layer.input(1))
+    if origin.get_type_name() == "Constant":
+        return bool(origin.get_element_type().is_integral())
+    return bool(origin.get_type_name() == "FakeQuantize")
+
+
+def _origin(port: Any) -> Any:
+    """Find what makes a value."""
+    node = port.get_source_output().get_node()
+    while node.get_type_name() in MOVING:
         node = node.input(0).get_source_output().get_node()
-        types.append(node.get_type_name())
-    return tuple(types)
+    return node
+
+
+def _name(layer: Any) -> str:
+    weights: str = _origin(layer.input(1)).get_friendly_name()
+    own: str = layer.get_friendly_name()
+    return weights.removeprefix("model.").removesuffix(".weight") if weights.endswith(".weight") else own
 
 
 def _given(record: Record, pictures: Dataset, place: int) -> Arrays:

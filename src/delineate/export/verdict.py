@@ -83,16 +83,20 @@ class Level:
         return f"{self.name} {'passed' if self.passed else 'failed'}, {self.of}: {', '.join(parts)}{worst}"
 
 
-def judged(levels: Iterable[Callable[[], Level]], what: str, say: Say) -> tuple[Level, ...]:
+def judged(
+    levels: Iterable[Callable[[], Level]], what: str, say: Say, precision: Precision = "fp32"
+) -> tuple[Level, ...]:
     """Go through levels, say what each found, and stop at the first that fails.
 
-    Raises `InputError` for it, with the figures, their limits and the picture.
+    Raises `InputError` for it, with the figures, their limits, the picture, and what may be done.
     """
     passed = []
     for compare in levels:
         level = compare()
         if not level.passed:
             mend = "; --tolerance says what it may differ by" if level.name == "metric" else ""
+            if level.name == "results" and precision != "fp32":
+                mend = f"; {precision} is too coarse for it, take --precision fp32"
             raise InputError(f"{what}: it does not give what the run gives; {level.line}{mend}")
         say(level.line)
         passed.append(level)

@@ -76,7 +76,7 @@ def mend(findings: Findings, destination: str | Path) -> Mending:
     edits = _edits(findings)
     with folder_beside(destination) as beside:
         _write(findings, edits, beside)
-        listed = {one.finding for one in (*edits.changes, *edits.by_hand)}
+        listed = {change.finding for change in edits.changes} | {one.finding for one in edits.by_hand}
         renamed = {"class-names-alike"} if findings.aliases else set()
         edits.by_hand += of_the_rest(findings, listed | renamed | edits.settled)
         _write_list(beside / CHANGES, Change._fields, edits.changes)

@@ -17,6 +17,7 @@ from delineate.study.explain.stages import SHADES, Explain, Explained, Seen, Sta
 from delineate.system.catalog import find_entry
 from delineate.system.papers import papers
 from delineate.system.system import System, evaluating
+from delineate.values import InputError
 from delineate.viz.palette import hex_color
 from delineate.viz.report import page_environment
 
@@ -31,8 +32,11 @@ def explain(
     """Show what a system does with a picture, first the picture itself.
 
     `score` is what counts as likely: what was calibrated for each class, or else 0.5, if not given.
-    `regression` is the folder in which a run kept how its answers moved in training, where it did.
+    `regression` is the folder in which a run kept how its answers moved in training, where it did. Raises `InputError`
+    for an export, whose graph shows nothing but its result.
     """
+    if system.exported:
+        raise InputError("explain: the graph of an export cannot be looked into; explain the run that it came from")
     least = score if score is not None else LIKELY if system.least is None else system.least
     (prepared,) = system.prepare([image])
     seen = Seen(system=system, image=image, inputs=prepared.inputs, least=least, history=regression)
