@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -134,20 +135,30 @@ def piece_of(flat: Flat, known: Known) -> Piece | None:
     said += said_of(flat.ids, ~has_one, WITHOUT_AREA)
     kept = slice(None) if has_one.all() else np.flatnonzero(has_one)
     ids = flat.ids if has_one.all() else flat.ids[kept]
+    own = _apart(ids)
     return Piece(
-        picture=picture[kept],
-        category=category[kept],
-        boxes=boxes[kept],
-        crowd=flat.crowd[kept],
-        difficult=flat.difficult[kept],
-        areas=_areas(flat.areas, boxes)[kept],
+        picture=_apart(picture[kept]),
+        category=_apart(category[kept]),
+        boxes=_apart(boxes[kept]),
+        crowd=_apart(flat.crowd[kept]),
+        difficult=_apart(flat.difficult[kept]),
+        areas=_apart(_areas(flat.areas, boxes)[kept]),
         keypoints=None,
         shapes=Shapes.none(len(ids)),
-        ids=ids,
-        all_ids=flat.ids,
+        ids=own,
+        all_ids=own if ids is flat.ids else _apart(flat.ids),
         said=said,
         outside=(),
     )
+
+
+def _apart(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy numbers into memory of their own, which is given back when they are; between others it would be kept."""
+    if not array.size:
+        return array
+    copy = np.frombuffer(mmap(-1, array.nbytes), dtype=array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def joined(pieces: list[Piece], num_keypoints: int) -> Piece:
