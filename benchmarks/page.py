@@ -109,10 +109,11 @@ def served(folder: Path) -> Iterator[str]:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
-            yield next(found[0] for line in process.stderr if (found := re.search(r"http://[0-9.:]+/", line)))
+            address = next(found[0] for line in process.stderr if (found := re.search(r"http://[0-9.:]+/", line)))
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            yield address
         finally:
             process.terminate()
-            threading.Thread(target=process.stderr.read, daemon=True).start()
             process.wait(60)
 
 

@@ -11,8 +11,8 @@ knows objects at the size that tiles show them in; the other sees them larger th
 were too small before, and harms where they were not.
 
 By default four trainings of 4 minutes, two of which serve two rows each, and six measurements of 10 pictures (nuclei)
-or 50: about 19 minutes on two cores. What was stopped goes on: a
-training where it was, and what is in the folder, each training and each row, is not done again.
+or 50: about 19 minutes on two cores. What was stopped goes on: a training where it was, and what is in the folder, each
+training and each row, is not done again.
 """
 
 import argparse

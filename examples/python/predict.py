@@ -29,7 +29,7 @@ def open_graph(export: Path, record: dict[str, Any]) -> Callable[[Array], dict[s
     if record["target"] == "openvino":
         import openvino
 
-        precision = "bf16" if record["precision"] == "bf16" else "f32"
+        precision = "f32" if record["precision"] == "fp32" else "bf16"  # of int8 what is left in floating point
         model = openvino.Core().compile_model(export / "graph.xml", "CPU", {"INFERENCE_PRECISION_HINT": precision})
         return lambda pictures: {port.any_name: array for port, array in model({"pictures": pictures}).items()}
     import onnxruntime

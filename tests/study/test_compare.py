@@ -137,6 +137,12 @@ def test_each_may_have_its_lighter_form_with_options_of_its_own(
     assert asked["ssd"].arguments == {"backbone": "resnet10t", "image_size": 240}
     assert asked["faster_rcnn"].arguments == {"width": 64, "num_rois": 64}
     assert asked["faster_rcnn"].short_side == 96
+    varied = settings_of(
+        study(data, task="detect", entries=entries, settings={"colour": 0.5}, lighter=True),
+        tmp_path / "varied",
+        monkeypatch,
+    )
+    assert {(its.scale, its.colour) for its in varied.values()} == {((0.75, 1.33), 0.5)}, "what goes together stays"
     assert {(its.augment, its.scale, its.colour, its.batch_size) for its in asked.values()} == {
         ("scale", (1.0, 1.0), 0.0, 4)
     }
@@ -155,6 +161,8 @@ def test_what_has_no_backbone_begins_from_scratch_among_others(
     asked = settings_of(study(data, entries=entries, settings=common, lighter=True), tmp_path / "out", monkeypatch)
     assert (asked["segnet_basic"].pretrained, asked["segnet"].pretrained) == ("none", "auto")
     assert "backbone" not in asked["segnet"].arguments  # of its lighter form's there may be no weights
+    facts = json.loads((tmp_path / "out" / "results.json").read_text())["facts"]
+    assert "; basic from scratch, without a choice of backbones" in facts["equal for all"]
 
 
 def test_a_study_that_calls_its_task_a_question_goes_on(finished: Path, data: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Where minutes are few, a system trains in its lighter form; what is given stays."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,15 @@ def test_few_minutes_take_the_lighter_form_and_say_so() -> None:
     assert line.startswith("4 min would show each picture about 4 times")
     assert "backbone resnet10t" in line
     assert "and shows each 8 times" in line
+
+
+def test_few_steps_take_the_lighter_form_however_often_few_pictures_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "pictures_a_second", lambda settings, dataset: 24.0 / settings.batch_size)
+    settings, (line,) = within_budget(*asked(minutes=4.0), everything())
+    assert settings.batch_size == CATALOG["ssd"].light["batch_size"] < asked()[0].batch_size
+    assert re.search(
+        r"4 min would show each picture about \S+ times, in about 90 steps, too few for ssd as it is", line
+    )
 
 
 @pytest.mark.usefixtures("slow")

@@ -74,7 +74,11 @@ def test_two_machines_make_one_run_and_one_document(small: dict[str, Any], tmp_p
         )
         for _ in range(2)
     ]
-    outs, errors = zip(*(process.communicate(timeout=300) for process in processes), strict=True)
+    try:
+        outs, errors = zip(*(process.communicate(timeout=300) for process in processes), strict=True)
+    finally:
+        for process in processes:
+            process.terminate()  # and what it started; nothing where it has ended
     assert [process.returncode for process in processes] == [0, 0], errors
     assert sorted(map(bool, outs)) == [False, True], "the first process alone writes"
     assert json.loads("".join(outs))["run"] == "runs/segnet_basic-1"

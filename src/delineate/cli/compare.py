@@ -71,8 +71,8 @@ def compare(
         bool,
         typer.Option(
             "--lighter",
-            help="Train each system in the lighter form that `train` takes where minutes are few: small pictures, "
-            "mirrored alone, so that each is seen more often.",
+            help="Train each system in the lighter form that `train` takes where minutes are few: smaller "
+            "pictures or networks, varied less, so that each is seen more often.",
         ),
     ] = False,
     pretrained: Annotated[

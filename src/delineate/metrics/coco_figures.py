@@ -10,6 +10,7 @@ from faster_coco_eval.core import mask as coco_masks
 from numpy.typing import NDArray
 from torch import Tensor
 
+from delineate.io.memory import uncollected
 from delineate.metrics.kept import Picture, Store
 from delineate.metrics.matching import xywh
 from delineate.ops.masks import RLE
@@ -40,7 +41,8 @@ def coco_figures(
     """
     points = content == "keypoints"
     limits = LIMITS if points or most <= MOST else (*LIMITS, most)
-    evaluated = dict(_by_class(content, pictures, limits)) if pictures else {}
+    with uncollected():
+        evaluated = dict(_by_class(content, pictures, limits)) if pictures else {}
     if not evaluated:
         return {}
     precision = np.concatenate([figures["precision"] for figures in evaluated.values()], axis=2)
@@ -99,8 +101,9 @@ class _Evaluator(COCOeval_faster):  # type: ignore[misc]
 def _rows(columns: Columns, label: int) -> list[Row]:
     """List a class's rows of all pictures, with an `id` from 1: COCO takes 0 for nothing."""
     chosen = np.flatnonzero(columns["category_id"] == label)
-    values = zip(*(column[chosen].tolist() for column in columns.values()), strict=True)
-    return [{"id": number, **dict(zip(columns, row, strict=True))} for number, row in enumerate(values, start=1)]
+    names = ("id", *columns)
+    values = zip(range(1, len(chosen) + 1), *(column[chosen].tolist() for column in columns.values()), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in values]
 
 
 def _num_points(pictures: Iterable[Picture]) -> int:

@@ -31,9 +31,10 @@ from delineate.study.measuring import measure
 from delineate.study.pictures import StudyData, check, keep_source
 from delineate.study.plan import Study, keep_record, read_record
 from delineate.study.results import Findings, Result, attempt, measured_values, together, write_json, write_tables
-from delineate.system.catalog import build, light_form, options
+from delineate.system.catalog import build, options
 from delineate.training import Run, TrainingSettings, resume, train
 from delineate.training.backbones import find_published
+from delineate.training.budget import lighter
 from delineate.training.earlier import as_asked
 from delineate.training.pace import pictures_a_second
 from delineate.values import InputError, counted
@@ -141,16 +142,13 @@ def _one(
 
 
 def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[str, Any]) -> TrainingSettings:
-    own, light = light_form(entry.model) if study.lighter else ({}, {})
     common = dict(study.settings or {})
-    if common.get("pretrained", "none") != "none":
-        own.pop("backbone", None)  # there may be no weights of it
-        if "backbone" not in options(entry.model):
-            del common["pretrained"]  # it has none to begin with
-    return TrainingSettings(
+    if entry in _from_scratch(study):
+        del common["pretrained"]
+    settings = TrainingSettings(
         model=entry.model,
         data=study.data,
-        arguments={**own, **entry.arguments},
+        arguments=dict(entry.arguments),
         **{
             "train_split": study.train_split,
             "val_split": study.split,
@@ -161,12 +159,18 @@ def _settings(study: Study, entry: Entry, seed: int, out: Path, budget: Mapping[
             "out": out,
             "val_every": 0,  # the last weights are measured: a validation would choose by what it measures
             **SAME_PICTURES,
-            **light,
             **common,
             **entry.settings,
             **budget,
         },
     )
+    return lighter(settings, {*common, *entry.settings, *entry.arguments}) if study.lighter else settings
+
+
+def _from_scratch(study: Study) -> list[Entry]:
+    """List the entries without a choice of backbones where others begin with weights of theirs."""
+    pretrained = (study.settings or {}).get("pretrained", "none") != "none"
+    return [entry for entry in study.entries if pretrained and "backbone" not in options(entry.model)]
 
 
 def _budgets(study: Study, out: Path, train: Dataset, say: Say) -> dict[str, dict[str, Any]]:
@@ -201,6 +205,8 @@ def _facts(study: Study, found: StudyData, results: Sequence[Result]) -> dict[st
         but_for = f"; not for {', '.join(given)}, trained before" if given else ""
         weights = PRETRAINED[(study.settings or {}).get("pretrained", "none")]
         form = ", each in its lighter form" if study.lighter else ""
+        if without := [entry.name for entry in _from_scratch(study)]:
+            form += f"; {', '.join(without)} from scratch, without a choice of backbones"
         facts["equal for all"] = f"{weights}, {share}, {seeds}, split, schedule, augmentation{form}{but_for}"
     if found.learned:
         facts["trained on pictures that are measured, and so better there"] = found.learned

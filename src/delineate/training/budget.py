@@ -8,8 +8,8 @@ from delineate.system.catalog import light_form
 from delineate.training.pace import pictures_a_second
 from delineate.training.settings import TrainingSettings
 
-OFTEN = 20
-"""A system as its paper has it wants to see each picture so many times, at least."""
+OFTEN, STEPS = 20, 500
+"""A system as its paper has it wants to see each picture so many times, at least, and to make so many steps."""
 SELDOM = 10
 """From scratch, systems that have seen each picture fewer times find next to nothing (docs/results.md)."""
 SIZES = {"short_side", "long_side", "crop_size"}
@@ -22,18 +22,31 @@ def within_budget(settings: TrainingSettings, given: Set[str], train: Dataset) -
     What is `given` stays as it is. How fast either learns on this machine is measured: the lighter one may be slower,
     by what is given, and is not taken then.
     """
-    light = _lighter(settings, given)
+    light = lighter(settings, given)
     if settings.minutes is None or settings.weights is not None or light == settings:
         return settings, []
     times = _times(settings, train)
-    if times >= OFTEN or (more := _times(light, train)) <= times:
+    steps = times * len(train) / (settings.batch_size * settings.accumulate)
+    if (times >= OFTEN and steps >= STEPS) or (more := _times(light, train)) <= times:
         return settings, []
+    seen = "too seldom" if times < OFTEN else f"in about {steps:.0f} steps, too few"
     changes = ", ".join(f"{name} {_plain(value)}" for name, value in _differences(settings, light).items())
     return light, [
-        f"{settings.minutes:g} min would show each picture about {_often(times)}, too seldom for "
+        f"{settings.minutes:g} min would show each picture about {_often(times)}, {seen} for "
         f"{settings.model} as it is: it trains with {changes}, and shows each {_often(more)}; what "
         "is given stays"
     ]
+
+
+def lighter(settings: TrainingSettings, given: Set[str]) -> TrainingSettings:
+    """Take what the catalog has of a lighter form, but for what is given and what goes with it."""
+    stays = set(given)
+    if settings.pretrained != "none" or settings.backbone_weights:
+        stays.add("backbone")
+    for together in (SIZES, AUGMENTATION):
+        stays |= together if together & given else set()
+    own, light = ({name: form[name] for name in form if name not in stays} for form in light_form(settings.model))
+    return settings.model_copy(update={**light, "arguments": {**settings.arguments, **own}})
 
 
 def seldom(settings: TrainingSettings, pictures: int, num_pictures: int) -> list[str]:
@@ -56,17 +69,6 @@ def _times(settings: TrainingSettings, train: Dataset) -> float:
     """Estimate how often each picture will be seen."""
     assert settings.minutes is not None
     return pictures_a_second(settings, train) * 60 * settings.minutes / len(train)
-
-
-def _lighter(settings: TrainingSettings, given: Set[str]) -> TrainingSettings:
-    """Take what the catalog has of a lighter form, but for what is given and what goes with it."""
-    stays = set(given)
-    if settings.pretrained != "none" or settings.backbone_weights:
-        stays.add("backbone")
-    for together in (SIZES, AUGMENTATION):
-        stays |= together if together & given else set()
-    own, light = ({name: form[name] for name in form if name not in stays} for form in light_form(settings.model))
-    return settings.model_copy(update={**light, "arguments": {**settings.arguments, **own}})
 
 
 def _differences(settings: TrainingSettings, light: TrainingSettings) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _in_tiles(
     """Cut the pictures of both parts where the settings say so; a line says into how many tiles."""
     if settings.tile is None:
         return train, val
-    parts = [in_tiles(part, settings, task) for part in (train, val)]
+    parts = [tiled(part, settings, task) for part in (train, val)]
     cut = [
         f"{counted(len(whole), 'picture')} are {counted(len(tiles), 'tile')}"
         for whole, tiles in zip((train, val), parts, strict=True)
@@ -77,7 +77,7 @@ def _in_tiles(
     return parts[0], parts[1]
 
 
-def in_tiles(dataset: Dataset, settings: TrainingSettings, task: Task) -> Dataset:
+def tiled(dataset: Dataset, settings: TrainingSettings, task: Task) -> Dataset:
     """Cut the pictures into tiles where the settings say so; `InputError` where each tile would have the one object."""
     if settings.tile is None:
         return dataset

@@ -11,7 +11,7 @@ from delineate.data.formats import read_dataset
 from delineate.data.splits import read_split, spread
 from delineate.system.catalog import find_entry, needs
 from delineate.training.building import build_loader, build_system
-from delineate.training.data import in_tiles
+from delineate.training.data import tiled
 from delineate.training.earlier import as_asked
 from delineate.training.learner import make_fabric
 from delineate.training.settings import TrainingSettings
@@ -39,7 +39,7 @@ def shown(settings: TrainingSettings, count: int = 4, epochs: int = 3) -> tuple[
         format=settings.format,
         needs=needs(settings.model, settings.arguments),
     )
-    dataset = in_tiles(dataset, settings, task)
+    dataset = tiled(dataset, settings, task)
     settings = settings.model_copy(update={"batch_size": 1, "workers": 0, "device": "cpu", "sampler": "shuffled"})
     with torch.random.fork_rng([]):
         system, _ = build_system(settings, dataset, Part(dataset, []), [], None)

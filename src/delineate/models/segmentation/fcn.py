@@ -6,9 +6,9 @@
 
 Where it deviates: convolutions are padded, where the paper pads the picture by 100 and crops (the same filters; grid
 and borders differ). The final upsampling is learned, and all stages at once, not 32s, then 16s, then 8s: the field's
-later practice. The loss is the mean over pixels, not their sum, and the coarsest scores begin at random, as the skips
-begin at zero. Any `timm` backbone can take VGG-16's place; ResNet-18, the default, trains from scratch in minutes on a
-laptop. With a VGG, fc6 and fc7 come along as convolutions, as in the paper.
+later practice. The loss is the mean over pixels, not their sum; the skips begin at zero, as in the paper, and the
+coarsest scores at random. Any `timm` backbone can take VGG-16's place; ResNet-18, the default, trains from scratch in
+minutes on a laptop. With a VGG, fc6 and fc7 come along as convolutions, as in the paper.
 """
 
 from collections.abc import Mapping

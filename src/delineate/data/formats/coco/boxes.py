@@ -69,9 +69,11 @@ def said_before(
         hashes ^= hashes >> np.uint64(29)
     in_order = np.sort(hashes)
     several = in_order[1:][in_order[1:] == in_order[:-1]]
-    suspects = np.flatnonzero(np.isin(hashes, several)).tolist() if len(several) else []
+    if not len(several):
+        return repeated
+    nearest = several[np.searchsorted(several, hashes).clip(max=len(several) - 1)]  # isin would take more memory
     seen = set()
-    for row in suspects:
+    for row in np.flatnonzero(nearest == hashes).tolist():
         said = repr((picture[row], category[row], boxes[row].tolist(), others(row)))
         repeated[row] = said in seen
         seen.add(said)

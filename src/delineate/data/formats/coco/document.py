@@ -1,8 +1,6 @@
 """The inside of a COCO JSON file is checked: three lists of entries, each with an id, which refer to one another."""
 
-import gc
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +17,6 @@ IDS = {
 }
 """Entries of a list are called so, and have ids in these fields."""
 SEVERAL = "{}: its keypoints are those of ids that several objects have; give each its own"
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Look for no garbage meanwhile: among millions of new lists that are none, this takes a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def load(path: Path) -> Document:

@@ -7,7 +7,7 @@ from pathlib import Path
 from delineate.data.dataset import EVERYTHING, Dataset
 from delineate.data.folders import home_of
 from delineate.data.formats.coco.dataset import Coco
-from delineate.data.formats.coco.document import add_keypoints, load, merge_pictures, uncollected
+from delineate.data.formats.coco.document import add_keypoints, load, merge_pictures
 from delineate.data.formats.coco.files import KINDS, Sources, sources
 from delineate.data.formats.coco.index import LARGE, indexed
 from delineate.data.formats.coco.large import Large
@@ -17,6 +17,7 @@ from delineate.data.formats.coco.pictures import own_size, pictures
 from delineate.data.formats.coco.rows import Document, Row
 from delineate.data.images import MAX_PIXELS
 from delineate.data.numbers import whole
+from delineate.io.memory import uncollected
 from delineate.values import Content, InputError
 
 
