@@ -237,6 +237,13 @@ def pose_line(change: Callable[[list[str]], list[str]]) -> Plant:
     return plant
 
 
+def in_pixels(words: list[str]) -> list[str]:
+    """Write a pose in pixels where shares are meant."""
+    box = [float(word) * (WIDTH, HEIGHT)[place % 2] for place, word in enumerate(words[1:5])]
+    points = [float(word) * (WIDTH, HEIGHT, 1)[place % 3] for place, word in enumerate(words[5:])]
+    return [words[0], *(f"{value:g}" for value in (*box, *points))]
+
+
 # drawings
 
 
@@ -498,6 +505,13 @@ FAULTS: dict[str, Fault] = {
         {"normalised": 1},
     ),
     "yolo: pixels": Fault("yolo", lines(CAT, "1 44 25 28 30"), {"not-normalised": 1}, True),
+    "yolo: pose in pixels": Fault("yolo_poses", pose_line(in_pixels), {"not-normalised": 1}, True),
+    "yolo: pose in pixels, visibility 3": Fault(
+        "yolo_poses",
+        pose_line(lambda words: [*in_pixels(words)[:-1], "3"]),
+        {"not-normalised": 1, "visibility": 1},
+        True,
+    ),
     "coco: unknown category": Fault("coco", row(category_id=7), {"unknown-category": 1}, True),
     "yolo: unknown class": Fault("yolo", lines(CAT, DOG, "7 0.5 0.5 0.1 0.1"), {"unknown-category": 1}, True),
     "voc: not in the list": Fault(

@@ -196,6 +196,13 @@ def test_what_is_turned_in_doubt_is_left_and_listed(tmp_path: Path) -> None:
     assert (tmp_path / "mended/images/train/a.jpg").samefile(root / "train/a.jpg")
 
 
+def test_a_picture_that_loses_its_mark_is_written_with_the_size_as_stored(tmp_path: Path) -> None:
+    root = via(tmp_path / "data")  # it writes no sizes, and is mended as COCO, which does
+    FAULTS["via: turned after"].plant(root)
+    mend(examine(root), tmp_path / "mended")
+    assert "size-differs" not in examine(tmp_path / "mended").found
+
+
 def test_a_name_is_put_right_also_where_the_picture_loses_its_mark(tmp_path: Path) -> None:
     root = coco(tmp_path / "data")
     for name in ("coco: Cat and cat", "coco: turned after"):

@@ -37,11 +37,11 @@ def test_what_is_mended_is_not_found_again_and_the_original_stays(name: str, tmp
     mending = mend(examine(root), tmp_path / "mended")
     assert {change.finding for change in mending.changes} & fault.found.keys()
     assert not {one.finding for one in mending.by_hand} & fault.found.keys()
-    assert not found_in(tmp_path / "mended").keys() & fault.found.keys()
+    assert found_in(tmp_path / "mended") == {}, "nothing of the original is left, and nothing is new"
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
 
 
-UNREADABLE = ("coco: no JSON", "coco: no file name", "via: no JSON", "cvat: no XML")
+UNREADABLE = ("coco: no JSON", "coco: no file name", "via: no JSON", "cvat: no XML", "mask_folder: no names")
 LEFT = [name for name, fault in FAULTS.items() if not fault.fixed and name not in UNREADABLE]
 
 
@@ -56,9 +56,9 @@ def test_what_cannot_be_read_cannot_be_copied(name: str, tmp_path: Path) -> None
     assert not (tmp_path / "mended").exists()
 
 
-@pytest.mark.parametrize("name", LEFT[::2])
+@pytest.mark.parametrize("name", LEFT)
 def test_what_is_not_mended_is_listed_with_the_reason(name: str, tmp_path: Path) -> None:
-    """A picture, and whoever reads the list, learns of each trouble: it is changed, or left to be done by hand."""
+    """Each trouble is in one of the two lists: it is changed, or left to be done by hand with the reason."""
     fault = FAULTS[name]
     root = CLEAN[fault.layout](tmp_path / "data")
     fault.plant(root)

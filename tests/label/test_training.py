@@ -10,6 +10,7 @@ from delineate.data import read_dataset
 from delineate.label import Labels
 from delineate.label.beginning import weights_of
 from delineate.label.training import RUNS, Status, Training
+from delineate.system.operating import FILE as POINTS
 from delineate.system.tasks import DETECT, SEGMENT
 from delineate.values import InputError
 
@@ -40,6 +41,7 @@ def test_a_first_model_is_trained_and_goes_on(tmp_path: Path) -> None:
     settings = json.loads((tmp_path / RUNS / "run-1" / "settings.json").read_text())
     assert (settings["model"], settings["data"]) == ("ssd", str(tmp_path))
     assert len(read_dataset(tmp_path, "val")) == 2
+    assert (tmp_path / RUNS / "run-1" / POINTS).is_file()  # which scores are shown is chosen by what it held out
 
     labels.begin_training(0.02)
     status = labels.training.wait()

@@ -174,7 +174,7 @@ KINDS: Mapping[str, Kind] = {
         "error",
         "coordinates outside 0..1 where shares of the picture are meant",
         "divide x by the width and y by the height",
-        "boxes divided",
+        "boxes and poses divided, other lines left out",
     ),
     "unknown-category": Kind(
         "annotations",
@@ -254,6 +254,7 @@ KINDS: Mapping[str, Kind] = {
         "annotations with the id of another",
         "give each its own",
         "given numbers of their own",
+        by_hand="another file of the split names objects by their ids, or the ids are texts",
     ),
     "picture-twice": Kind(
         "annotations", "warning", "several entries of one picture", "make one of them, with all objects", "made one"

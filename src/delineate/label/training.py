@@ -138,6 +138,7 @@ class Training:
                 metric = next(iter(metrics))
                 self._set(replace(self._status, metric=metric, before=_finite(metrics[metric])))
             metrics = self._call(train, folder)["metrics"]
+            self._calibrate(folder, train[train.index("--device") + 1])
             metric = self._status.metric or next(iter(metrics), None)
             after = _finite(metrics.get(metric))
             self._set(replace(self.status, state="done", progress=1.0, metric=metric, after=after))
@@ -152,6 +153,12 @@ class Training:
         with suppress(InputError):
             return self._call(words, folder)
         return {}
+
+    def _calibrate(self, folder: Path, device: str) -> None:
+        """Choose from which scores on marks are shown, where they have scores and enough of them were held out."""
+        if self.task.finds_many:
+            with suppress(InputError):
+                self._call(["calibrate", str(folder), "--device", device, "--json"], folder)
 
     def _call(self, words: Sequence[str], folder: Path) -> dict[str, Any]:
         """Run a command of ours, and read the JSON that it prints; raises `InputError` with its line of error."""

@@ -8,6 +8,7 @@ from delineate.data.files import read_text
 from delineate.data.folders import home_of
 from delineate.data.formats.yolo.description import Description, describe
 from delineate.data.formats.yolo.files import find_pictures, label_files_of
+from delineate.data.formats.yolo.keypoints import KptShape
 from delineate.data.formats.yolo.labels import read_line, rows_of
 from delineate.doctor.records import Hit, Part, Record, Thing
 from delineate.doctor.words import kinds_of
@@ -67,13 +68,14 @@ def _things(record: Record, said: Description) -> tuple[list[Thing], list[Hit]]:
         except InputError as error:
             kind = next(iter(kinds_of(str(error))), "broken-row")
             detail = words[0] if kind == "unknown-category" else str(error)
-            thing = _of_box(words, number, names) if kind == "not-normalised" and len(words) == 5 else None
-            if kind == "visibility":
-                read.append(_of_pose(words, number, names))
-                continue  # the checks of bodies find it
-            if thing is None or not thing.relative:
+            has_all = said.kpt_shape is not None or len(words) == 5
+            if kind not in ("not-normalised", "visibility") or not has_all:
                 hits.append(Hit(kind, where, detail, (number,)))
-            read += [thing] if thing is not None else []
+                continue
+            thing = _as_written(words, number, names, said.kpt_shape)
+            if not thing.relative:
+                hits.append(Hit("not-normalised", where, " ".join(words)[:60], (number,)))
+            read.append(thing)  # the checks of objects and bodies find what else is wrong
             continue
         poses = () if said.kpt_shape is None else _poses(line.values[4:], said.kpt_shape[1])
         read.append(
@@ -90,21 +92,21 @@ def _things(record: Record, said: Description) -> tuple[list[Thing], list[Hit]]:
     return read, hits
 
 
-def _of_box(words: Sequence[str], number: int, names: Sequence[str]) -> Thing:
-    """Take the numbers of a box that is not in 0..1 as pixels, or where they are small, as lying out of the picture."""
-    label, x, y, w, h = (float(word) for word in words)
-    name = names[int(label)]
-    box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
-    is_relative = max(map(abs, (x, y, w, h))) <= BESIDE
-    return Thing(row=number, place=f"line {number} ({name})", name=name, box=box, relative=is_relative)
+def _as_written(words: Sequence[str], number: int, names: Sequence[str], kpt_shape: KptShape | None) -> Thing:
+    """Take the numbers of a box, or of a pose, as they are: as pixels, or where the box's are small, as shares.
 
-
-def _of_pose(words: Sequence[str], number: int, names: Sequence[str]) -> Thing:
-    """Take a pose of which a visibility is none."""
+    Such a box lies out of the picture, or a visibility is none.
+    """
     label, x, y, w, h, *values = (float(word) for word in words)
-    box, name = (x - w / 2, y - h / 2, x + w / 2, y + h / 2), names[int(label)]
-    place = f"line {number} ({name})"
-    return Thing(row=number, place=place, name=name, box=box, keypoints=_poses(values, 3), relative=True)
+    name = names[int(label)]
+    return Thing(
+        row=number,
+        place=f"line {number} ({name})",
+        name=name,
+        box=(x - w / 2, y - h / 2, x + w / 2, y + h / 2),
+        keypoints=() if kpt_shape is None else _poses(values, kpt_shape[1]),
+        relative=max(map(abs, (x, y, w, h))) <= BESIDE,
+    )
 
 
 def _poses(values: Sequence[float], dims: int) -> tuple[tuple[float, float, float], ...]:

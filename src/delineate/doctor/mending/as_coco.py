@@ -34,6 +34,8 @@ def write(
         name = _free(renamed.get(record.file, record.file.name), taken)
         taken.add(name)
         height, width = read_header(record.file, stream_of(record)).size if 0 in record.said else record.said
+        if 0 in record.said and record.file in unturned_files:  # without EXIF's mark it is as it is stored
+            height, width = width, height
         images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
         edited = edits.get(record.source, {})
         things = [edited.get(thing.row, thing) for thing in part.things(record)[0]]

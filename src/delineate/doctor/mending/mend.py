@@ -5,7 +5,8 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -16,14 +17,14 @@ from delineate.doctor.checks.files import SUFFIXES_OF
 from delineate.doctor.findings import Findings
 from delineate.doctor.layouts import coco, parts_of, voc, without_unions, yolo
 from delineate.doctor.layouts.drawn import DRAWN
-from delineate.doctor.looking import Look, look_through
+from delineate.doctor.looking import Look, look_at, look_through
 from delineate.doctor.mending import as_coco
 from delineate.doctor.mending.by_hand import ByHand, of_picture, of_the_rest
 from delineate.doctor.mending.copying import copy_folder, place
 from delineate.doctor.mending.documents import count_from_1, give_own_ids, leave_out_unused, merge_entries
 from delineate.doctor.mending.lists import mended_lists, relative_descriptions
 from delineate.doctor.mending.mends import Change, mended
-from delineate.doctor.mending.unturned import can_be_unturned
+from delineate.doctor.mending.unturned import can_be_unturned, unturned
 from delineate.doctor.records import Hit, Thing
 from delineate.io.files import folder_beside
 from delineate.values import InputError
@@ -44,8 +45,8 @@ class Mending(NamedTuple):
 class Edits:
     """What becomes of the files: objects by the annotation file and their row, pictures left out of splits or renamed.
 
-    `written` are the pictures' names in each annotation file, and `kept` those that some split keeps. What is `settled`
-    was found in a picture that is left out, or that is seen otherwise without EXIF's mark.
+    `written` are the pictures' names in each annotation file, and `kept` those that some split keeps. What is
+    `settled`, a kind and a file, was found of a picture that is left out, or is looked at again without EXIF's mark.
     """
 
     things: dict[Path, dict[int, Thing | None]] = field(default_factory=lambda: defaultdict(dict))
@@ -57,7 +58,7 @@ class Edits:
     written: dict[Path, dict[str, Path]] = field(default_factory=lambda: defaultdict(dict))
     changes: list[Change] = field(default_factory=list)
     by_hand: list[ByHand] = field(default_factory=list)
-    settled: set[str] = field(default_factory=set)
+    settled: set[tuple[str, str]] = field(default_factory=set)
 
 
 def mend(findings: Findings, destination: str | Path) -> Mending:
@@ -76,9 +77,11 @@ def mend(findings: Findings, destination: str | Path) -> Mending:
     edits = _edits(findings)
     with folder_beside(destination) as beside:
         _write(findings, edits, beside)
-        listed = {change.finding for change in edits.changes} | {one.finding for one in edits.by_hand}
-        renamed = {"class-names-alike"} if findings.aliases else set()
-        edits.by_hand += of_the_rest(findings, listed | renamed | edits.settled)
+        done = edits.settled | {(change.finding, change.file) for change in edits.changes}
+        done |= {(one.finding, one.file) for one in edits.by_hand}
+        if findings.aliases and findings.layout not in ("yolo", "mask_folder"):  # whose objects and pixels have numbers
+            done.add(("class-names-alike", str(root)))
+        edits.by_hand += of_the_rest(findings, done)
         _write_list(beside / CHANGES, Change._fields, edits.changes)
         if edits.by_hand:
             _write_list(beside / BY_HAND, ByHand._fields, edits.by_hand)
@@ -89,63 +92,75 @@ def _edits(findings: Findings) -> Edits:
     edits = Edits()
     leaked = {(record.split, record.file): other for record, other, _ in findings.leaks}
     for part in without_unions(list(parts_of(findings.root, findings.layout))):
-        for look, hits in look_through(part, hits_of, decode=True):
-            _edit(look, hits, findings, edits, part.least)
-            other = leaked.get((part.split, look.record.file))
-            if other is not None:
-                _leave_out(look, Hit("leak", look.record.written, f"as {other.split}/{other.file.name}"), edits)
-            if look.record.file not in edits.left_out[part.split]:
-                edits.kept.add(look.record.file)
+        for look, hits in look_through(part, partial(_hits_of, findings=findings), decode=True):
+            record = look.record
+            edits.written[record.source][record.written] = record.file
+            other = leaked.get((part.split, record.file))
+            if other is None:
+                _edit(look, hits, findings, edits)
+            else:
+                _leave_out(look, Hit("leak", record.written, f"as {other.split}/{other.file.name}"), hits, edits)
+            if record.file not in edits.left_out[part.split]:
+                edits.kept.add(record.file)
         gone = [hit for hit in part.hits if hit.kind in DROPPED]
         edits.changes += [Change(str(findings.root), hit.place, hit.kind, hit.detail, "left out") for hit in gone]
     return edits
 
 
-def _edit(look: Look, hits: list[Hit], findings: Findings, edits: Edits, least: float) -> None:
+def _hits_of(look: Look, findings: Findings) -> list[Hit]:
+    """Find what is to be mended of a picture, its name in other capitals, too, but no category where ids are mixed."""
+    written, name = PurePosixPath(look.record.written).name, look.record.file.name
+    is_alike = written != name and written.casefold() == name.casefold()
+    capitals = [Hit("other-capitals", "", written)] if is_alike else []
+    return capitals + [hit for hit in hits_of(look) if hit.kind != "unknown-category" or hit.kind in findings.found]
+
+
+def _edit(look: Look, hits: list[Hit], findings: Findings, edits: Edits) -> None:
     """Decide what becomes of one picture and its objects; what is not mended is left to be done by hand."""
     record, num_before = look.record, len(edits.changes)
-    edits.written[record.source][record.written] = record.file
-    written = PurePosixPath(record.written).name
-    if written != record.file.name and written.casefold() == record.file.name.casefold():
-        edits.changes.append(Change(str(record.source), "", "other-capitals", written, record.file.name))
     without = (*DROPPED, "broken-annotation") if findings.layout in DRAWN else DROPPED
     dropped = next((hit for hit in hits if hit.kind in without), None)
     if dropped is not None:
-        _leave_out(look, dropped, edits)
-        edits.settled |= {hit.kind for hit in hits}
+        _leave_out(look, dropped, hits, edits)
         return
-    if any(hit.kind == "wrong-suffix" for hit in hits) and look.header is not None:
-        name = f"{record.file.stem}{SUFFIXES_OF[look.header.format][0]}"
-        edits.renamed[record.file] = name
-        edits.changes.append(Change(str(record.file), record.written, "wrong-suffix", record.file.name, name))
     mark = next((hit for hit in hits if hit.kind in ("size-differs", "turned")), None)
     if mark is not None and can_be_unturned(look):
         edits.unturned.add(record.file)
         change = Change(str(record.file), record.written, mark.kind, mark.detail, "EXIF's mark taken off")
         edits.changes.append(change)
-        edits.settled |= {hit.kind for hit in hits}
-        _edit_things(look, [], findings, edits, least)  # what was found of them was found in another picture
-        return
-    _edit_things(look, hits if look.frame is not None else [], findings, edits, least)
-    edits.by_hand += of_picture(record, hits, {change.finding for change in edits.changes[num_before:]})
+        edits.settled |= {(hit.kind, str(record.source)) for hit in hits}
+        look = look_at(replace(record, held=partial(unturned, record.file)), look.part, decode=True)
+        hits = _hits_of(look, findings)
+    kinds = {hit.kind for hit in hits}
+    if "other-capitals" in kinds:
+        written = PurePosixPath(record.written).name
+        edits.changes.append(Change(str(record.source), "", "other-capitals", written, record.file.name))
+    if "wrong-suffix" in kinds and look.header is not None:
+        name = f"{record.file.stem}{SUFFIXES_OF[look.header.format][0]}"
+        edits.renamed[record.file] = name
+        edits.changes.append(Change(str(record.file), record.written, "wrong-suffix", record.file.name, name))
+    _edit_things(look, hits if look.frame is not None else [], findings, edits)
+    edits.by_hand += of_picture(record, hits, {(change.finding, change.place) for change in edits.changes[num_before:]})
 
 
-def _edit_things(look: Look, hits: list[Hit], findings: Findings, edits: Edits, least: float) -> None:
+def _edit_things(look: Look, hits: list[Hit], findings: Findings, edits: Edits) -> None:
     """Decide what becomes of the objects of a picture, of which this was found; names are put right in any case."""
     if look.size is None:
         return
     source = look.record.source
     aliases = {} if findings.layout == "yolo" else findings.aliases
-    things, changes = mended(look.things, hits, look.size, aliases, str(source), least)
+    things, changes = mended(look.things, hits, look.size, aliases, str(source), look.part.least)
     if things:
         edits.things[source].update(things)
         edits.sizes[source] = look.size
     edits.changes += changes
 
 
-def _leave_out(look: Look, hit: Hit, edits: Edits) -> None:
+def _leave_out(look: Look, why: Hit, hits: list[Hit], edits: Edits) -> None:
+    """Leave a picture out of its split, and with it whatever else was found of it."""
     edits.left_out[look.record.split].add(look.record.file)
-    edits.changes.append(Change(str(look.record.file), look.record.written, hit.kind, hit.detail, "left out"))
+    edits.changes.append(Change(str(look.record.file), look.record.written, why.kind, why.detail, "left out"))
+    edits.settled |= {(hit.kind, str(look.record.source)) for hit in hits}
 
 
 def _write(findings: Findings, edits: Edits, target: Path) -> None:

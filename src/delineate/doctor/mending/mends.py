@@ -116,11 +116,12 @@ def mended(
         for kind in (kind for kind in MENDS if kind in kinds.get(row, ())):
             thing = None if thing is None else MENDS[kind](thing, size)
             changes.append(Change(file, kinds[row][kind], kind, _said(before, thing), _said(thing, before)))
+        if thing is not None and thing.box is not None and thing is not before and not has_area(thing.box, least):
+            changes.append(Change(file, thing.place, "degenerate", _said(thing, None), "left out"))
+            thing = None
         if thing is not None and thing.name in aliases:
             changes.append(Change(file, thing.place, "class-names-alike", thing.name, aliases[thing.name]))
             thing = replace(thing, name=aliases[thing.name])
-        if thing is not None and thing.box is not None and thing is not before and not has_area(thing.box, least):
-            thing = None
         edits[row] = thing
     return edits, changes
 
