@@ -23,13 +23,16 @@ from delineate.values.thresholds import MIN_SCORE
 def proposed(system: System, picture: Picture, collection: Collection, min_score: float | None) -> dict[str, Any]:
     """Let a model mark a picture: objects that score `min_score`, or what was calibrated, or else 0.5.
 
-    Gives `objects` without keys, or the `label_map` as a PNG in base64; `left_out` counts what is of other classes.
+    Of what overlaps the best is marked, whatever its class, as each mark has to be looked at; but not of an export, in
+    whose graph this is decided. Gives `objects` without keys, or the `label_map` as a PNG in base64; `left_out` counts
+    what is of other classes.
     """
     categories = collection.categories
     if min_score is None and system.operating_points is None:
         min_score = MIN_SCORE
     least = min_score if system.reader.thresholds is not None else None
-    system, take = choosing(system, min_score=least)
+    one_each = {} if system.reader.thresholds is None or system.exported else {"class_agnostic": True}
+    system, take = choosing(system, min_score=least, **one_each)
     found = take(system.infer([read_image(picture.file)])[0])
     if isinstance(found, LabelMap):
         if not collection.has_maps:  # what it finds is nothing that is marked here
