@@ -21,7 +21,8 @@ test: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --ignore tests/test_docs.py
+	$(BIN)/pytest tests/test_docs.py
 
 schema: .venv/.installed
 	$(BIN)/python -c "from delineate.cli.schema import write_schema; write_schema()"
