@@ -97,8 +97,9 @@ class Training:
             train = ["train", name, str(data), "--minutes", f"{minutes:g}", "--device", device]
             train += ["--out", str(folder), "--json", *words]
             before = None if weights is None else ["val", str(weights), str(data), "--device", device, "--json"]
+            calibrate = ["calibrate", str(folder), "--device", device, "--json"] if self.task.finds_many else None
             self._thread = threading.Thread(
-                target=self._run, args=(train, before, folder), name="training", daemon=True
+                target=self._run, args=(train, before, calibrate, folder), name="training", daemon=True
             )
             self._thread.start()
         self._changed(self._status)
@@ -131,14 +132,18 @@ class Training:
         """Be as if there had been no training; its run stays."""
         self._set(Status())
 
-    def _run(self, train: Sequence[str], before: Sequence[str] | None, folder: Path) -> None:
+    def _run(
+        self, train: Sequence[str], before: Sequence[str] | None, calibrate: Sequence[str] | None, folder: Path
+    ) -> None:
+        """Measure what was before, train, and choose from which scores on marks are shown, where they have scores."""
         try:
-            first = self._before(before, folder) if before else {}
+            first = self._tried(before, folder) if before else {}
             if metrics := first.get("metrics"):
                 metric = next(iter(metrics))
                 self._set(replace(self._status, metric=metric, before=_finite(metrics[metric])))
             metrics = self._call(train, folder)["metrics"]
-            self._calibrate(folder, train[train.index("--device") + 1])
+            if calibrate:
+                self._tried(calibrate, folder)
             metric = self._status.metric or next(iter(metrics), None)
             after = _finite(metrics.get(metric))
             self._set(replace(self.status, state="done", progress=1.0, metric=metric, after=after))
@@ -148,17 +153,15 @@ class Training:
             line = str(error) if isinstance(error, InputError | OSError) else f"{type(error).__name__}: {error}"
             self._set(replace(self._status, state="failed", error=line))
 
-    def _before(self, words: Sequence[str], folder: Path) -> dict[str, Any]:
-        """Measure what is trained on; where classes were added since, it has no part in that, and learns them."""
+    def _tried(self, words: Sequence[str], folder: Path) -> dict[str, Any]:
+        """Run what training can do without; the log has its error.
+
+        What is trained on cannot be measured where classes were added since, in which it has no part, and learns them;
+        and no score be chosen where no object was held out: marks are shown from 0.5 on.
+        """
         with suppress(InputError):
             return self._call(words, folder)
         return {}
-
-    def _calibrate(self, folder: Path, device: str) -> None:
-        """Choose from which scores on marks are shown, where they have scores and enough of them were held out."""
-        if self.task.finds_many:
-            with suppress(InputError):
-                self._call(["calibrate", str(folder), "--device", device, "--json"], folder)
 
     def _call(self, words: Sequence[str], folder: Path) -> dict[str, Any]:
         """Run a command of ours, and read the JSON that it prints; raises `InputError` with its line of error."""
