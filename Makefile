@@ -21,8 +21,7 @@ test: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --ignore tests/test_docs.py
-	$(BIN)/pytest tests/test_docs.py
+	$(BIN)/pytest -n 2
 
 schema: .venv/.installed
 	$(BIN)/python -c "from delineate.cli.schema import write_schema; write_schema()"

@@ -24,6 +24,7 @@ from delineate.evaluation import evaluate_run, source_of
 from delineate.evaluation.operating import Aim, calibrate_run
 from delineate.export import exporting, verdict
 from delineate.export.exporting import check_export, export_run
+from delineate.io.signals import signal_stack
 from delineate.system.catalog import build
 from delineate.system.operating import fingerprint
 from delineate.system.system import System
@@ -204,6 +205,7 @@ def test_options_that_an_export_cannot_follow_are_refused(
 
 def test_int8_is_calibrated_on_what_the_run_learned_from(run: Path, tmp_path: Path) -> None:
     lines: list[str] = []
+    stack = signal_stack()
     folder, levels = export_run(
         run, to="openvino", precision="int8", out=tmp_path / "int8", tolerance=1.0, say=lines.append
     )
@@ -217,6 +219,7 @@ def test_int8_is_calibrated_on_what_the_run_learned_from(run: Path, tmp_path: Pa
     assert 0 <= len(kept) < said["layers"]
     check_export(folder, tolerance=1.0, say=quiet)
     assert json.loads((folder / "verdict.json").read_text())["in_floating_point"] == kept
+    assert signal_stack().pointer == stack.pointer
 
 
 def test_commands_export_and_check(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from delineate.artefact.record import Precision, Target
 from delineate.io.machine import num_cores
+from delineate.io.signals import signal_stack_kept
 from delineate.values import InputError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -54,7 +55,8 @@ def _openvino(graph: Path, precision: Precision, device: torch.device) -> Sessio
     options = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
     options["INFERENCE_NUM_THREADS"] = str(num_cores())
     try:
-        return compiled_session(openvino.Core().compile_model(graph, "CPU", options))
+        with signal_stack_kept():
+            return compiled_session(openvino.Core().compile_model(graph, "CPU", options))
     except RuntimeError as error:
         raise InputError(f"{graph}: OpenVINO does not read it: {_line(error)}") from error
 

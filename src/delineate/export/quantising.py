@@ -18,6 +18,7 @@ from delineate.artefact.sessions import Arrays, compiled_session, import_openvin
 from delineate.data.dataset import Dataset, Part
 from delineate.data.splits import spread
 from delineate.evaluation import evaluate
+from delineate.io.signals import signal_stack_kept
 from delineate.models.contract import Say
 from delineate.values import InputError
 
@@ -54,7 +55,7 @@ def quantise(graph: Path, record: Record, learned: Dataset, measured: Dataset, d
             value = evaluate(system, Part(part, list(places))).metrics[system.task.metric]
         return value, None
 
-    with redirect_stdout(sys.stderr):  # its progress
+    with redirect_stdout(sys.stderr), signal_stack_kept():  # its progress
         quantised = nncf.quantize_with_accuracy_control(
             model,
             nncf.Dataset(spread(len(learned), NUM_CALIBRATED), given),
