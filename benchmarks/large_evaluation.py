@@ -3,7 +3,8 @@
 `--pictures` pictures of `--classes` classes with 7 objects and `--detections` detections each (with `--masks`, ellipses
 as run lengths, too) are made one by one. Each side is a process of its own: ours takes them as `val` does, picture by
 picture; the library takes a list of rows for all, as its users write it. What making the pictures takes is left out
-of both times. Both say the figures, which have to be equal.
+of both times. With masks, both measure boxes and masks, as `val` does. Both say the figures (of masks, where there are
+any), which have to be equal.
 """
 
 import argparse
@@ -120,9 +121,10 @@ def theirs(arguments: argparse.Namespace) -> dict[str, float]:
     truth, found = (
         COCO({"images": images, "categories": categories, "annotations": rows}) for rows in (annotations, results)
     )
-    evaluator = COCOeval_faster(truth, found, "segm" if arguments.masks else "bbox", print_function=lambda *_: None)
-    evaluator.evaluate()
-    evaluator.accumulate()
+    for kind in ("bbox", "segm") if arguments.masks else ("bbox",):
+        evaluator = COCOeval_faster(truth, found, kind, print_function=lambda *_: None)
+        evaluator.evaluate()
+        evaluator.accumulate()
     precision = evaluator.eval["precision"][..., -1]
     chosen = (
         precision[..., 0],
@@ -139,7 +141,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=50_000)
     parser.add_argument("--classes", type=int, default=80)
     parser.add_argument("--detections", type=int, default=100)
-    parser.add_argument("--masks", action="store_true", help="of masks, in the place of boxes")
+    parser.add_argument("--masks", action="store_true", help="of masks, too")
     parser.add_argument("--side", choices=("ours", "theirs"), help="run one alone, in this process")
     parser.add_argument("--without-theirs", action="store_true", help="where the rows of all do not fit into memory")
     arguments = parser.parse_args()

@@ -13,7 +13,7 @@ from delineate.evaluation import evaluate_run
 from delineate.models.contract import Inputs
 from delineate.models.segmentation import Segmenter
 from delineate.system.system import System
-from delineate.training import Run, TrainingSettings, resume, train
+from delineate.training import Run, TrainingSettings, recording, resume, train
 from delineate.values import InputError, Truth
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
@@ -63,6 +63,24 @@ def test_a_run_by_minutes_anneals_and_stops_in_time(small: dict[str, Any]) -> No
     history = Run(result.folder).read_metrics()
     assert history[-1]["learning_rate"] < 1e-4
     assert "mIoU" in history[-1]
+
+
+@pytest.mark.parametrize(("seconds", "first"), [(0.0, True), (754.0, False)])
+def test_a_validation_that_takes_long_beside_the_minutes_is_done_once_and_said(
+    small: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    seconds: float,
+    first: bool,
+) -> None:
+    monkeypatch.setattr(recording, "expected_seconds", lambda *_: seconds)
+    history = Run(train(TrainingSettings(**small, minutes=2 / 60)).folder).read_metrics()
+    validated = ["mIoU" in row for row in history]
+    assert (validated[0], validated[-1]) == (first, True)
+    assert len(history) > 2
+    assert first or sum(validated) == 1
+    said = "takes about 12:34, more than a tenth of the minutes: it is done once, after them"
+    assert capsys.readouterr().err.count(said) == (not first)
 
 
 def test_it_stops_early_when_validations_get_no_better(small: dict[str, Any]) -> None:

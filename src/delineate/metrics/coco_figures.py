@@ -1,6 +1,7 @@
 """Pictures become COCO's annotations, and COCO's evaluation gives figures."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -56,17 +57,19 @@ def _by_class(
     """Evaluate each class that has objects by itself, as the rows of all at once would fill the memory."""
     num_points = _num_points(pictures) if content == "keypoints" else 0
     sigmas = None if num_points == 17 else [CUSTOM_SIGMA] * num_points
-    kind = {"boxes": "bbox", "masks": "segm"}.get(content, content)
     objects, predicted, sizes, counts = _columns(content, pictures, num_points)
+
+    def mask(row: Row) -> RLE:
+        return RLE(size=list(sizes[row["image_id"]]), counts=counts[row["segmentation"]].decode())
+
     for label in np.unique(objects["category_id"]).tolist():
         both = [_rows(columns, label) for columns in (objects, predicted)]
         numbers = sorted({row["image_id"] for rows in both for row in rows})
         images = [{"id": number, "height": sizes[number][0], "width": sizes[number][1]} for number in numbers]
-        for row in (row for rows in both for row in rows if content == "masks"):
-            text = counts[row["segmentation"]].decode()
-            row["segmentation"] = RLE(size=list(sizes[row["image_id"]]), counts=text)
         truth, found = (COCO({"images": images, "categories": [{"id": label}], "annotations": rows}) for rows in both)
+        kind = "keypoints" if content == "keypoints" else "bbox"
         evaluator = _Evaluator(truth, found, kind, kpt_oks_sigmas=sigmas, print_function=_say_nothing)
+        evaluator.shape = mask if content == "masks" else itemgetter("bbox")
         evaluator.params.catIds = [label]
         if content != "keypoints":
             evaluator.params.maxDets = list(limits)
@@ -85,17 +88,19 @@ class _Evaluator(COCOeval_faster):  # type: ignore[misc]
     """COCO's evaluation, where an object may be ignored as a crowd is and be overlapped as others are.
 
     COCO ignores what has `iscrowd`, and nothing else: it overwrites an annotation's `ignore`. So a difficult object
-    has `iscrowd`, and `is_region` says where the overlap is the share of the detection.
+    has `iscrowd`, and `is_region` says where the overlap is the share of the detection. Masks are measured as boxes
+    are, by another `shape`: COCO would read those of all detections, and most are of a class that their picture lacks.
     """
+
+    shape: Callable[[Row], Any]
 
     def computeIoU(self, imgId: Any, catId: Any) -> Any:  # noqa: N802, N803
         objects, predicted = self.gt_dataset.get(imgId, catId), self.dt_dataset.get(imgId, catId)
         if not (objects and predicted):
             return []
         order = np.argsort([-row["score"] for row in predicted], kind="stable")[: self.params.maxDets[-1]]
-        key = "rle" if self.params.compute_rle else "bbox"
         regions = [int(row["is_region"]) for row in objects]
-        return coco_masks.iou([predicted[row][key] for row in order], [row[key] for row in objects], regions)
+        return coco_masks.iou([self.shape(predicted[row]) for row in order], [*map(self.shape, objects)], regions)
 
 
 def _rows(columns: Columns, label: int) -> list[Row]:

@@ -14,7 +14,8 @@ from delineate.training.display import Display, clock, memory
 from delineate.training.interrupt import Interrupt, Interrupted
 from delineate.training.learner import Learner
 from delineate.training.outputs import Outputs
-from delineate.training.validation import due, validate
+from delineate.training.validation import affordable, due, expected_seconds, validate
+from delineate.values import counted
 
 SAVE_EVERY = 120.0
 """Seconds between two states that are saved within an epoch."""
@@ -32,6 +33,8 @@ class Session:
     lap_began: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
     save_took: float = 0.0
+    expected: float | None = None
+    """Seconds that a validation is expected to take, where none was done yet."""
 
     def watch(self, title: str, *, stops: bool = True) -> Watch:
         """Show batches as they pass; where it `stops`, raise `Interrupted` between two when that was requested."""
@@ -79,7 +82,9 @@ def end_epoch(learner: Learner, session: Session, *, over: bool) -> None:
     state, settings = learner.state, learner.settings
     row = state.row() | {"learning_rate": learner.learning_rate, **state.mean_losses()}
     finished = over or state.epoch + 1 == settings.num_epochs
-    if learner.fabric.broadcast(due(state, settings, finished=finished)):
+    if not finished and not state.validations:
+        _expect(learner, session)
+    if learner.fabric.broadcast(due(state, settings, expected=session.expected, finished=finished)):
         row |= _validated(learner, session)
     state.end_epoch(row)
     state.finished = finished  # not before: a run that is stopped while it validates is not complete
@@ -91,6 +96,19 @@ def end_epoch(learner: Learner, session: Session, *, over: bool) -> None:
     session.outputs.end_epoch(learner.kept, state)
     if state.finished or time.monotonic() - session.saved > 20 * session.save_took:
         _save(learner, session)
+
+
+def _expect(learner: Learner, session: Session) -> None:
+    """Find out how long a validation takes, before the first of a run by minutes; say so where that is too long."""
+    minutes, dataset = learner.settings.minutes, session.outputs.val
+    if session.expected is not None or minutes is None or learner.settings.val_every is not None:
+        return
+    session.expected = expected_seconds(learner, dataset)
+    if not affordable(session.expected, minutes):
+        session.display.line(
+            f"to validate on {counted(len(dataset), 'picture')} takes about {clock(session.expected)}, more than a "
+            "tenth of the minutes: it is done once, after them; --val-every 0 leaves it out"
+        )
 
 
 def _validated(learner: Learner, session: Session) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Validation is due at times, and several processes share it."""
 
+import time
 from typing import Any
 
 from torch import distributed
@@ -16,16 +17,32 @@ VALIDATION_SHARE = 0.1
 """What validations may add to the training time of a run by minutes."""
 
 
-def due(state: State, settings: TrainingSettings, *, finished: bool) -> bool:
-    """Tell whether to validate after this epoch."""
+def due(state: State, settings: TrainingSettings, *, expected: float | None, finished: bool) -> bool:
+    """Tell whether to validate after this epoch, where a first validation is `expected` to take so many seconds."""
     if settings.val_every == 0:
         return False
     if settings.val_every is not None or settings.minutes is None:
         return finished or (state.epoch + 1) % (settings.val_every or 1) == 0
-    if finished or not state.validations:
+    if finished:
         return True
+    if not state.validations:
+        return expected is not None and affordable(expected, settings.minutes)
     last = state.validations[-1]
     return VALIDATION_SHARE * (state.seconds - last["seconds"]) >= last["val_seconds"]
+
+
+def affordable(seconds: float, minutes: float) -> bool:
+    """Tell whether a validation adds no more than its share to a run of so many minutes."""
+    return seconds <= VALIDATION_SHARE * 60 * minutes
+
+
+def expected_seconds(learner: Learner, dataset: Dataset) -> float:
+    """Time one picture, after one to warm up, for all of them; processes share these."""
+    image = dataset[len(dataset) // 2].image
+    learner.kept.infer([image])
+    began = time.monotonic()
+    learner.kept.infer([image])
+    return (time.monotonic() - began) * len(dataset) / learner.fabric.world_size
 
 
 def validate(learner: Learner, dataset: Dataset, watch: Watch) -> Evaluation:
