@@ -243,17 +243,20 @@ def iou(guesses: Sequence[Mark], truth: Sequence[Mark], size: tuple[int, int]) -
 
 
 def draw(results: Mapping[str, Sequence[Mapping[str, Any]]], file: Path) -> None:
-    """Draw AP, and the edits of each round as a share of those by hand, against the pictures corrected."""
+    """Draw AP, and what of a round's objects is drawn, beside all edits, against the pictures corrected."""
     with style(list(results)):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)
         for order, rounds in results.items():
             pictures = [one["pictures"] for one in rounds]
-            left.plot(pictures, [one["ap"] for one in rounds], marker="o", label=order)
-            shares = [one["edits"] / max(1, one["by_hand"]) for one in rounds]
-            right.plot(pictures, shares, marker="o", label=order)
+            line = left.plot(pictures, [one["ap"] for one in rounds], marker="o", label=order)[0]
+            by_hand = [max(1, one["by_hand"]) for one in rounds]
+            drawn = [one["kinds"]["drawn"] / most for one, most in zip(rounds, by_hand, strict=True)]
+            right.plot(pictures, drawn, marker="o", label=f"{order}: drawn")
+            every = [one["edits"] / most for one, most in zip(rounds, by_hand, strict=True)]
+            right.plot(pictures, every, marker="o", linestyle="--", color=line.get_color(), label=f"{order}: all edits")
         right.axhline(1, color="0.6", linestyle=":", linewidth=1)
-        for axes, title in ((left, "AP on unseen pictures"), (right, "edits, as a share of those by hand")):
+        for axes, title in ((left, "AP on unseen pictures"), (right, "edits, as a share of drawing all")):
             dress(axes, title)
             axes.set_xlabel("pictures corrected")
             axes.xaxis.get_major_locator().set_params(integer=True)
