@@ -91,19 +91,23 @@ class Worst:
 
 
 def compare_values(
-    ours: dict[str, Tensor], theirs: dict[str, Tensor], thresholds: Thresholds | None, margin: float, name: str
+    ours: dict[str, Tensor],
+    theirs: dict[str, Tensor],
+    thresholds: Thresholds | None,
+    margin: float,
+    name: str,
+    share: float = 1.0,
 ) -> Worst:
     """Compare what two graphs give for a batch, value by value.
 
     Boxes and keypoints differ in pixels, scores and masks in probability, heatmaps and logits as a share of the largest
-    value; of `pixels`, so large a share has another class.
+    value; of `pixels`, so large a share has another class. Of logits, the largest difference is that of this `share`.
     """
     worst = Worst()
     if "logits" in ours:
         scale = float(theirs["logits"].abs().max().clamp(min=1))
         apart = (ours["logits"] - theirs["logits"]).abs().flatten() / scale
-        # of two values that are nearly as high, a max pooling takes either, and unpooling puts it elsewhere
-        worst.see("logits", float(np.quantile(apart.numpy(), 0.99)), name)
+        worst.see("logits", float(np.quantile(apart.numpy(), share)), name)
         worst.see("pixels", float((ours["label_map"] != theirs["label_map"]).float().mean()), name)
         return worst
     for picture in range(len(theirs["scores"])):
