@@ -16,17 +16,18 @@ from tests.data.samples import InMemory
 from tests.models.systems import CATEGORIES, pictures, size_for, system_of
 from torch import Tensor, nn
 from torch.export import Dim
+from torch.nn import functional as F
 
 from delineate.artefact.record import GRAPHS, Target
 from delineate.artefact.sessions import Session, open_session
 from delineate.evaluation import Source
 from delineate.export.exporting import Proof, record_of
-from delineate.export.graph import Graph, export_program, outputs_of, write_onnx
+from delineate.export.graph import Graph, export_program, outputs_of, pool_by_comparing, write_onnx
 from delineate.export.openvino import write_openvino
 from delineate.ops.nms import select
 from delineate.system.catalog import CATALOG
 from delineate.system.system import System
-from delineate.values import Sample, Thresholds
+from delineate.values import InputError, Sample, Thresholds
 
 TOLERANCES = {"boxes": 1e-3, "keypoints": 1e-3, "scores": 1e-4, "masks": 1e-4, "labels": 0.0, "posed": 0.0}
 OTHER_SIZE = (97, 74)
@@ -200,3 +201,17 @@ def assert_equal(values: dict[str, Tensor], expected: dict[str, Tensor]) -> None
     for name, value in expected.items():
         tolerance = TOLERANCES.get(name, 1e-3)
         torch.testing.assert_close(values[name][real].float(), value[real].float(), atol=tolerance, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("size", [(8, 6), (7, 5), (1, 3), (2, 2)])
+def test_places_of_maxima_are_found_by_comparing(size: tuple[int, int]) -> None:
+    x = torch.randint(-2, 3, (2, 3, *size)).float()  # with equal maxima
+    pooled, indices = pool_by_comparing(x, (2, 2), ceil_mode=True)
+    expected = F.max_pool2d(x, 2, ceil_mode=True, return_indices=True)
+    assert torch.equal(pooled, expected[0])
+    assert torch.equal(indices, expected[1])
+
+
+def test_places_of_maxima_in_other_windows_are_refused() -> None:
+    with pytest.raises(InputError, match="cells of 2x2"):
+        pool_by_comparing(torch.zeros(1, 1, 9, 9), (3, 3), (2, 2), (1, 1))

@@ -86,4 +86,5 @@ def compiled_session(compiled: Any) -> Session:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    """Say an error in a line; OpenVINO says the places in its own source first, and what is wrong last."""
+    return str(error).strip().splitlines()[-1]

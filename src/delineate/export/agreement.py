@@ -91,23 +91,17 @@ class Worst:
 
 
 def compare_values(
-    ours: dict[str, Tensor],
-    theirs: dict[str, Tensor],
-    thresholds: Thresholds | None,
-    margin: float,
-    name: str,
-    share: float = 1.0,
+    ours: dict[str, Tensor], theirs: dict[str, Tensor], thresholds: Thresholds | None, margin: float, name: str
 ) -> Worst:
     """Compare what two graphs give for a batch, value by value.
 
     Boxes and keypoints differ in pixels, scores and masks in probability, heatmaps and logits as a share of the largest
-    value; of `pixels`, so large a share has another class. Of logits, the largest difference is that of this `share`.
+    value; of `pixels`, so large a share has another class.
     """
     worst = Worst()
     if "logits" in ours:
-        scale = float(theirs["logits"].abs().max().clamp(min=1))
-        apart = (ours["logits"] - theirs["logits"]).abs().flatten() / scale
-        worst.see("logits", float(np.quantile(apart.numpy(), share)), name)
+        apart = float((ours["logits"] - theirs["logits"]).abs().max())
+        worst.see("logits", apart / largest(theirs["logits"]), name)
         worst.see("pixels", float((ours["label_map"] != theirs["label_map"]).float().mean()), name)
         return worst
     for picture in range(len(theirs["scores"])):
@@ -122,9 +116,14 @@ def compare_values(
             if key == "labels" or not pairs.ours:
                 continue
             left, right = value[pairs.ours].float(), other[key][pairs.theirs].float()
-            scale = float(right.abs().max().clamp(min=1)) if key == "heatmaps" else 1.0
+            scale = largest(right) if key == "heatmaps" else 1.0
             worst.see(key, float((left - right).abs().max()) / scale, name)
     return worst
+
+
+def largest(values: Tensor) -> float:
+    """Tell the largest value, of which differences are a share; 1 at least."""
+    return float(values.abs().max().clamp(min=1))
 
 
 def _picture(rows: dict[str, Tensor], picture: int) -> dict[str, Tensor]:

@@ -26,6 +26,8 @@ NUM_CALIBRATED = 300
 NUM_MEASURED = 300
 """Pictures by which operations are chosen; the verdict measures on all."""
 HEAVY = ("Convolution", "GroupConvolution", "MatMul", "ConvolutionBackpropData")
+COMPARED = ["Equal", "Maximum"]
+"""Of what is equal, both sides would be rounded in ranges of their own."""
 MOVING = ("Convert", "Multiply", "Reshape", "Squeeze", "Subtract", "Transpose", "Unsqueeze")
 """Values are moved or scaled by these between where they are made and where they are multiplied."""
 
@@ -64,6 +66,7 @@ def quantise(graph: Path, record: Record, learned: Dataset, measured: Dataset, d
             max_drop=drop,
             drop_type=nncf.DropType.ABSOLUTE,
             subset_size=min(NUM_CALIBRATED, len(learned)),
+            ignored_scope=nncf.IgnoredScope(types=COMPARED, validate=False),
         )
     with TemporaryDirectory(dir=graph.parent) as folder:  # weights are read from the file that is to be replaced
         openvino.save_model(quantised, Path(folder) / graph.name, compress_to_fp16=False)

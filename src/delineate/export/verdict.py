@@ -22,8 +22,8 @@ from delineate.data.splits import Watch, spread
 from delineate.evaluation import evaluate
 from delineate.export.agreement import Agreement, Closeness, Worst, compare_values
 from delineate.export.graph import Graph
+from delineate.export.rounding import unpools, within_rounding
 from delineate.models.contract import Say
-from delineate.models.segmentation.upsamplers import MaxUnpool
 from delineate.system.system import System
 from delineate.values import InputError, Prediction, on_cpu
 
@@ -49,9 +49,6 @@ TOLERANCES: dict[Precision, float] = {"fp32": 0.001, "bf16": 0.001, "int8": 0.00
 """What the metric may differ by: 0.1 and 0.5 points."""
 NUM_PICTURES = 50
 """Results of so many pictures of the split are compared."""
-WHERE_UNPOOLED = 0.99
-"""Of two values that are nearly as high a max pooling takes either, and unpooling puts it elsewhere: a hundredth of the
-logits may differ by more; of all other systems none may."""
 LIKELY = 0.5
 """Objects from this score on are compared; where the run finds none so likely, all that it finds."""
 FURTHER = ("mask_AP", "keypoint_AP")
@@ -111,14 +108,17 @@ def judged(
 def graph_level(system: System, session: Session, pictures: Dataset) -> Level:
     """Compare values of two graphs, both in float32."""
     ours, worst = Graph(system), Worst()
-    share = WHERE_UNPOOLED if any(isinstance(module, MaxUnpool) for module in system.model.modules()) else 1.0
+    tied = unpools(system)
     for name, images in graph_inputs(system, pictures):
         proposals = system.inputs(images).proposals
         given = {"pictures": images} | ({} if proposals is None else {"proposals": proposals})
         values = {key: torch.from_numpy(value) for key, value in session(_arrays(given)).items()}
         expected = {key: value.cpu() for key, value in ours(**given).items()}
         _check_names(values, expected)
-        worst.include(compare_values(values, expected, system.reader.thresholds, VALUES["scores"], name, share))
+        if tied:
+            logits = within_rounding(values["logits"], system, given, expected["logits"], VALUES["logits"])
+            expected |= {"logits": logits}
+        worst.include(compare_values(values, expected, system.reader.thresholds, VALUES["scores"], name))
     beyond = [kind for kind, value in worst.figures.items() if value > VALUES[kind]]
     return Level(
         name="graph",

@@ -73,8 +73,9 @@ class DETRReader(BoxReader[DETRRaw]):
     """Each query has its best class; no NMS is needed, so that none is done at the IoU 1."""
 
     def candidates(self, raw: DETRRaw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        scores, labels = raw.logits[-1].softmax(-1)[..., :-1].max(-1, keepdim=True)
-        one_class = torch.full_like(raw.logits[-1, ..., :-1], NONE).scatter(-1, labels, scores)
+        likely = raw.logits[-1].softmax(-1)[..., :-1]
+        scores, labels = likely.max(-1, keepdim=True)
+        one_class = torch.full_like(likely, NONE).scatter(-1, labels, scores)
         return one_class.transpose(1, 2), in_pixels(raw.boxes[-1], size)[:, None]
 
 

@@ -101,10 +101,10 @@ def read_line(words: list[str], number: int, class_names: Sequence[str], kpt_sha
     """Read the words of a line; raises `InputError` that says what is wrong with them."""
     shown = " ".join(words)[:60]
     try:
-        label, *values = (float(word) for word in words)
+        label, *values = map(float, words)
     except ValueError:
         raise InputError(f"{shown!r} is not made of numbers alone") from None
-    if not all(math.isfinite(value) for value in (label, *values)):
+    if not all(map(math.isfinite, (label, *values))):
         raise InputError(f"{shown!r} has a number that is not finite; correct or remove the line")
     if label not in range(len(class_names)):
         known = f"0..{len(class_names) - 1} ({listed(class_names)})"
@@ -115,7 +115,7 @@ def read_line(words: list[str], number: int, class_names: Sequence[str], kpt_sha
     elif len(values) != 4 and not has_score and (len(values) < 6 or len(values) % 2):
         raise InputError(f"{len(words)} numbers; a box has 5 (class x y w h), a polygon 7 or 9 or 11 ...")
     coordinates = values if kpt_shape is None else values[:4]
-    if not all(-OUTSIDE <= value <= 1 + OUTSIDE for value in coordinates):
+    if min(coordinates) < -OUTSIDE or max(coordinates) > 1 + OUTSIDE:
         raise InputError(
             f"{shown!r} has a coordinate outside 0..1; if these are pixels, divide x by the width and y by the height"
         )
