@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from delineate.artefact.sessions import import_openvino
+from delineate.artefact.sessions import import_openvino, open_session
+from delineate.values import InputError
 
 SCRIPT = """
 import os, signal, sys
@@ -31,3 +33,10 @@ def test_a_signal_is_handled_after_graphs_of_openvino_were_let_go_in_the_order_i
     openvino.save_model(openvino.Model([openvino.opset13.relu(given)], [given]), tmp_path / "graph.xml")
     done = subprocess.run([sys.executable, "-c", SCRIPT, tmp_path / "graph.xml"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_graph_that_openvino_does_not_read_is_said_in_a_line_that_says_why(tmp_path: Path) -> None:
+    (tmp_path / "graph.xml").write_text("<net")
+    with pytest.raises(InputError, match=r"^.*graph.xml: OpenVINO does not read it: (?!Exception from).*") as error:
+        open_session(tmp_path / "graph.xml", "openvino", "fp32", torch.device("cpu"))
+    assert "\n" not in str(error.value)

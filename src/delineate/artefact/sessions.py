@@ -86,5 +86,6 @@ def compiled_session(compiled: Any) -> Session:
 
 
 def _line(error: Exception) -> str:
-    """Say an error in a line; OpenVINO says the places in its own source first, and what is wrong last."""
-    return str(error).strip().splitlines()[-1]
+    """Say an error in a line, without the places in OpenVINO's own source, of which it says several first."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    return "; ".join(line for line in lines if line and not line.startswith("Exception from")) or lines[0]

@@ -73,10 +73,12 @@ class DETRReader(BoxReader[DETRRaw]):
     """Each query has its best class; no NMS is needed, so that none is done at the IoU 1."""
 
     def candidates(self, raw: DETRRaw, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        likely = raw.logits[-1].softmax(-1)[..., :-1]
+        # where weights are 8-bit integers, OpenVINO keeps the dimension that an index takes away
+        logits, boxes = raw.logits.unbind()[-1], raw.boxes.unbind()[-1]
+        likely = logits.softmax(-1)[..., :-1]
         scores, labels = likely.max(-1, keepdim=True)
         one_class = torch.full_like(likely, NONE).scatter(-1, labels, scores)
-        return one_class.transpose(1, 2), in_pixels(raw.boxes[-1], size)[:, None]
+        return one_class.transpose(1, 2), in_pixels(boxes, size)[:, None]
 
 
 class DETR(Model[DETRRaw, Rows]):
