@@ -172,6 +172,21 @@ class Agreement:
             return {"pixels": self.other_pixels / self.pixels}
         return {"objects": self.differing / max(self.count, 1)}
 
+    def of(self, ours: Prediction, theirs: Prediction, picture: str) -> "Agreement":
+        """Compare the results of a picture alone."""
+        alone = Agreement(close=self.close, thresholds=self.thresholds, floor=self.floor)
+        alone.add(ours, theirs, picture)
+        return alone
+
+    def include(self, other: "Agreement") -> None:
+        """Add what was compared elsewhere."""
+        self.count += other.count
+        self.differing += other.differing
+        self.pixels += other.pixels
+        self.other_pixels += other.other_pixels
+        self.worst.include(other.worst)
+        self.example = self.example or other.example
+
     def add(self, ours: Prediction, theirs: Prediction, picture: str) -> None:
         """Compare the results of a picture."""
         if isinstance(ours, LabelMap) and isinstance(theirs, LabelMap):
