@@ -40,5 +40,6 @@ def test_what_a_benchmark_imports_is_there(file: Path) -> None:
         if neighbour.exists():
             assert name in defined(neighbour), f"{module} has no {name}"
         elif module.partition(".")[0] == "delineate":
-            there = hasattr(import_module(module), name) or find_spec(f"{module}.{name}")
+            room = import_module(module)
+            there = hasattr(room, name) or (hasattr(room, "__path__") and find_spec(f"{module}.{name}"))
             assert there, f"{module} has no {name}"

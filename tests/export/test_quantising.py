@@ -1,13 +1,17 @@
 """Heads that stay in floating point are named, and the others are integers."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
+from tests.models.systems import pictures, system_of
 
 from delineate.artefact.sessions import import_openvino
-from delineate.export.quantising import in_floating_point, layers
+from delineate.export.exporting import write_graph
+from delineate.export.quantising import COMPARED, in_floating_point, layers
 from delineate.io.signals import signal_stack_kept
 
 HEADS = ["box_head.classify", "box_head.regress"]
@@ -44,10 +48,10 @@ def detector() -> Any:
 def test_heads_that_stay_in_floating_point_are_named(kept: list[str], tmp_path: Path) -> None:
     nncf = pytest.importorskip("nncf")
     random = np.random.default_rng(1)
-    pictures = [{"pictures": random.standard_normal((1, 3, 16, 16)).astype(np.float32)} for _ in range(4)]
+    given = [{"pictures": random.standard_normal((1, 3, 16, 16)).astype(np.float32)} for _ in range(4)]
     ignored = nncf.IgnoredScope(names=kept) if kept else None
     with signal_stack_kept():
-        quantised = nncf.quantize(detector(), nncf.Dataset(pictures), subset_size=4, ignored_scope=ignored)
+        quantised = nncf.quantize(detector(), nncf.Dataset(given), subset_size=4, ignored_scope=ignored)
     assert sorted(in_floating_point(quantised)) == kept
     import_openvino().save_model(quantised, tmp_path / "graph.xml", compress_to_fp16=False)
     total, named = layers(tmp_path / "graph.xml")
@@ -56,3 +60,30 @@ def test_heads_that_stay_in_floating_point_are_named(kept: list[str], tmp_path: 
 
 def test_of_a_graph_that_was_not_quantised_every_layer_is_in_floating_point() -> None:
     assert sorted(in_floating_point(detector())) == [*(f"backbone.{number}" for number in range(3)), *HEADS]
+
+
+@pytest.fixture
+def _without_shape_checks() -> Iterator[None]:
+    """Shapes are symbols while a graph is traced."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("_without_shape_checks")
+def test_what_is_compared_stays_in_floating_point(tmp_path: Path) -> None:
+    nncf = pytest.importorskip("nncf")
+    system = system_of("segnet_basic")
+    write_graph(system, tmp_path / "graph.xml", "openvino")
+    given = [{"pictures": pictures(1, (64, 64))[0].numpy()}]
+    with signal_stack_kept():
+        quantised = nncf.quantize(
+            import_openvino().Core().read_model(tmp_path / "graph.xml"),
+            nncf.Dataset(given),
+            subset_size=1,
+            ignored_scope=nncf.IgnoredScope(types=COMPARED, validate=False),
+        )
+    compared = [node for node in quantised.get_ops() if node.get_type_name() in COMPARED]
+    assert {node.get_type_name() for node in compared} == set(COMPARED)
+    before = [port.get_source_output().get_node().get_type_name() for node in compared for port in node.inputs()]
+    assert "FakeQuantize" not in before

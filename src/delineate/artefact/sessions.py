@@ -86,6 +86,7 @@ def compiled_session(compiled: Any) -> Session:
 
 
 def _line(error: Exception) -> str:
-    """Say an error in a line, without the places in OpenVINO's own source, of which it says several first."""
-    lines = [line.strip() for line in str(error).strip().splitlines()]
-    return "; ".join(line for line in lines if line and not line.startswith("Exception from")) or lines[0]
+    """Say an error in a line, without the calls in OpenVINO's own source that it begins with."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = "; ".join(line for line in lines if line and not line.startswith("Exception from"))
+    return said or type(error).__name__
