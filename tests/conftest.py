@@ -1,6 +1,7 @@
 """Every call in the package is checked against the shapes in its signature while the tests run."""
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -33,3 +34,11 @@ jaxtyping.install_import_hook([f"delineate.{room}" for room in ROOMS], "beartype
 def _seeded() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def _without_shape_checks() -> Iterator[None]:
+    """Shapes are symbols while a graph is traced."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

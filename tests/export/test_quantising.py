@@ -1,10 +1,8 @@
 """Heads that stay in floating point are named, and the others are integers."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jaxtyping
 import numpy as np
 import pytest
 from tests.models.systems import pictures, system_of
@@ -60,14 +58,6 @@ def test_heads_that_stay_in_floating_point_are_named(kept: list[str], tmp_path: 
 
 def test_of_a_graph_that_was_not_quantised_every_layer_is_in_floating_point() -> None:
     assert sorted(in_floating_point(detector())) == [*(f"backbone.{number}" for number in range(3)), *HEADS]
-
-
-@pytest.fixture
-def _without_shape_checks() -> Iterator[None]:
-    """Shapes are symbols while a graph is traced."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("_without_shape_checks")

@@ -93,7 +93,7 @@ def pool_by_comparing(
 ) -> tuple[Float[Tensor, "b c h2 w2"], Int64[Tensor, "b c h2 w2"]]:
     """Pool cells, and tell the place of each maximum, of equal ones the first, by comparing it with its cell.
 
-    OpenVINO takes seven times as long for poolings that give indices as for all else of SegNet. Raises `InputError`
+    OpenVINO takes about six times as long for poolings that give indices as for all else of SegNet. Raises `InputError`
     where windows are no cells, 2x2.
     """
     if list(kernel_size) != [2, 2] or list(stride) not in ([], [2, 2]) or any(padding) or {*dilation} != {1}:

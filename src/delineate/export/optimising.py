@@ -110,7 +110,7 @@ def _choose(file: Path, folder: Path, here: dict[str, Any], say: Say) -> Form:
         try:
             seconds[form] = _seconds(make(), proof.pictures)
         except Exception as error:  # whatever is missing or does not agree, the run itself is left
-            left_out[form] = str(error).strip().splitlines()[0]
+            left_out[form] = (str(error).strip() or type(error).__name__).splitlines()[0]
             say(f"{form} is left out: {left_out[form]}")
     best = min(seconds, key=lambda form: seconds[form])
     choice: Form = best if seconds[best] <= BARELY * seconds["eager"] else "eager"

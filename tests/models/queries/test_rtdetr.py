@@ -1,11 +1,9 @@
 import importlib
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jaxtyping
 import pytest
 import torch
 from tests.models.systems import CATEGORIES, overfit_boxes, pictures, system_of
@@ -212,14 +210,6 @@ def test_d_fine_overfits_four_pictures() -> None:
     metrics = overfit_boxes(fine_system(num_layers=2), SIZE, 1e-3)
     assert metrics["AP50"] >= 0.95, metrics
     assert metrics["AP75"] >= 0.7, metrics
-
-
-@pytest.fixture
-def _without_shape_checks() -> Iterator[None]:
-    """Shapes are symbols while a graph is traced."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("_without_shape_checks")
