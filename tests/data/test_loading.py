@@ -1,6 +1,8 @@
 import pickle
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -236,3 +238,28 @@ def test_one_transform_is_drawn_for_each_batch(num_workers: int) -> None:
     drawn = sizes(0)
     assert set(drawn) == {(2, 3, 4, 4), (2, 3, 2, 2)}
     assert drawn == sizes(0) != sizes(1)
+
+
+BEREFT = """
+import os, signal, time
+from torch.utils.data._utils import signal_handling
+from delineate.data.loading import Loader
+
+parent = os.getpid()
+
+def bereave():
+    os.kill(parent, signal.SIGKILL)
+    while os.getppid() == parent:
+        time.sleep(0.01)
+
+signal_handling._set_worker_signal_handlers = bereave  # the first that a worker does
+list(Loader(range(2), range(2), num_workers=1, persistent=False))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_worker_ends_whose_parent_was_killed_while_it_began() -> None:
+    """It has the pipe of its parent, which closes once both have ended."""
+    ended = subprocess.run([sys.executable, "-c", BEREFT], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == -9
+    assert ended.stderr == "the process that loads these pictures has ended\n"

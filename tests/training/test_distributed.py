@@ -146,7 +146,7 @@ def test_a_run_whose_process_died_goes_on_in_one_with_the_same_batches(small: di
         time.sleep(0.02)
     second.send_signal(signal.SIGKILL)
     said = first.communicate(timeout=100)[1]
-    second.communicate()
+    second.communicate(timeout=60)
     assert first.returncode not in (0, None), "it does not wait for the one that died"
     assert "another process of this training ended; to go on: delineate train --resume" in said
     saved = runs["died"].load_state()

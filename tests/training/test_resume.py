@@ -43,7 +43,7 @@ def kill(process: subprocess.Popen[str], run: Run, after: int) -> State:
         assert time.monotonic() < deadline
         time.sleep(0.03)
     process.kill()
-    process.communicate()
+    process.communicate(timeout=60)  # its workers end, too
     assert process.returncode == -signal.SIGKILL
     return saved_state(run)
 

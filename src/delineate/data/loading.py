@@ -1,5 +1,8 @@
 """Worker processes make batches of a data set; what comes is a function of the seed, the epoch and the index."""
 
+import multiprocessing
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -103,6 +106,7 @@ class Loader(Generic[Item]):
             batch_size=None,
             collate_fn=_as_it_is,
             num_workers=num_workers,
+            worker_init_fn=_end_without_parent,
             persistent_workers=persistent and num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else every epoch draws from the randomness that training uses
@@ -236,3 +240,13 @@ class _EvaluationBatches(TorchDataset[tuple[Batch, Target] | InputError]):
 
 def _as_it_is(item: Item) -> Item:
     return item
+
+
+def _end_without_parent(_worker: int) -> None:
+    """End a worker whose parent was killed while it began, which would wait for work for ever.
+
+    PyTorch's watchdog, which begins later, takes whatever is the parent then for the right one.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid != os.getppid():
+        sys.exit("the process that loads these pictures has ended")
