@@ -104,7 +104,10 @@ class Part:
 
 
 def _times(values: Sequence[float], width: float, height: float) -> Any:
-    return tuple(value * (height if place % 2 else width) for place, value in enumerate(values))
+    scaled = list(values)
+    scaled[0::2] = [x * width for x in values[0::2]]
+    scaled[1::2] = [y * height for y in values[1::2]]
+    return tuple(scaled)
 
 
 def _are_polygons(shape: Any) -> bool:

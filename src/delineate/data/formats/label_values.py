@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -117,8 +118,9 @@ def _counts(files: Sequence[Path]) -> list[int]:
 
     What cannot be read is passed over: reading says so.
     """
-    counts = torch.zeros(257, dtype=torch.int64)
+    counts = np.zeros(257, dtype=np.int64)
     for file in files[:: max(-(-len(files) // LOOKED_AT), 1)]:
         with suppress(InputError):
-            counts += torch.bincount(read_label_map(file).flatten().clamp(max=256), minlength=257)
-    return counts.tolist()
+            counts += np.bincount(read_label_map(file).numpy().clip(max=256).ravel(), minlength=257)
+    values: list[int] = counts.tolist()
+    return values

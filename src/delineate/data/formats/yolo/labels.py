@@ -93,18 +93,19 @@ def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
     except FileNotFoundError:
         return
     for number, row in enumerate(text.splitlines(), start=1):
-        if row.strip():
-            yield number, row.split()
+        words = row.split()
+        if words:
+            yield number, words
 
 
 def read_line(words: list[str], number: int, class_names: Sequence[str], kpt_shape: KptShape | None) -> Line:
     """Read the words of a line; raises `InputError` that says what is wrong with them."""
-    shown = " ".join(words)[:60]
+    shown = " ".join(words[:31])[:60]
     try:
         label, *values = map(float, words)
     except ValueError:
         raise InputError(f"{shown!r} is not made of numbers alone") from None
-    if not all(map(math.isfinite, (label, *values))):
+    if not math.isfinite(label + sum(values)):
         raise InputError(f"{shown!r} has a number that is not finite; correct or remove the line")
     if label not in range(len(class_names)):
         known = f"0..{len(class_names) - 1} ({listed(class_names)})"
