@@ -3,10 +3,10 @@
     python benchmarks/doctor.py --out FOLDER [--num-images 1500] [--size 480 640] [--json]
 
 A synthetic COCO set of JPEGs as large as common ones is written into the folder (twenty pictures a second), and as VOC,
-YOLO (polygons of some 400 corners, and once more boxes) and a mask folder, too. Each is examined in a process of its own, after a small set to warm up. The memory is what
-that process has at most, less what it had after the small set. With 1,500 pictures, which a layout's row decodes for a
-quarter of a minute, all takes about 5 minutes on two cores, most of which writes the sets. What is in the folder is not
-done again, each set and each row.
+YOLO (polygons of some 400 corners, and once more boxes) and a mask folder, too. Each is examined in a process of its
+own, after a small set to warm up. The memory is what that process has at most, less what it had after the small set.
+With 1,500 pictures, which a layout's row decodes for a quarter of a minute, all takes about 5 minutes on two cores,
+most of which writes the sets. What is in the folder is not done again, each set and each row.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from delineate.data.files import read_lines
-from delineate.data.folders import folders_in, inside, pictures_in, visible_files
+from delineate.data.folders import folders_in, inside, names_in, pictures_in, visible_files
 from delineate.data.formats.kinds import kind_of
 from delineate.data.formats.split_names import WITHOUT_SPLITS, split_pairs
 from delineate.data.images import SUFFIXES
@@ -51,7 +51,8 @@ class Folders:
     def pngs(self, name: str) -> dict[str, Path]:
         """Find the label maps in `SegmentationClass` or `SegmentationObject`, by their stems."""
         for called in (name, f"{name}PNG"):  # labelme2voc has other files in the first
-            found = {path.stem: path for path in sorted(inside(self.home, [called]).glob("*.png"))}
+            folder = inside(self.home, [called])
+            found = {name[:-4]: folder / name for name in sorted(names_in(folder)) if name.endswith(".png")}
             if found:
                 return found
         return {}
