@@ -84,3 +84,25 @@ def test_what_was_trained_on_is_said(delineate: Callable, data: Path, tmp_path: 
 def test_systems_without_scores_are_refused(delineate: Callable, trained: Path, data: Path) -> None:
     mistake = delineate("calibrate", trained, data, "--workers", 0).mistake
     assert mistake.startswith("calibrate: segnet_basic finds the class of every pixel, without scores")
+
+
+def test_objects_that_are_found_otherwise_are_said_to_be(
+    delineate: Callable, run: Path, data: Path, tmp_path: Path
+) -> None:
+    way = ("--tile", 48, "--overlap", 16, "--nms-iou", 0.4, "--class-agnostic")
+    calibrate = ("calibrate", run, data, "--split", "train", "--workers", 0)
+    assert delineate(*calibrate, *way).code == 0
+    kept = json.loads((run / "operating_points.json").read_text())
+    assert kept["found_by"] == {"nms_iou": 0.4, "class_agnostic": True, "tile": 48, "overlap": 16}
+    predict = ("predict", run, next((data / "images" / "val").iterdir()), "--json", "--workers", 0)
+    assert "these scores were" not in delineate(*predict, *way).err
+    line = (
+        "calibrated with --nms-iou 0.4 --class-agnostic --tile 48 --overlap 16, and objects are found as the run finds"
+    )
+    assert line in delineate(*predict).err
+    report = ("val", run, data, "--workers", 0, "--report", tmp_path / "r.html")
+    assert line in delineate(*report).err
+    assert delineate(*calibrate).code == 0
+    assert json.loads((run / "operating_points.json").read_text())["classes"] != kept["classes"]
+    assert "these scores were" not in delineate(*predict).err
+    assert "and objects are found with --tile 48 --overlap 64" in delineate(*predict, "--tile", 48).err

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.doctor.faults import FAULTS
 from tests.doctor.sets import coco
@@ -47,6 +48,25 @@ def test_notes_alone_end_with_0(delineate: Callable, tmp_path: Path) -> None:
     ended = delineate("doctor", root)
     assert ended.code == 0
     assert "note    crowds 1 ×" in ended.out
+
+
+def test_a_system_and_a_run_find_more(delineate: Callable, detector: Path, data: Path) -> None:
+    def found(*options: object) -> dict[str, dict[str, Any]]:
+        ended = delineate("doctor", data, "--json", *options)
+        return {finding["id"]: finding for finding in json.loads(ended.out)["findings"]}
+
+    assert not {"too-small", "unmatched"} & set(found())
+    assert {"too-small", "unmatched"} & set(found("--for", "yolov1"))
+    with_run = found("--run", detector, "--examples", 1)
+    of_run = [finding for kind, finding in with_run.items() if kind.startswith("run-")]
+    assert of_run
+    assert all(len(finding["examples"]) == 1 for finding in of_run)
+
+
+def test_without_decoding_less_is_looked_for_and_that_is_said(delineate: Callable, tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    ended = delineate("doctor", root, "--no-decode")
+    assert "nothing was decoded" in " ".join((ended.out + ended.err).split())
 
 
 def test_what_cannot_be_looked_at_ends_with_2(delineate: Callable, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import inspect
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,25 @@ def test_what_is_said_becomes_the_application(
     assert [route.path for route in app.routes if route.path == "/v2/models"]  # type: ignore[attr-defined]
     assert serving.hosts == ("cells.example.org",)
     assert serving.options["limits"] == Limits(num_pixels=1000, seconds=9.0)
+
+
+def test_the_scores_that_were_calibrated_are_said(
+    delineate: Callable,
+    detector: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(detector, tmp_path / "cells")
+    assert delineate("calibrate", tmp_path / "cells", data, "--split", "train", "--workers", 0).code == 0
+    seen: list[Serving] = []
+    monkeypatch.setattr(running, "run_server", lambda make, **options: seen.append(make))
+    delineate("serve", tmp_path / "cells", "--device", "cpu", "--workers", 1)
+    seen[0]()
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "cells: objects are taken from scores of" in said
+    assert "a request's min_score overrides" in said
 
 
 def test_the_variable_gives_the_token(delineate: Callable, detector: Path, monkeypatch: pytest.MonkeyPatch) -> None:

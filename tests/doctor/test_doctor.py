@@ -1,5 +1,7 @@
 import csv
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,28 @@ def test_a_keypoint_is_drawn_where_it_is_also_beside_the_picture(tmp_path: Path)
     [example] = examine(root).found["keypoints-outside"].examples
     [(_, picture)] = drawn(example)
     assert picture.shape[2] / picture.shape[1] == pytest.approx((200 + 4) / HEIGHT, rel=0.05)
+
+
+def test_the_border_of_a_run_length_encoding_is_drawn(tmp_path: Path) -> None:
+    root = coco(tmp_path / "data")
+    FAULTS["coco: RLE of another size"].plant(root)
+    [example] = examine(root).found["rle-size"].examples
+    [thing] = [thing for thing in example.things if thing.row in example.rows]
+    [(_, picture)] = drawn(example)
+    [(_, without)] = drawn(replace(example, things=[replace(thing, shape=None)]))
+    assert (picture != without).any()
+    assert drawn(replace(example, things=[replace(thing, shape={"size": [4, 4], "counts": "?"})]))
+
+
+def test_what_is_about_pixels_has_its_label_map_beside_the_picture(tmp_path: Path) -> None:
+    root = mask_folder(tmp_path / "data")
+    FAULTS["mask_folder: a value without name"].plant(root)
+    [example] = examine(root).found["unnamed-value"].examples
+    (title, picture), (said, label_map) = drawn(example)
+    assert title == f"train/{example.record.file.name}"
+    assert said.startswith(f"train/a.png, {WIDTH} x {HEIGHT}, with the values ")
+    assert label_map.shape == picture.shape
+    assert label_map.flatten(1).unique(dim=1).shape[1] == len(re.findall(r"\d+", said.partition("values")[2]))
 
 
 def test_the_page_has_findings_by_severity_with_pictures_and_nothing_from_elsewhere(tmp_path: Path) -> None:

@@ -6,7 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from delineate.cli.options import AsJson, Device, Format, OwnSplit, RunOrExport, SkipUnreadable, Workers
+from delineate.cli.operating import found_by
+from delineate.cli.options import (
+    OVERLAP,
+    AsJson,
+    ClassAgnostic,
+    Device,
+    Format,
+    MaxCandidates,
+    MaxDetections,
+    NmsIou,
+    Overlap,
+    OwnSplit,
+    RunOrExport,
+    SkipUnreadable,
+    Workers,
+)
 from delineate.cli.output import print_json, print_line, print_table, progress, say, table
 
 if TYPE_CHECKING:
@@ -32,6 +47,15 @@ def calibrate(
     split: OwnSplit = None,
     data_format: Format = None,
     skip_unreadable: SkipUnreadable = False,
+    nms_iou: NmsIou = None,
+    max_candidates: MaxCandidates = None,
+    max_detections: MaxDetections = None,
+    class_agnostic: ClassAgnostic = False,
+    tile: Annotated[
+        int | None,
+        typer.Option(min=1, help="Find what is in pictures in square tiles of this many pixels, as predict."),
+    ] = None,
+    overlap: Overlap = OVERLAP,
     device: Device = "auto",
     workers: Workers = 1,
     as_json: AsJson = False,
@@ -39,16 +63,19 @@ def calibrate(
     """Choose from which score on a detector's objects are taken, class by class, on pictures it was not trained on.
 
     The scores are kept beside the weights of the run, or in the export, in operating_points.json with the curves they
-    were chosen on, and drawn in operating_points.png. From then on `predict`, `explain` and the report of `val` take
-    them where --min-score is not given, and exports that are made of the run have them. Ranges in brackets hold for
-    other pictures of the same kind, 19 times in 20.
+    were chosen on, and drawn in operating_points.png. From then on `predict`, `serve`, `explain` and the report
+    of `val` take them where no other score is given, and exports that are made of the run have them. Where these are to
+    find objects otherwise, such as in tiles, calibrate with the same options. Ranges in brackets hold for other
+    pictures of the same kind, 19 times in 20.
     """
+    from delineate.deploy.tiling import in_tiles
     from delineate.evaluation import source_of
     from delineate.evaluation.operating import Aim, calibrate_run
     from delineate.evaluation.operating.drawing import draw_points
     from delineate.values import InputError
 
     chosen_for = Aim.read(aim)
+    limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
     if data is None and data_format is not None:
         raise InputError("format: the run knows that of its own data; leave it out, or name DATA")
     with progress() as bar:
@@ -56,6 +83,8 @@ def calibrate(
             run,
             source_of(run, data, split, data_format),
             chosen_for,
+            found_by=found_by({**limits, "class_agnostic": class_agnostic or None}, tile, overlap),
+            find=None if tile is None else lambda system: in_tiles(system, tile, overlap),
             skip_unreadable=skip_unreadable,
             device=device,
             num_workers=workers,

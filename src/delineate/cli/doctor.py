@@ -49,7 +49,7 @@ def doctor(
         bool,
         typer.Option(
             "--decode/--no-decode",
-            help="Decode every picture, to find broken ones and those in two splits; without, a tenth of the time.",
+            help="Decode every picture, to find broken ones and those in two splits; without, it takes less time.",
         ),
     ] = True,
     examples: Annotated[int, typer.Option(min=1, help="How many examples of each finding are kept.")] = 6,

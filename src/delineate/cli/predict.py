@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from delineate.cli.operating import points_of, usual_score
+from delineate.cli.operating import found_by, points_of, usual_score
 from delineate.cli.options import (
     OVERLAP,
     AsJson,
@@ -115,7 +115,9 @@ def predict(
         predictor = TopDown(alone, Predictor.load(detector, device=device, precision=precision))
     finder = alone.system if isinstance(predictor, Predictor) else predictor.detector.system
     if min_score is None:
-        min_score = usual_score(finder, detector or run, weights, track=track)
+        limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
+        own_way = found_by({**limits, "class_agnostic": class_agnostic or None}, tile, overlap)
+        min_score = usual_score(finder, detector or run, weights, own_way, track=track)
     overlays = overlays and not as_json and not in_shards
     for line in illegible(predictor.categories.class_names) if overlays else ():
         say(line)

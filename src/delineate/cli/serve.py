@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from delineate.cli.operating import taken_from
 from delineate.cli.options import Device
 from delineate.cli.output import say
 from delineate.cli.predict_options import Optimise, Precision, Weights
@@ -86,6 +87,9 @@ class Serving:
 
         log_to_stderr()
         models = ServedModels(self.runs, **self.options)
+        for name, run in self.runs.items():
+            for line in taken_from(models.system(name), run, self.options["weights"], override="a request's min_score"):
+                say(f"{name}: {line}")
         labels = None
         if self.data is not None:
             from delineate.label import open_labels

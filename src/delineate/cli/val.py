@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from delineate.cli.operating import taken_from
+from delineate.cli.operating import found_by, taken_from
 from delineate.cli.options import (
     OVERLAP,
     AsJson,
@@ -139,7 +139,8 @@ def val(
             history=curves(RunFolder(weights_of(run).parent).read_metrics()),
         )
         write_report(report, page)
-        for line in (*illegible(evaluation.names), *taken_from(system, run)):
+        own_way = found_by(limits, tile, overlap)
+        for line in (*illegible(evaluation.names), *taken_from(system, run, options=own_way)):
             say(line)
     if as_json:
         names = ("metrics", "protocol", "num_images", "skipped", "trained_on")

@@ -1,18 +1,28 @@
-"""An example is drawn as it is annotated: what it is about in dashes, also out of the picture, all else thinly."""
+"""An example is drawn as it is annotated: what it is about in dashes, also out of the picture, all else thinly.
+
+What is about pixels has the label map beside the picture.
+"""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from delineate.data.images import read_image, read_stream
+from delineate.data.formats.coco.segmentations import rasterise
+from delineate.data.formats.polygons import outline
+from delineate.data.images import read_image, read_label_map, read_stream
 from delineate.doctor.checks.objects import ordered
 from delineate.doctor.findings import Example
 from delineate.doctor.looking import stream_of
 from delineate.doctor.records import Box, Record, Thing
-from delineate.values import InputError
+from delineate.values import IGNORE, InputError, listed
 from delineate.viz.grid import to_pil, to_tensor
+from delineate.viz.palette import IGNORED_COLOR, palette
 from delineate.viz.scaling import LARGEST, READABLE
 from delineate.viz.text import BLACK, RGB, WHITE, draw_text, font_size, line_width, text_size
 from delineate.viz.verdicts import RIGHT, WRONG, draw_dashed_box
@@ -23,15 +33,40 @@ EMPTY: RGB = (96, 104, 114)
 BESIDE = 4.0
 """Pixels around a keypoint out of the picture, so that its dot is whole."""
 MOST_THINGS = 200
+PAST = 256
+"""Values of label maps from this on have one colour."""
 
 
 def drawn(example: Example) -> list[tuple[str, UInt8[Tensor, "3 _h _w"]]]:
-    """Draw the picture of an example, and the one it is compared with; nothing where it cannot be read."""
+    """Draw the picture of an example, and the one it is compared with; nothing where it cannot be read.
+
+    Where it is of no object in particular, the label map of the picture and the map of its objects follow.
+    """
     views = []
     for record, things in ((example.record, example.things), (example.other, ())):
         if record is not None and not record.missing and (image := _read(record)) is not None:
             views.append((f"{record.split}/{record.file.name}", _marked(image, things, example.rows)))
+    if example.record is not None and not example.rows and example.other is None:
+        for file in (example.record.label_map, example.record.object_map):
+            if file is not None:
+                views += _in_colours(file)
     return views
+
+
+def _in_colours(file: Path) -> list[tuple[str, Tensor]]:
+    """Draw the values of a label map, 255 in gray, and say which they are; nothing where it cannot be read."""
+    try:
+        stored = read_label_map(file)
+    except InputError:
+        return []
+    values = np.unique(stored.numpy()).tolist()
+    colours = palette(PAST + 1).clone()
+    colours[IGNORE] = colours.new_tensor(IGNORED_COLOR)
+    image = to_pil(colours[stored.clamp(max=PAST)].permute(2, 0, 1))
+    scale = _scale(max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    title = f"{file.parent.name}/{file.name}, {image.width} x {image.height}, with the values {listed(values)}"
+    return [(title, to_tensor(image.resize(size, Image.Resampling.NEAREST)))]
 
 
 def _read(record: Record) -> Image.Image | None:
@@ -88,7 +123,7 @@ def _scale(longer: float) -> float:
 def _draw(
     draw: ImageDraw.ImageDraw, thing: Thing, corner: tuple[float, float], scale: float, color: RGB, width: int
 ) -> None:
-    """Draw the box, the polygons and the keypoints of an object."""
+    """Draw the box, the polygons or the border of the mask, and the keypoints of an object."""
     if thing.box is not None:
         x1, y1, x2, y2 = _moved(ordered(thing.box), corner, scale)
         box = (round(x1), round(y1), round(max(x2 - 1, x1 + 1)), round(max(y2 - 1, y1 + 1)))
@@ -96,7 +131,7 @@ def _draw(
             draw_dashed_box(draw, box, color, width)
         else:
             draw.rectangle(box, outline=color, width=width)
-    for polygon in thing.shape if isinstance(thing.shape, list) else ():
+    for polygon in thing.shape if isinstance(thing.shape, list) else _border(thing.shape):
         points = _moved(polygon, corner, scale)
         if len(points) >= 4:
             draw.line([*points, *points[:2]], fill=color, width=width)
@@ -105,6 +140,14 @@ def _draw(
         if seen:
             px, py = _moved((x, y), corner, scale)
             draw.ellipse((px - radius, py - radius, px + radius, py + radius), fill=color, outline=BLACK)
+
+
+def _border(shape: Any) -> list[list[float]]:
+    """Find the border of the mask of a run-length encoding, of the size that it says; none where it is broken."""
+    with suppress(InputError, IndexError, KeyError, TypeError):
+        (mask,) = rasterise([shape], tuple(shape["size"]), str)
+        return [outline(mask).flatten().tolist()]
+    return []
 
 
 def _name(

@@ -41,9 +41,9 @@ def examine(
 ) -> Findings:
     """Find what is wrong with the pictures and annotations of a data set, in every split that it has.
 
-    Without `decode`, the beginning and the end of pictures are read alone, which takes a tenth of the time. With the
-    name of a `system`, objects are held against its anchors or default boxes; with a trained `run`, against what it
-    finds. `num_examples` of each finding are kept.
+    Without `decode`, the beginning and the end of pictures are read alone, which takes less time. With the name of a
+    `system`, objects are held against its anchors or default boxes; with a trained `run`, against what it finds.
+    `num_examples` of each finding are kept.
 
     Raises `InputError` where there is no data set to look at. What no reader takes is a finding, and no error.
     """

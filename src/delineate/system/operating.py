@@ -5,6 +5,7 @@ operating_points.json    `OperatingPoints`, in the folder of a run or of an expo
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,9 @@ class OperatingPoints(_Facts):
 
     `aim` is what the points of the `classes` were chosen for. `reliability` is that of a class with detections enough,
     or else of `all_classes`; `error` is how far a score is from the share that is right, on average, and
-    `calibrated_error` the same after scores were replaced by shares, by curves of other pictures. `weights` is the
-    `fingerprint` of the file that was calibrated.
+    `calibrated_error` the same after scores were replaced by shares, by curves of other pictures. `found_by` are the
+    options by which objects were found where it was not the system's own way, such as `nms_iou` or `tile`. `weights` is
+    the `fingerprint` of the file that was calibrated.
     """
 
     version: int = Field(VERSION, ge=1, le=VERSION)
@@ -87,6 +89,7 @@ class OperatingPoints(_Facts):
     reliability_of_all: Reliability
     error: float
     calibrated_error: float
+    found_by: dict[str, bool | int | float] = Field(default_factory=dict)
     weights: str = ""
     versions: dict[str, str] = Field(default_factory=versions)
 
@@ -112,6 +115,20 @@ class OperatingPoints(_Facts):
         span = f"{low:.2f} ({first}) to {high:.2f} ({last})" if len(ordered) > 1 else f"{low:.2f}"
         known = f", {self.trained_on} of them trained on" if self.trained_on else ""
         return f"objects are taken from scores of {span} on, calibrated for {self.aim} on {self.data}{known}"
+
+    def otherwise(self, found_by: Mapping[str, bool | int | float]) -> str | None:
+        """Say that objects are found by other options than those that were calibrated; `None` where they are not."""
+        if self.found_by == found_by:
+            return None
+        there, here = map(_options, (self.found_by, found_by))
+        return (
+            f"these scores were calibrated {there}, and objects are found {here}: `delineate calibrate` takes that, too"
+        )
+
+
+def _options(found_by: Mapping[str, bool | int | float]) -> str:
+    said = [f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in found_by.items()]
+    return f"with {' '.join(said)}" if said else "as the run finds them by itself"
 
 
 def fingerprint(file: Path) -> str:

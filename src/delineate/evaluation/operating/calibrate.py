@@ -1,14 +1,16 @@
 """A run's scores are calibrated on pictures that it was not trained on, and the result kept beside its weights."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from delineate.artefact import is_export, load_system
 from delineate.data.splits import Watch
 from delineate.evaluation.data import Source, evaluation_data
-from delineate.evaluation.evaluate import Evaluation, evaluate
+from delineate.evaluation.evaluate import Evaluation, Find, evaluate
 from delineate.evaluation.operating.aims import Aim
 from delineate.evaluation.operating.points import choose, judged
 from delineate.evaluation.operating.reliability import ENOUGH, calibration_error, reliability, shares_by_others
@@ -17,7 +19,9 @@ from delineate.metrics.matching import count_objects
 from delineate.models.contract import Say
 from delineate.system.operating import OperatingPoints, write_points
 from delineate.system.system import System
-from delineate.values import InputError, listed
+from delineate.values import InputError, Thresholds, listed
+
+NONE: Mapping[str, bool | int | float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +38,8 @@ def calibrate_run(
     source: Source,
     aim: Aim,
     *,
+    found_by: Mapping[str, bool | int | float] = NONE,
+    find: Callable[[System], Find] | None = None,
     skip_unreadable: bool = False,
     device: str = "auto",
     num_workers: int = 1,
@@ -42,14 +48,21 @@ def calibrate_run(
 ) -> Calibrated:
     """Choose from which score on objects of each class are taken, and write it beside the weights of a run or export.
 
-    What `predict` and others then take by default is `System.operating_points`. Raises `InputError` for a system
-    without scores, before anything is measured, and where nothing can be measured.
+    What `predict` and others then take by default is `System.operating_points`. Objects are found `found_by` limits of
+    `System.with_thresholds`, and options of `find`, which makes what finds them in place of the system, as tiles do;
+    both are kept with the points.
+
+    Raises `InputError` for a system without scores, before anything is measured, and where nothing can be measured.
     """
     system = load_system(run, device=device)
     check_scores(system)
+    limits = {field.name for field in fields(Thresholds)}
+    system = system.with_thresholds(**{name: value for name, value in found_by.items() if name in limits})
     found = evaluation_data(system, source, skip_unreadable=skip_unreadable, say=say)
-    evaluation = evaluate(system, found.dataset, num_workers=num_workers, watch=watch)
+    finder = None if find is None else find(system)
+    evaluation = evaluate(system, found.dataset, num_workers=num_workers, watch=watch, find=finder)
     points = calibrate(evaluation, aim, f"{source.data}, {source.part}", found.trained_on, say)
+    points = points.model_copy(update={"found_by": dict(found_by)})
     file = write_points(points, run / RECORD if is_export(run) else find_checkpoint(run))
     return Calibrated(points=points, evaluation=evaluation, file=file)
 
