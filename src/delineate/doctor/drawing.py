@@ -65,7 +65,7 @@ def _in_colours(file: Path) -> list[tuple[str, Tensor]]:
     image = to_pil(colours[stored.clamp(max=PAST)].permute(2, 0, 1))
     scale = _scale(max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    title = f"{file.parent.name}/{file.name}, {image.width} x {image.height}, with the values {listed(values)}"
+    title = f"{file.parent.name}/{file.name}, {image.width} x {image.height}, with the values {listed(values, 12)}"
     return [(title, to_tensor(image.resize(size, Image.Resampling.NEAREST)))]
 
 
