@@ -9,7 +9,7 @@ option costs no time. What is measured is the AP of each class, and the mean AP,
 several seeds the mean.
 
 By default five trainings of 3 minutes on the 88 pictures of BCCD without platelets and 16 of the 117 with them, of
-which each is seen ten times or so: about 17 minutes on two cores. White blood cells are in nearly all pictures, and
+which each is seen six times or so: about 17 minutes on two cores. White blood cells are in nearly all pictures, and
 cannot be made rare in this way. What was stopped goes on: a training where it was; what is in the folder is not done
 again.
 """

@@ -42,6 +42,7 @@ def test_commands_take_the_points_and_say_so(
     assert line in said("explain", run, picture, "--out", tmp_path / "e.html")
     assert line in said("val", run, data, "--workers", 0, "--report", tmp_path / "r.html")
     assert line in (tmp_path / "r.html").read_text()
+    assert "weights" not in said("val", run, data, "--workers", 0, "--report", tmp_path / "s.html", "--min-score", 0.5)
     delineate("calibrate", run, data, "--split", "train", "--workers", 0, "--for", "recall=0.5")
     assert "operating_points was" in said(*predict)
     assert "it is of other weights, and not used" in said(*predict, "--again", "--weights", "last") or (
@@ -96,13 +97,16 @@ def test_objects_that_are_found_otherwise_are_said_to_be(
     assert kept["found_by"] == {"nms_iou": 0.4, "class_agnostic": True, "tile": 48, "overlap": 16}
     predict = ("predict", run, next((data / "images" / "val").iterdir()), "--json", "--workers", 0)
     assert "these scores were" not in delineate(*predict, *way).err
-    line = (
-        "calibrated with --nms-iou 0.4 --class-agnostic --tile 48 --overlap 16, and objects are found as the run finds"
-    )
+    line = "found with --nms-iou 0.4 --class-agnostic --tile 48 --overlap 16, and objects are found as the run finds"
     assert line in delineate(*predict).err
+    assert line in delineate(*predict, "--min-score", 0.1, "--calibrate-scores").err
+    assert line not in delineate(*predict, "--min-score", 0.1).err
     report = ("val", run, data, "--workers", 0, "--report", tmp_path / "r.html")
     assert line in delineate(*report).err
     assert delineate(*calibrate).code == 0
     assert json.loads((run / "operating_points.json").read_text())["classes"] != kept["classes"]
     assert "these scores were" not in delineate(*predict).err
-    assert "and objects are found with --tile 48 --overlap 64" in delineate(*predict, "--tile", 48).err
+    assert "these scores were" not in delineate(*predict, "--nms-iou", 0.5).err  # as it does anyway
+    tiled = delineate(*predict, "--tile", 48, "--overlap", 16)
+    assert tiled.code == 0
+    assert "and objects are found with --tile 48 --overlap 16" in tiled.err

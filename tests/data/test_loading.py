@@ -1,3 +1,4 @@
+import multiprocessing
 import pickle
 import random
 import re
@@ -257,7 +258,7 @@ list(Loader(range(2), range(2), num_workers=1, persistent=False))
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="the patch reaches forked workers alone")
 def test_a_worker_ends_whose_parent_was_killed_while_it_began() -> None:
     """It has the pipe of its parent, which closes once both have ended."""
     ended = subprocess.run([sys.executable, "-c", BEREFT], capture_output=True, text=True, check=False, timeout=60)

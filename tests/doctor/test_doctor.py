@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -26,6 +27,7 @@ from tests.doctor.sets import (
     yolo_line,
     yolo_poses,
 )
+from torch import Tensor
 
 from delineate.data import synthesise
 from delineate.data.formats import convert, read_dataset
@@ -140,14 +142,23 @@ def test_the_border_of_a_run_length_encoding_is_drawn(tmp_path: Path) -> None:
     [example] = examine(root).found["rle-size"].examples
     [thing] = [thing for thing in example.things if thing.row in example.rows]
     [(_, picture)] = drawn(example)
-    [(_, without)] = drawn(replace(example, things=[replace(thing, shape=None)]))
+
+    def with_shape(shape: Any) -> Tensor:
+        things = [replace(one, shape=shape) if one is thing else one for one in example.things]
+        [(_, drawing)] = drawn(replace(example, things=things))
+        return drawing
+
+    without = with_shape(None)
     assert (picture != without).any()
-    assert drawn(replace(example, things=[replace(thing, shape={"size": [4, 4], "counts": "?"})]))
+    for broken in ({"size": [4, 4], "counts": "?"}, {"size": [10**6, 10**6], "counts": [10**12]}):
+        assert torch.equal(with_shape(broken), without)
 
 
 def test_what_is_about_pixels_has_its_label_map_beside_the_picture(tmp_path: Path) -> None:
     root = mask_folder(tmp_path / "data")
     FAULTS["mask_folder: a value without name"].plant(root)
+    stored = np.array(Image.open(root / "labels/train/a.png")).astype(np.uint16)
+    Image.fromarray(np.where(stored == 9, 1000, stored).astype(np.uint16)).save(root / "labels/train/a.png")
     [example] = examine(root).found["unnamed-value"].examples
     (title, picture), (said, label_map) = drawn(example)
     assert title == f"train/{example.record.file.name}"

@@ -103,7 +103,9 @@ def calibrate(
 def _summary(points: "OperatingPoints") -> dict[str, object]:
     """Give all but the curves, which are in the file."""
     classes = {name: point.model_dump(exclude={"curve"}) for name, point in points.classes.items()}
-    facts = points.model_dump(include={"aim", "data", "num_pictures", "trained_on", "error", "calibrated_error"})
+    facts = points.model_dump(
+        include={"aim", "data", "num_pictures", "trained_on", "error", "calibrated_error", "found_by"}
+    )
     return {**facts, "classes": classes}
 
 
@@ -114,7 +116,8 @@ def _print(points: "OperatingPoints") -> None:
         rows.add_row(escape(name), *map(_ranged, values), f"{point.num_objects:,}")
     print_table(rows)
     print_line(
-        f"[dim]chosen for {points.aim} on {points.num_pictures} pictures of {escape(points.data)}, at an IoU of 0.50. "
+        f"[dim]chosen for {points.aim} on {points.num_pictures} pictures of {escape(points.data)}, of objects found "
+        f"{points.way}, at an IoU of 0.50. "
         f"A score differs from the share that is right by {points.error:.3f} on average, and by "
         f"{points.calibrated_error:.3f} with `predict --calibrate-scores`[/]"
     )

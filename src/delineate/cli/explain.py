@@ -52,7 +52,7 @@ def explain(
     file = find_checkpoint(run)
     system = System.load(file, find_device(device))
     regression = RunFolder(file.parent).regression
-    for line in taken_from(system, run) if min_score is None else ():
+    for line in taken_from(run) if min_score is None else ():
         say(line)
     stages = explain_picture(system, read_image(picture), score=min_score, regression=regression)
     title = f"{system.name} on {picture.name}"

@@ -5,30 +5,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from delineate.cli.output import say
 from delineate.values.thresholds import MIN_SCORE
 
 if TYPE_CHECKING:
     from delineate.system.system import System
-
 
 FoundBy = Mapping[str, bool | int | float]
 NONE: FoundBy = MappingProxyType({})
 
 
 def found_by(limits: Mapping[str, float | None], tile: int | None, overlap: int) -> FoundBy:
-    """Give the options by which objects are found where it is not the system's own way."""
+    """Give the options by which objects are found, those that were given."""
     given = {**limits, "tile": tile, "overlap": overlap if tile else None}
     return {name: value for name, value in given.items() if value is not None}
 
 
-def usual_score(system: "System", run: Path, weights: str, options: FoundBy, *, track: bool = False) -> float | None:
-    """Give the score from which on objects are taken where the user says none, and say so where it was calibrated.
+def usual_score(system: "System", *, track: bool = False) -> float | None:
+    """Give the score from which on objects are taken where the user says none.
 
     It is `None` where each class has its own, and where there are no scores; with `track`, that of all classes.
     """
-    for line in taken_from(system, run, weights, options):
-        say(line)
     points = system.operating_points
     if points is None:
         return MIN_SCORE if system.task.finds_many else None
@@ -42,22 +38,27 @@ def points_of(system: "System") -> dict[str, float] | None:
 
 
 def taken_from(
-    system: "System", run: Path, weights: str = "best", options: FoundBy = NONE, *, override: str = "--min-score"
+    run: Path, weights: str = "best", options: FoundBy = NONE, *, override: str = "--min-score"
 ) -> list[str]:
-    """Say by which scores objects are taken, or that those that were calibrated are of other weights; in no line else.
+    """Say by which scores a run's objects are taken, and what may `override` them, where they were calibrated.
 
-    It is said, too, where they were calibrated on what is found by other `options`, and what may `override` them. A
-    system with a threshold that was given has none.
+    It is said, too, that they were on what is found by other `options`, or of other weights, and are not used then.
     """
-    from delineate.artefact import is_export
-    from delineate.io.runs import RECORD, find_checkpoint
-    from delineate.system.operating import points_file
+    from delineate.system.operating import points_file, read_points
 
-    points = system.operating_points
+    file = known_by(run, weights)
+    points = read_points(file)
     if points is not None:
         other = points.otherwise(options)
         return [f"{points.line}; {override} overrides", *([] if other is None else [other])]
-    file = points_file(run / RECORD if is_export(run) else find_checkpoint(run, weights))
-    if not system.task.finds_many or not file.is_file():
+    if not points_file(file).is_file():
         return []
-    return [f"{file}: it is of other weights, and not used; `delineate calibrate {run}` makes it anew"]
+    return [f"{points_file(file)}: it is of other weights, and not used; `delineate calibrate {run}` makes it anew"]
+
+
+def known_by(run: Path, weights: str = "best") -> Path:
+    """Name the file by which a run is known: its weights, or the record of an export."""
+    from delineate.artefact import is_export
+    from delineate.io.runs import RECORD, find_checkpoint
+
+    return run / RECORD if is_export(run) else find_checkpoint(run, weights)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from delineate.cli.operating import found_by, points_of, usual_score
+from delineate.cli.operating import found_by, known_by, points_of, taken_from, usual_score
 from delineate.cli.options import (
     OVERLAP,
     AsJson,
@@ -114,10 +114,14 @@ def predict(
     if detector is not None:
         predictor = TopDown(alone, Predictor.load(detector, device=device, precision=precision))
     finder = alone.system if isinstance(predictor, Predictor) else predictor.detector.system
-    if min_score is None:
+    if min_score is None or calibrate_scores:
         limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
-        own_way = found_by({**limits, "class_agnostic": class_agnostic or None}, tile, overlap)
-        min_score = usual_score(finder, detector or run, weights, own_way, track=track)
+        asked = found_by({**limits, "class_agnostic": class_agnostic or None}, tile, overlap)
+        by = (detector, "best") if detector is not None else (run, weights)
+        for line in taken_from(*by, finder.unlike(asked))[0 if min_score is None else 1 :]:
+            say(line)
+    if min_score is None:
+        min_score = usual_score(finder, track=track)
     overlays = overlays and not as_json and not in_shards
     for line in illegible(predictor.categories.class_names) if overlays else ():
         say(line)
@@ -174,20 +178,12 @@ def _made_by(run: Path, weights: str, detector: Path | None, options: Mapping[st
     """Say what results follow from, so that others are not added to them."""
     from delineate.deploy.results import made_by
 
-    said = {} if detector is None else {"detector": made_by(_known_by(detector, "best"))}
-    return made_by(_known_by(run, weights), **options, **said)
+    said = {} if detector is None else {"detector": made_by(known_by(detector, "best"))}
+    return made_by(known_by(run, weights), **options, **said)
 
 
 def _digest(run: Path | None, weights: str) -> str | None:
     """Give the SHA-256 by which other machines know a run, too."""
     from delineate.system.operating import fingerprint
 
-    return None if run is None else fingerprint(_known_by(run, weights))
-
-
-def _known_by(run: Path, weights: str) -> Path:
-    """Name the file by which a run is known: its weights, or the record of an export."""
-    from delineate.artefact import is_export
-    from delineate.io.runs import RECORD, find_checkpoint
-
-    return run / RECORD if is_export(run) else find_checkpoint(run, weights)
+    return None if run is None else fingerprint(known_by(run, weights))

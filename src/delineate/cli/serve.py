@@ -87,9 +87,6 @@ class Serving:
 
         log_to_stderr()
         models = ServedModels(self.runs, **self.options)
-        for name, run in self.runs.items():
-            for line in taken_from(models.system(name), run, self.options["weights"], override="a request's min_score"):
-                say(f"{name}: {line}")
         labels = None
         if self.data is not None:
             from delineate.label import open_labels
@@ -139,6 +136,9 @@ def serve(
     options: dict[str, Any] = {"limits": limits, "workers": workers, "batch_size": batch_size, "wait": wait / 1000}
     form: Literal["auto"] | None = "auto" if optimise else None
     options |= {"device": device, "weights": weights, "precision": precision, "optimise": form}
+    for name, run in named.items():
+        for line in taken_from(run, weights, override="a request's min_score"):
+            say(f"{name}: {line}")
     secret = token_for(host, token)
     run_server(
         Serving(runs=named, options=options, data=data, token=secret, hosts=tuple(allow_host or ())),

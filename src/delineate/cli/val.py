@@ -94,7 +94,9 @@ def val(
         "max_detections": max_detections,
         "class_agnostic": class_agnostic or None,
     }
-    system = load_system(run, device=device).with_thresholds(score=min_score, **limits)
+    loaded = load_system(run, device=device)
+    asked = loaded.unlike(found_by(limits, tile, overlap))
+    system = loaded.with_thresholds(score=min_score, **limits)
     _check(system, protocol, report)
     if data is None and data_format is not None:
         raise InputError("format: the run knows that of its own data; leave it out, or name DATA")
@@ -139,8 +141,8 @@ def val(
             history=curves(RunFolder(weights_of(run).parent).read_metrics()),
         )
         write_report(report, page)
-        own_way = found_by(limits, tile, overlap)
-        for line in (*illegible(evaluation.names), *taken_from(system, run, options=own_way)):
+        points = taken_from(run, options=asked) if min_score is None else []
+        for line in (*illegible(evaluation.names), *points):
             say(line)
     if as_json:
         names = ("metrics", "protocol", "num_images", "skipped", "trained_on")

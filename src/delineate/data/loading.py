@@ -245,8 +245,10 @@ def _as_it_is(item: Item) -> Item:
 def _end_without_parent(_worker: int) -> None:
     """End a worker whose parent was killed while it began, which would wait for work for ever.
 
-    PyTorch's watchdog, which begins later, takes whatever is the parent then for the right one.
+    PyTorch's watchdog, which begins later, takes whatever is the parent then for the right one. A forked worker has the
+    pipes of the others, too, and cannot tell by its own that the parent has gone.
     """
     parent = multiprocessing.parent_process()
-    if parent is None or parent.pid != os.getppid():
+    is_forked = multiprocessing.get_start_method() == "fork"
+    if parent is None or not (parent.pid == os.getppid() if is_forked else parent.is_alive()):
         sys.exit("the process that loads these pictures has ended")

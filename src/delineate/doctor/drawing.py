@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from delineate.data.formats.coco.segmentations import rasterise
-from delineate.data.formats.polygons import outline
-from delineate.data.images import read_image, read_label_map, read_stream
+from delineate.data.formats.polygons import rings
+from delineate.data.images import MAX_PIXELS, read_image, read_label_map, read_stream
 from delineate.doctor.checks.objects import ordered
 from delineate.doctor.findings import Example
 from delineate.doctor.looking import stream_of
@@ -34,7 +34,7 @@ BESIDE = 4.0
 """Pixels around a keypoint out of the picture, so that its dot is whole."""
 MOST_THINGS = 200
 PAST = 256
-"""Values of label maps from this on have one colour."""
+"""Values of label maps from this on are white."""
 
 
 def drawn(example: Example) -> list[tuple[str, UInt8[Tensor, "3 _h _w"]]]:
@@ -61,7 +61,7 @@ def _in_colours(file: Path) -> list[tuple[str, Tensor]]:
         return []
     values = np.unique(stored.numpy()).tolist()
     colours = palette(PAST + 1).clone()
-    colours[IGNORE] = colours.new_tensor(IGNORED_COLOR)
+    colours[IGNORE], colours[PAST] = colours.new_tensor(IGNORED_COLOR), colours.new_tensor(WHITE)
     image = to_pil(colours[stored.clamp(max=PAST)].permute(2, 0, 1))
     scale = _scale(max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -145,8 +145,10 @@ def _draw(
 def _border(shape: Any) -> list[list[float]]:
     """Find the border of the mask of a run-length encoding, of the size that it says; none where it is broken."""
     with suppress(InputError, IndexError, KeyError, TypeError):
-        (mask,) = rasterise([shape], tuple(shape["size"]), str)
-        return [outline(mask).flatten().tolist()]
+        height, width = shape["size"]
+        if height * width <= MAX_PIXELS:
+            (mask,) = rasterise([shape], (height, width), str)
+            return [ring.flatten().tolist() for ring in rings(mask)]
     return []
 
 

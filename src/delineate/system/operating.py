@@ -120,13 +120,18 @@ class OperatingPoints(_Facts):
         """Say that objects are found by other options than those that were calibrated; `None` where they are not."""
         if self.found_by == found_by:
             return None
-        there, here = map(_options, (self.found_by, found_by))
         return (
-            f"these scores were calibrated {there}, and objects are found {here}: `delineate calibrate` takes that, too"
+            f"these scores were calibrated on objects found {self.way}, and objects are found {_way(found_by)}: "
+            "`delineate calibrate` takes the same options"
         )
 
+    @property
+    def way(self) -> str:
+        """Say how the objects were found."""
+        return _way(self.found_by)
 
-def _options(found_by: Mapping[str, bool | int | float]) -> str:
+
+def _way(found_by: Mapping[str, bool | int | float]) -> str:
     said = [f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in found_by.items()]
     return f"with {' '.join(said)}" if said else "as the run finds them by itself"
 

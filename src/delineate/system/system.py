@@ -1,6 +1,6 @@
 """A trained system is one value, which is trained, saved, loaded, used and exported."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -147,6 +147,11 @@ class System:
         reader = replace(self.reader, thresholds=self.reader.thresholds.changed(**asked))
         points = None if "score" in asked else self.operating_points
         return replace(self, thresholds=reader.thresholds, operating_points=points)
+
+    def unlike(self, options: Mapping[str, bool | int | float]) -> Mapping[str, bool | int | float]:
+        """Leave out of options those that are values of this system's `Thresholds`: it finds by them anyway."""
+        own = self.reader.thresholds
+        return {name: value for name, value in options.items() if getattr(own, name, None) != value}
 
     @property
     def least(self) -> Float[Tensor, " c"] | None:

@@ -18,13 +18,18 @@ def outline(mask: Bool[Tensor, "h w"]) -> NDArray[np.float64]:
     Parts and holes are joined to the first ring by lines of no width, there and back, so that filling it as COCO does
     gives the mask back pixel for pixel.
     """
-    rows, columns = (mask.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
-    first, *others = _rings(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].numpy())
-    corners = list(first)
+    first, *others = rings(mask)
+    corners = [first]
     for ring in others:
-        corners += [first[0], *ring, ring[0]]
+        corners += [first[:1], ring, ring[:1]]
+    return np.concatenate(corners)
+
+
+def rings(mask: Bool[Tensor, "h w"]) -> list[NDArray[np.float64]]:
+    """Find the corners `(N, 2)` of the border of each part and of each hole of a mask, which has a pixel at least."""
+    rows, columns = (mask.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
     corner: NDArray[np.float64] = np.array([columns[0], rows[0]], dtype=np.float64)
-    return corner + corners
+    return [corner + ring for ring in _rings(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].numpy())]
 
 
 def area(corners: Sequence[float]) -> float:

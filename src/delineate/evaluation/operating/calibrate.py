@@ -57,9 +57,10 @@ def calibrate_run(
     system = load_system(run, device=device)
     check_scores(system)
     limits = {field.name for field in fields(Thresholds)}
+    found_by = system.unlike(found_by)
     system = system.with_thresholds(**{name: value for name, value in found_by.items() if name in limits})
-    found = evaluation_data(system, source, skip_unreadable=skip_unreadable, say=say)
     finder = None if find is None else find(system)
+    found = evaluation_data(system, source, skip_unreadable=skip_unreadable, say=say)
     evaluation = evaluate(system, found.dataset, num_workers=num_workers, watch=watch, find=finder)
     points = calibrate(evaluation, aim, f"{source.data}, {source.part}", found.trained_on, say)
     points = points.model_copy(update={"found_by": dict(found_by)})

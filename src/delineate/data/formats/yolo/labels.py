@@ -105,7 +105,7 @@ def read_line(words: list[str], number: int, class_names: Sequence[str], kpt_sha
         label, *values = map(float, words)
     except ValueError:
         raise InputError(f"{shown!r} is not made of numbers alone") from None
-    if not math.isfinite(label + sum(values)):
+    if not math.isfinite(label + sum(values)) and not all(map(math.isfinite, (label, *values))):
         raise InputError(f"{shown!r} has a number that is not finite; correct or remove the line")
     if label not in range(len(class_names)):
         known = f"0..{len(class_names) - 1} ({listed(class_names)})"
