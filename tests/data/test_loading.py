@@ -264,3 +264,15 @@ def test_a_worker_ends_whose_parent_was_killed_while_it_began() -> None:
     ended = subprocess.run([sys.executable, "-c", BEREFT], capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == -9
     assert ended.stderr == "the process that loads these pictures has ended\n"
+
+
+@pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="there is no fork server")
+def test_workers_of_a_fork_server_work() -> None:
+    """Their parent by the process table is the server, and not who loads."""
+    script = (
+        "import multiprocessing; from delineate.data.loading import Loader; "
+        "multiprocessing.set_start_method('forkserver'); "
+        "print(list(Loader(range(2), range(2), num_workers=1, persistent=False)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.returncode, ended.stdout) == (0, "[0, 1]\n"), ended.stderr

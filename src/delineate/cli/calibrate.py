@@ -20,6 +20,7 @@ from delineate.cli.options import (
     OwnSplit,
     RunOrExport,
     SkipUnreadable,
+    Tile,
     Workers,
 )
 from delineate.cli.output import print_json, print_line, print_table, progress, say, table
@@ -51,10 +52,7 @@ def calibrate(
     max_candidates: MaxCandidates = None,
     max_detections: MaxDetections = None,
     class_agnostic: ClassAgnostic = False,
-    tile: Annotated[
-        int | None,
-        typer.Option(min=1, help="Find what is in pictures in square tiles of this many pixels, as predict."),
-    ] = None,
+    tile: Tile = None,
     overlap: Overlap = OVERLAP,
     device: Device = "auto",
     workers: Workers = 1,
@@ -75,7 +73,12 @@ def calibrate(
     from delineate.values import InputError
 
     chosen_for = Aim.read(aim)
-    limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
+    limits = {
+        "nms_iou": nms_iou,
+        "max_candidates": max_candidates,
+        "max_detections": max_detections,
+        "class_agnostic": class_agnostic,
+    }
     if data is None and data_format is not None:
         raise InputError("format: the run knows that of its own data; leave it out, or name DATA")
     with progress() as bar:
@@ -83,7 +86,7 @@ def calibrate(
             run,
             source_of(run, data, split, data_format),
             chosen_for,
-            found_by=found_by({**limits, "class_agnostic": class_agnostic or None}, tile, overlap),
+            found_by=found_by(limits, tile, overlap),
             find=None if tile is None else lambda system: in_tiles(system, tile, overlap),
             skip_unreadable=skip_unreadable,
             device=device,

@@ -15,9 +15,9 @@ NONE: FoundBy = MappingProxyType({})
 
 
 def found_by(limits: Mapping[str, float | None], tile: int | None, overlap: int) -> FoundBy:
-    """Give the options by which objects are found, those that were given."""
+    """Give the options by which objects are found, but for those that were not given: `None`, and flags."""
     given = {**limits, "tile": tile, "overlap": overlap if tile else None}
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None and value is not False}
 
 
 def usual_score(system: "System", *, track: bool = False) -> float | None:

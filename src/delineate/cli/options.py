@@ -87,6 +87,10 @@ MaxCandidates = Annotated[
         "others are dropped. If not given, the system's own value.",
     ),
 ]
+Tile = Annotated[
+    int | None,
+    typer.Option(min=1, help="Find what is in pictures in square tiles of this many pixels, as predict."),
+]
 OVERLAP = 64
 Overlap = Annotated[int, typer.Option(min=0, help="Pixels by which neighbouring tiles overlap.")]
 ClassAgnostic = Annotated[

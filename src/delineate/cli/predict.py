@@ -115,10 +115,15 @@ def predict(
         predictor = TopDown(alone, Predictor.load(detector, device=device, precision=precision))
     finder = alone.system if isinstance(predictor, Predictor) else predictor.detector.system
     if min_score is None or calibrate_scores:
-        limits = {"nms_iou": nms_iou, "max_candidates": max_candidates, "max_detections": max_detections}
-        asked = found_by({**limits, "class_agnostic": class_agnostic or None}, tile, overlap)
-        by = (detector, "best") if detector is not None else (run, weights)
-        for line in taken_from(*by, finder.unlike(asked))[0 if min_score is None else 1 :]:
+        limits = {
+            "nms_iou": nms_iou,
+            "max_candidates": max_candidates,
+            "max_detections": max_detections,
+            "class_agnostic": class_agnostic,
+        }
+        by = (run, weights) if detector is None else (detector, "best")
+        lines = taken_from(*by, finder.unlike(found_by(limits, tile, overlap)))
+        for line in lines if min_score is None else lines[1:]:  # what shares were measured on, with another score, too
             say(line)
     if min_score is None:
         min_score = usual_score(finder, track=track)

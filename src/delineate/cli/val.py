@@ -24,6 +24,7 @@ from delineate.cli.options import (
     OwnSplit,
     RunOrExport,
     SkipUnreadable,
+    Tile,
     Workers,
 )
 from delineate.cli.output import headline, number, print_json, print_line, print_table, progress, say, table
@@ -55,10 +56,7 @@ def val(
     max_candidates: MaxCandidates = None,
     max_detections: MaxDetections = None,
     class_agnostic: ClassAgnostic = False,
-    tile: Annotated[
-        int | None,
-        typer.Option(min=1, help="Find what is in pictures in square tiles of this many pixels, as predict."),
-    ] = None,
+    tile: Tile = None,
     overlap: Overlap = OVERLAP,
     protocol: Annotated[
         Literal["coco", "voc"],

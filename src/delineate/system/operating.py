@@ -18,6 +18,9 @@ from delineate.io.files import written_beside
 from delineate.system.checkpoint import first_problem, versions
 from delineate.values import Categories, Detections, InputError
 
+FoundBy = Mapping[str, bool | int | float]
+"""Options by which objects are found where it is not the system's own way."""
+
 FILE = "operating_points.json"
 VERSION = 1
 
@@ -116,7 +119,7 @@ class OperatingPoints(_Facts):
         known = f", {self.trained_on} of them trained on" if self.trained_on else ""
         return f"objects are taken from scores of {span} on, calibrated for {self.aim} on {self.data}{known}"
 
-    def otherwise(self, found_by: Mapping[str, bool | int | float]) -> str | None:
+    def otherwise(self, found_by: FoundBy) -> str | None:
         """Say that objects are found by other options than those that were calibrated; `None` where they are not."""
         if self.found_by == found_by:
             return None
@@ -131,7 +134,7 @@ class OperatingPoints(_Facts):
         return _way(self.found_by)
 
 
-def _way(found_by: Mapping[str, bool | int | float]) -> str:
+def _way(found_by: FoundBy) -> str:
     said = [f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in found_by.items()]
     return f"with {' '.join(said)}" if said else "as the run finds them by itself"
 

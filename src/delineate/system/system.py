@@ -1,6 +1,6 @@
 """A trained system is one value, which is trained, saved, loaded, used and exported."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from delineate.nn.folding import fold_backbones, narrow_backbones
 from delineate.ops.boxes import scale_boxes
 from delineate.system.catalog import build, find_entry, needs
 from delineate.system.checkpoint import VERSION, Facts, read_checkpoint, write_checkpoint
-from delineate.system.operating import OperatingPoints, read_points
+from delineate.system.operating import FoundBy, OperatingPoints, read_points
 from delineate.values import Categories, Content, InputError, Prediction, Target, Task, Thresholds, Truth, truths_of
 
 Pictures = Sequence[UInt8[Tensor, "3 _h _w"]]
@@ -148,7 +148,7 @@ class System:
         points = None if "score" in asked else self.operating_points
         return replace(self, thresholds=reader.thresholds, operating_points=points)
 
-    def unlike(self, options: Mapping[str, bool | int | float]) -> Mapping[str, bool | int | float]:
+    def unlike(self, options: FoundBy) -> FoundBy:
         """Leave out of options those that are values of this system's `Thresholds`: it finds by them anyway."""
         own = self.reader.thresholds
         return {name: value for name, value in options.items() if getattr(own, name, None) != value}

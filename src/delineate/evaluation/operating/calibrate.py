@@ -1,6 +1,6 @@
 """A run's scores are calibrated on pictures that it was not trained on, and the result kept beside its weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -17,11 +17,11 @@ from delineate.evaluation.operating.reliability import ENOUGH, calibration_error
 from delineate.io.runs import RECORD, find_checkpoint
 from delineate.metrics.matching import count_objects
 from delineate.models.contract import Say
-from delineate.system.operating import OperatingPoints, write_points
+from delineate.system.operating import FoundBy, OperatingPoints, write_points
 from delineate.system.system import System
 from delineate.values import InputError, Thresholds, listed
 
-NONE: Mapping[str, bool | int | float] = MappingProxyType({})
+NONE: FoundBy = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,7 +38,7 @@ def calibrate_run(
     source: Source,
     aim: Aim,
     *,
-    found_by: Mapping[str, bool | int | float] = NONE,
+    found_by: FoundBy = NONE,
     find: Callable[[System], Find] | None = None,
     skip_unreadable: bool = False,
     device: str = "auto",
