@@ -11,9 +11,9 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from torch.optim import Optimizer
 
-from delineate.io.machine import has_bf16
 from delineate.system.system import System
 from delineate.training.optimisation import begin_average, learning_rate, make_optimizer, thaw
+from delineate.training.precision import autocast
 from delineate.training.processes import name_ranks
 from delineate.training.settings import TrainingSettings
 from delineate.training.state import State
@@ -56,9 +56,8 @@ class Learner:
             thaw(self.system.model)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Compute in bfloat16 where the settings say so; Fabric's own context rounds the targets' boxes to it, too."""
-        device = self.fabric.device
-        return torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(self.settings, device))
+        """Compute the loss in the precision of the settings."""
+        return autocast(self.settings, self.fabric.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Collect everything that a run needs to go on."""
@@ -133,8 +132,3 @@ def make_learner(settings: TrainingSettings, state: State, system: System, fabri
         optimizer=optimizer,
         average=average,
     )
-
-
-def computes_in_bf16(settings: TrainingSettings, device: torch.device) -> bool:
-    """Tell whether training computes in bfloat16; `auto` does where the device has instructions for it."""
-    return settings.precision == "bf16" or (settings.precision == "auto" and has_bf16(device))

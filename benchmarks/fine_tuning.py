@@ -1,0 +1,171 @@
+"""What serves a training that begins with ImageNet weights: one setting after the other, in place of the usual.
+
+    python benchmarks/fine_tuning.py --weights tf_efficientnet_lite0.safetensors --out FOLDER [--families pyramid ...]
+
+A family is a system on real pictures, in its lighter form around that backbone, trained for `--minutes` on a part of
+the training pictures and measured on another (`delineate val`); the test split is not read. Detectors learn BCCD's
+`train` and are measured on its `val`, the pose regressor LSP's. CamVid's validation pictures were taken seconds after
+training pictures, on the same drive, so that dense systems are measured on a drive of `train` that they do not learn.
+
+Each training is `train` with the family's settings and a row's. Results are kept in `--out`, and what is there is not
+done again.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import peers
+from delineate.evaluation import evaluate_run
+from delineate.training import Run, TrainingSettings, train
+from transfer import DATA, settings_of
+
+USUAL = "as it is"
+SLOWER: Mapping[str, Mapping[str, Any]] = {
+    "backbone_rate 0.3": {"backbone_rate": 0.3},
+    "backbone_rate 0.1": {"backbone_rate": 0.1},
+    "layer_decay 0.7": {"layer_decay": 0.7},
+}
+FROZEN: Mapping[str, Mapping[str, Any]] = {
+    "freeze_until 0": {"freeze_until": 0},
+    "freeze_until 1": {"freeze_until": 1},
+    "freeze_until 1, thaw 0.3": {"freeze_until": 1, "thaw": 0.3},
+}
+STEPS: Mapping[str, Mapping[str, Any]] = {
+    "learning_rate 2e-3": {"learning_rate": 2e-3},
+    "learning_rate 5e-4": {"learning_rate": 5e-4},
+    "warmup 0.2": {"warmup": 0.2},
+    "no moving average": {"ema": None},
+}
+VARIED: Mapping[str, Mapping[str, Any]] = {"scale 0.75 1.33, colour 0.3": {"scale": (0.75, 1.33), "colour": 0.3}}
+
+
+@dataclass(frozen=True)
+class Family:
+    """Of a family one system is trained, on these data, by these settings and each row's."""
+
+    model: str
+    data: Callable[[Path, Path], Path]
+    metrics: tuple[str, ...]
+    rows: Mapping[str, Mapping[str, Any]]
+
+
+def folder(name: str) -> Callable[[Path, Path], Path]:
+    return lambda data, _: data / name
+
+
+def by_drives(data: Path, out: Path) -> Path:
+    """Divide CamVid's training pictures by the drive that they were taken on: one of the three is validated on."""
+    place = out / "camvid_drives"
+    for kind in ("images", "labels"):
+        for file in sorted((data / "camvid" / kind / "train").iterdir()):
+            split = place / kind / ("val" if file.name.startswith("0006R0") else "train")
+            split.mkdir(parents=True, exist_ok=True)
+            if not (split / file.name).is_symlink():
+                (split / file.name).symlink_to(file.resolve())
+    (place / "classes.txt").write_text((data / "camvid" / "classes.txt").read_text())
+    return place
+
+
+FAMILIES = {
+    "pyramid": Family(
+        *("fcos", folder("bccd"), ("AP", "AP50")),
+        {
+            **SLOWER,
+            **FROZEN,
+            "frozen_norm": {"frozen_norm": True},
+            **STEPS,
+            **VARIED,
+            "short_side 400": {"short_side": 400},
+            "short_side 256": {"short_side": 256},
+        },
+    ),
+    "grid": Family("yolov2", folder("bccd"), ("AP", "AP50"), {**SLOWER, **FROZEN, **STEPS, **VARIED}),
+    "queries": Family(
+        *("rtdetr", folder("bccd"), ("AP", "AP50")),
+        {
+            "backbone_rate 1": {"backbone_rate": 1.0},
+            "backbone_rate 0.3": {"backbone_rate": 0.3},
+            "frozen_norm": {"frozen_norm": True},
+            "learning_rate 2e-4": {"learning_rate": 2e-4},
+            "learning_rate 5e-4": {"learning_rate": 5e-4},
+            "no moving average": {"ema": None},
+        },
+    ),
+    "dense": Family(
+        *("deeplabv3plus", by_drives, ("mIoU",)),
+        {
+            **SLOWER,
+            **FROZEN,
+            **STEPS,
+            "scale 0.6 1.6, colour 0.3": {"scale": (0.6, 1.6), "colour": 0.3},
+            "short_side 360, crop_size 288 384": {"short_side": 360, "crop_size": (288, 384)},
+        },
+    ),
+    "regression": Family(
+        *("pose_regressor", folder("lsp"), ("PCK@0.2",)),
+        {
+            **SLOWER,
+            **FROZEN,
+            "freeze_until 3": {"freeze_until": 3},
+            **STEPS,
+            "rotate 30": {"rotate": 30.0},
+            "dropout 0": {"dropout": 0.0},
+            "image_size 192": {"image_size": 192},
+        },
+    ),
+}
+
+
+def measured(family: Family, label: str, place: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Train by these settings, and measure what was not learned from; what is kept is taken."""
+    file = place.with_name(f"{place.name}.json")
+    if file.exists():
+        kept: dict[str, Any] = json.loads(file.read_text())
+        return kept
+    asked = TrainingSettings(**{**settings_of(family.model, family.rows.get(label, {})), **settings}, out=place)
+    run = train(asked, lighter=False)
+    metrics = evaluate_run(Run(place).folder, asked.data, "val").metrics
+    row = {
+        "setting": label,
+        "pictures": run.pictures,
+        "metrics": {metric: metrics[metric] for metric in family.metrics},
+    }
+    file.write_text(json.dumps(row, indent=1))
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, required=True, help=f"ImageNet weights of timm's {peers.BACKBONE}")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of bccd, camvid and lsp")
+    parser.add_argument("--families", nargs="+", default=list(FAMILIES), choices=list(FAMILIES))
+    parser.add_argument("--settings", nargs="+", default=[], metavar="NAME", help="of the rows, these alone")
+    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    for name in arguments.families:
+        family = FAMILIES[name]
+        alike = {
+            "data": family.data(arguments.data, arguments.out),
+            "backbone_weights": arguments.weights,
+            "minutes": arguments.minutes,
+            "val_every": 0,
+            "seed": arguments.seed,
+        }
+        for label in (USUAL, *family.rows):
+            if arguments.settings and label not in arguments.settings:
+                continue
+            words = "_".join(label.replace(",", "").split())
+            place = arguments.out / f"{name}-{words}-{arguments.minutes:g}min-seed{arguments.seed}"
+            row = measured(family, label, place, alike)
+            figures = " | ".join(f"{value:.3f}" for value in row["metrics"].values())
+            print(f"| `{family.model}` {label} | {row['pictures']:,} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
