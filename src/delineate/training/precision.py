@@ -37,8 +37,8 @@ def autocast(settings: TrainingSettings, device: torch.device) -> Iterator[None]
 class _DepthwiseInFloat32(TorchFunctionMode):
     """Depthwise convolutions are computed in float32 on CPUs, but for the plain 3x3 of stride 1.
 
-    Their gradients have no fast kernel for bfloat16 there, and take up to ten times as long as in float32: two fifths
-    of a step of an EfficientNet (`benchmarks/depthwise.py`).
+    Their gradients have no fast kernel for bfloat16 there: whole steps are 1.2 to 1.5 times as fast without
+    (`benchmarks/depthwise.py`).
     """
 
     def __torch_function__(
