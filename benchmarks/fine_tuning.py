@@ -22,6 +22,7 @@ import peers
 from delineate.evaluation import evaluate_run
 from delineate.training import Run, TrainingSettings, train
 from transfer import DATA, settings_of
+from transfer_rows import folder
 
 USUAL = "as it is"
 SLOWER: Mapping[str, Mapping[str, Any]] = {
@@ -53,10 +54,6 @@ class Family:
     rows: Mapping[str, Mapping[str, Any]]
 
 
-def folder(name: str) -> Callable[[Path, Path], Path]:
-    return lambda data, _: data / name
-
-
 def by_drives(data: Path, out: Path) -> Path:
     """Divide CamVid's training pictures by the drive that they were taken on: one of the three is validated on."""
     place = out / "camvid_drives"
@@ -83,7 +80,18 @@ FAMILIES = {
             "short_side 256": {"short_side": 256},
         },
     ),
-    "grid": Family("yolov2", folder("bccd"), ("AP", "AP50"), {**SLOWER, **FROZEN, **STEPS, **VARIED}),
+    "grid": Family(
+        *("ssd", folder("bccd"), ("AP", "AP50")),
+        {
+            **SLOWER,
+            **FROZEN,
+            **STEPS,
+            **VARIED,
+            "augment ssd": {"augment": "ssd", "colour": 0.3},
+            "image_size 320": {"image_size": 320},
+            "image_size 400": {"image_size": 400},
+        },
+    ),
     "queries": Family(
         *("rtdetr", folder("bccd"), ("AP", "AP50")),
         {

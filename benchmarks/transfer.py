@@ -127,12 +127,9 @@ class Bench:
         if Run(stem).is_begun:
             run = resume(stem)
         else:
-            asked = TrainingSettings(
-                **{**settings, "data": self.data, "train_split": self.row.train, "val_every": 0, "out": stem},
-                minutes=self.minutes,
-                seed=self.seed,
-            )
-            run = train(asked, lighter=False)
+            budget = {} if "epochs" in settings else {"minutes": self.minutes}
+            alike = {"data": self.data, "train_split": self.row.train, "val_every": 0, "out": stem, "seed": self.seed}
+            run = train(TrainingSettings(**{**settings, **budget, **alike}), lighter=False)
         return {"pictures": run.pictures, "settings": {key: str(value) for key, value in settings.items()}}
 
     def study(self) -> Findings | None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,12 @@ BESIDE = {
 }
 
 
-def synthetic(_: Path, out: Path) -> Path:
-    """Make a thousand pictures, as `delineate synth` does."""
-    if not (out / "synthetic").exists():
-        synthesise(out / "synthetic", num_images=1000)
-    return out / "synthetic"
+def synthetic(_: Path, out: Path, *, single: bool = False) -> Path:
+    """Make a thousand pictures, as `delineate synth` does, of many objects or of one each."""
+    place = out / ("single" if single else "synthetic")
+    if not place.exists():
+        synthesise(place, num_images=1000, single=single)
+    return place
 
 
 def from_coco128(*names: str) -> Callable[[Path, Path], Path]:
@@ -82,6 +84,7 @@ DENSE = (
     *("deeplabv3plus", "lraspp", "fcn8s", "unet", "segformer", "deeplabv3", "fcn16s", "fcn32s"),
     *("segnet_basic", "segnet", "sliding_window_segmenter", "fcn_full_resolution"),  # have no such backbone
 )
+RCNN = {"warp_size": 96, "max_proposals": 600}
 FULL_CAMVID = {"short_side": 360, "crop_size": (288, 384), "scale": (0.6, 1.6), "colour": 0.3, "backbone_rate": 0.3}
 """Poles and signs want all pixels, and streets that were never seen want pictures that vary."""
 
@@ -96,7 +99,7 @@ ROWS: dict[str, Row] = {
             "yolov2": {},
             "detr_small": {},
             "fast_rcnn": {},
-            "rcnn": {"warp_size": 96, "max_proposals": 600},
+            "rcnn": RCNN,
             "yolov1": {},
             "yolov1_conv": {"model": "yolov1", "head": "conv", "num_cells": 10},
             "rtdetr": {},
@@ -108,6 +111,15 @@ ROWS: dict[str, Row] = {
             "torchvision_retinanet": THEIR_SMALL,
             "torchvision_ssd": SSD320,
         },
+    ),
+    "rcnn": Row(  # the paper's table 2: features as they came, fine-tuned, and with boxes moved
+        *("trainval", "test", 5, ("AP", "AP50")),
+        ours={
+            "rcnn_features": {"model": "rcnn", **RCNN, "box_regression": False, "epochs": 0},
+            "rcnn_fine_tuned": {"model": "rcnn", **RCNN, "box_regression": False},
+            "rcnn": RCNN,
+        },
+        data=folder("bccd"),
     ),
     "camvid": Row(  # to choose by
         *("train", "val", 10, ("mIoU",)),
@@ -145,6 +157,11 @@ ROWS: dict[str, Row] = {
     "lsp": Row(
         *("train", "val", 20, ("PCK@0.2",)),
         ours={"pose_regressor": {"image_size": 192, "rotate": 30.0}},
+    ),
+    "localizer": Row(
+        *("train", "val", 4, ("localization_accuracy", "IoU")),
+        ours={"localizer": {}, "localizer_frozen": {"model": "localizer", "freeze_until": 4}},
+        data=partial(synthetic, single=True),
     ),
     "keypoints": Row(
         *("train", "val", 5, ("keypoint_AP", "keypoint_AP50")),
