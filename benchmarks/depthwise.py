@@ -9,6 +9,8 @@ of 320 x 448 with twelve objects each, on a CPU that has bfloat16.
 import argparse
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -30,15 +32,16 @@ SYSTEMS = {
 }
 
 
-def stepping(name: str, backbone: str) -> Callable[[AbstractContextManager[object]], None]:
-    """Give a step of that system, on the same pictures every time."""
+def stepping(name: str, backbone: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Give a step of that system as training takes it, and one by `torch.autocast` alone, on the same pictures."""
     torch.manual_seed(0)
     names = ("one", "two", "three")
     categories = Categories(class_names=names, label_map_names=names)
     arguments, _ = light_form(name)
     model: AnyModel = build(name, categories, **{**arguments, "backbone": backbone})
     model.to(memory_format=torch.channels_last).train()
-    optimizer = make_optimizer(model, TrainingSettings(model=name, data="."))
+    settings = TrainingSettings(model=name, data=Path(), precision="bf16")
+    optimizer = make_optimizer(model, settings)
     images = torch.randn(4, 3, *SIZE).contiguous(memory_format=torch.channels_last)
     truths = []
     for _ in range(4):
@@ -47,14 +50,15 @@ def stepping(name: str, backbone: str) -> Callable[[AbstractContextManager[objec
         label_map = torch.randint(0, 3, SIZE)
         truths.append(Truth(SIZE, boxes, torch.randint(0, 3, (12,)), boxes[:0], label_map=label_map))
 
-    def step(precision: AbstractContextManager[object]) -> None:
-        with precision:
+    def step(precision: Callable[[], AbstractContextManager[object]]) -> None:
+        with precision():
             losses = model.loss(Inputs(images), truths)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
 
-    return step
+    ours = partial(autocast, settings, torch.device("cpu"), model)
+    return partial(step, ours), partial(step, partial(torch.autocast, "cpu", torch.bfloat16))
 
 
 def main() -> None:
@@ -62,18 +66,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    device = torch.device("cpu")
-    rows = []
-    for name, backbone in SYSTEMS.items():
-        step, settings = stepping(name, backbone), TrainingSettings(model=name, data=".", precision="bf16")
-        rows.append(
-            interleaved(
-                f"{name}, {backbone}: seconds a step",
-                lambda: step(autocast(settings, device)),  # noqa: B023
-                lambda: step(torch.autocast("cpu", torch.bfloat16)),  # noqa: B023
-                options.repeats,
-            )
-        )
+    rows = [
+        interleaved(f"{name}, {backbone}: seconds a step", *stepping(name, backbone), options.repeats)
+        for name, backbone in SYSTEMS.items()
+    ]
     print_rows(rows, as_json=options.json)
 
 

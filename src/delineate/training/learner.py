@@ -57,7 +57,7 @@ class Learner:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Compute the loss in the precision of the settings."""
-        return autocast(self.settings, self.fabric.device)
+        return autocast(self.settings, self.fabric.device, self.system.model)
 
     def state_dict(self) -> dict[str, Any]:
         """Collect everything that a run needs to go on."""

@@ -1,18 +1,19 @@
 """Losses are computed in bfloat16 where the settings say so, but for what bfloat16 makes slower."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from delineate.io.machine import has_bf16
 from delineate.training.settings import TrainingSettings
 
-PLAIN = (1, (1, 1))
+NONE = (1, (1, 1))
+"""A stride, or a dilation, that is none."""
 
 
 def computes_in_bf16(settings: TrainingSettings, device: torch.device) -> bool:
@@ -21,21 +22,27 @@ def computes_in_bf16(settings: TrainingSettings, device: torch.device) -> bool:
 
 
 @contextmanager
-def autocast(settings: TrainingSettings, device: torch.device) -> Iterator[None]:
+def autocast(settings: TrainingSettings, device: torch.device, model: nn.Module) -> Iterator[None]:
     """Compute in bfloat16 where the settings say so; Fabric's own context rounds the targets' boxes to it, too."""
     if not computes_in_bf16(settings, device):
         yield
         return
-    with torch.autocast(device.type, torch.bfloat16):
-        if device.type == "cpu":
-            with _DepthwiseInFloat32():
-                yield
-        else:
-            yield
+    slow = device.type == "cpu" and any(
+        isinstance(layer, nn.Conv2d) and _is_slow(layer.weight, layer.stride, layer.dilation, layer.groups)
+        for layer in model.modules()
+    )
+    with torch.autocast(device.type, torch.bfloat16), _SlowInFloat32() if slow else nullcontext():
+        yield
 
 
-class _DepthwiseInFloat32(TorchFunctionMode):
-    """Depthwise convolutions are computed in float32 on CPUs, but for the plain 3x3 of stride 1.
+def _is_slow(weight: Tensor, stride: Any, dilation: Any, groups: int) -> bool:
+    """Tell a depthwise convolution from all others, but for the plain 3x3 one, which is fast."""
+    plain = weight.shape[2:] == (3, 3) and stride in NONE and dilation in NONE
+    return groups > 1 and weight.shape[1] == 1 and not plain
+
+
+class _SlowInFloat32(TorchFunctionMode):
+    """Depthwise convolutions are computed in float32 on CPUs, but for the plain 3x3 one.
 
     Their gradients have no fast kernel for bfloat16 there: whole steps are 1.2 to 1.5 times as fast without
     (`benchmarks/depthwise.py`).
@@ -56,9 +63,7 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    depthwise = groups > 1 and weight.shape[1] == 1
-    plain = weight.shape[2:] == (3, 3) and stride in PLAIN and dilation in PLAIN
-    if not depthwise or plain:
+    if not _is_slow(weight, stride, dilation, groups):
         return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
     with torch.autocast("cpu", enabled=False):
         bias = None if bias is None else bias.float()
