@@ -44,7 +44,7 @@ def _is_slow(weight: Tensor, stride: Any, dilation: Any, groups: int) -> bool:
 class _SlowInFloat32(TorchFunctionMode):
     """Depthwise convolutions are computed in float32 on CPUs, but for the plain 3x3 one.
 
-    Their gradients have no fast kernel for bfloat16 there: whole steps are 1.2 to 1.5 times as fast without
+    Their gradients have no fast kernel for bfloat16 there: whole steps are 1.2 to 1.6 times as fast without
     (`benchmarks/depthwise.py`).
     """
 
