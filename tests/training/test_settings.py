@@ -52,7 +52,7 @@ def test_a_systems_recipe_holds_where_nothing_is_given() -> None:
 
 
 def test_recipes_are_those_of_the_papers() -> None:
-    def of(name: str, **given: str) -> TrainingSettings:
+    def of(name: str, **given: str | int) -> TrainingSettings:
         return TrainingSettings(model=name, data=".", **given)
 
     assert of("unet").elastic == 0.02  # 10 of 512 pixels, section 3.1
@@ -63,3 +63,6 @@ def test_recipes_are_those_of_the_papers() -> None:
     assert (detr.learning_rate, detr.backbone_rate, detr.weight_decay, detr.clip_gradient) == (1e-4, 0.1, 1e-4, 0.1)
     assert (detr.augment, detr.scale, detr.colour, detr.long_side) == ("detr", (0.6, 1.0), 0.0, 1333)
     assert of("detr").backbone_rate == 1.0
+    assert of("detr", weights="imported").backbone_rate == 0.1
+    assert of("detr", short_side=800).long_side == 1333
+    assert of("detr_small", short_side=480).long_side is None  # its 640 would make wide pictures smaller than asked

@@ -17,6 +17,8 @@ Panel = Literal["Data", "Budget", "Optimisation", "Weights", "Augmentation", "Ma
 DEFAULT_EPOCHS = 50
 LEARNING_RATES = {"adamw": 1e-3, "sgd": 0.03}
 WEIGHT_DECAYS = {"adamw": 0.02, "sgd": 5e-4}
+LONG_FOR_SHORT = 1.6
+"""So much longer than the short side that is given the long side of a recipe has to be (the papers' 1333 for 800)."""
 
 
 def _field(panel: Panel, default: Any, description: str, **limits: Any) -> Any:
@@ -294,10 +296,14 @@ class TrainingSettings(BaseModel):
 
 def _recipe(entry: Entry, values: Mapping[str, Any]) -> dict[str, Any]:
     """Choose the defaults of a system: those of fine-tuning come first where its backbone begins with weights."""
-    begins = values.get("backbone_weights") or values.get("pretrained", "none") != "none"
+    begins = (
+        any(values.get(name) for name in ("backbone_weights", "weights")) or values.get("pretrained", "none") != "none"
+    )
     recipe = {**entry.recipe, **(entry.fine_tuning if begins else {})}
-    chosen = {*values, "long_side"} if values.get("short_side") else {*values}  # the recipe's would limit what is given
-    return {name: value for name, value in recipe.items() if name not in chosen}
+    given = values.get("short_side")
+    if isinstance(given, int) and recipe.get("long_side", 0) < LONG_FOR_SHORT * given:
+        recipe.pop("long_side", None)  # it would limit what is given
+    return {name: value for name, value in recipe.items() if name not in values}
 
 
 def _line(problem: Any) -> str:

@@ -10,11 +10,12 @@ BACKGROUND = "background"
 
 OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l", "左": "右", "右": "左"}
 WORDS_OF_SIDES = re.compile("left|right|左|右", re.IGNORECASE)
-LETTERS_OF_SIDES = re.compile(
-    r"""(?<![^\W_]) [lr] (?![^\W_\d])  # l_eye, eye-l, l1
-    | (?<![A-Z]) [LR] (?![a-z])  # L_eye, LEye, eyeL, L1""",
-    re.VERBOSE,
-)
+LETTERS_OF_SIDES = re.compile(r"(?<![^\W_]) [LRlr] (?![^\W_\d])", re.VERBOSE)
+"""They stand alone: `L_LEG`, `eye-l`, `l1`."""
+LETTERS_AFTER_ONE = re.compile(r"(?<= (?<![^\W_]) [A-Za-z]) [LRlr] (?![^\W_\d])", re.VERBOSE)
+"""One other letter is before them: `FL_paw`, `rl`."""
+CAPITALS_OF_SIDES = re.compile(r"(?<![A-Z]) [LR] (?![a-z])", re.VERBOSE)
+"""They begin or end a word: `LEye`, `eyeL1`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ def _by_names(names: tuple[str, ...]) -> tuple[int, ...]:
 
 def _other_sides(name: str) -> Iterator[str]:
     """Exchange left and right: as words in any part of the name, then as letters that stand for themselves."""
-    for pattern in WORDS_OF_SIDES, LETTERS_OF_SIDES:
+    for pattern in WORDS_OF_SIDES, LETTERS_OF_SIDES, LETTERS_AFTER_ONE, CAPITALS_OF_SIDES:
         yield pattern.sub(lambda side: _exchanged(side.group()), name)
 
 

@@ -191,7 +191,15 @@ def test_the_first_steps_do_not_switch_the_hidden_values_off() -> None:
     assert 0.3 < negative["normalised"] < 0.65
 
 
-@pytest.mark.parametrize("head", ["local", "conv"])
+def test_the_last_layer_of_the_usual_head_begins_small_and_half_of_what_it_hides_drops() -> None:
+    *_, dropout, last = small(head_width=256).head
+    assert isinstance(dropout, nn.Dropout)
+    assert dropout.p == 0.5
+    assert isinstance(last, nn.Linear)
+    assert 0.009 < float(last.weight.detach().std()) < 0.011
+
+
+@pytest.mark.parametrize("head", ["local", "conv", "connected"])
 def test_other_heads_overfit_four_pictures_where_nothing_drops(head: str) -> None:
     model = build(
         *("yolov1", CATEGORIES), backbone="resnet10t", image_size=96, num_cells=3, width=64, head=head, head_width=32

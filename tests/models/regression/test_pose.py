@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import torch
 from tests.models.systems import batch, pictures, system_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from delineate.metrics import PoseEvaluation
 from delineate.models.contract import Inputs
@@ -17,6 +17,14 @@ NAMES = ("centre", "top", "right")
 def small(**options: Any) -> PoseRegressor:
     arguments = {"backbone": "resnet10t", "image_size": 96, "width": 32, "hidden": 64}
     return pose_regressor(num_keypoints=3, **{**arguments, **options})
+
+
+def test_it_has_three_stages_that_drop_half_of_what_they_hide() -> None:
+    model = pose_regressor(num_keypoints=3)
+    dropped = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
+    assert len(model.refinements) == 2
+    assert set(dropped) == {0.5}
+    assert len(dropped) >= 3
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ NumBoxes = Annotated[int, Doc("Boxes of a cell, of which the best one learns an 
 Head = Annotated[
     Literal["normalised", "connected", "local", "direct", "conv"],
     Doc(
-        "Layers before the last: fully connected, normalised (the paper's) or as published; a convolution with weights "
-        "of its own for each cell (local); none (direct). conv shares its weights among cells, and learns far sooner."
+        "Layers before the last: fully connected, with a norm that the paper has not, or as published; a convolution "
+        "with weights of its own for each cell (local); none (direct). conv shares its weights among cells, and learns "
+        "far sooner."
     ),
 ]
 Width = Annotated[int, Doc("Channels of the convolutions behind the backbone; the paper has 1024.")]
