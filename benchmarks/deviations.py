@@ -1,6 +1,6 @@
 """What a deviation from a paper changes, by equal steps: the paper's way, and the one that is the default here.
 
-    OMP_NUM_THREADS=1 python benchmarks/deviations.py --out FOLDER [--weights tf_efficientnet_lite0.safetensors] [--only NAME ...]
+    OMP_NUM_THREADS=1 python benchmarks/deviations.py --out FOLDER [--weights tf_efficientnet_lite0.safetensors]
 
 Each pair of trainings differs in the settings of the deviation alone, sees the same pictures in the same order by one
 seed, and is measured on the validation split. As they are compared by steps, other work beside them is of no account,

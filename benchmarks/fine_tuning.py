@@ -100,6 +100,8 @@ FAMILIES = {
             "frozen_norm": {"frozen_norm": True},
             "learning_rate 2e-4": {"learning_rate": 2e-4},
             "learning_rate 5e-4": {"learning_rate": 5e-4},
+            "learning_rate 5e-4, backbone_rate 0.3": {"learning_rate": 5e-4, "backbone_rate": 0.3},
+            "learning_rate 1e-3": {"learning_rate": 1e-3},
             "no moving average": {"ema": None},
         },
     ),
