@@ -283,7 +283,7 @@ CATALOG: dict[str, Entry] = {
         "Zhao et al. 2024, RT-DETR, section 4; Lv et al. 2024, RT-DETRv2; Peng et al. 2024, D-FINE",
         {"learning_rate": 1e-4, "weight_decay": 1e-4, "clip_gradient": 0.1, "augment": "ssd", "multi_scale": True},
         fine_tuning={"backbone_rate": 0.1},
-        light={"image_size": 320, "multi_scale": False, **MIRRORED},
+        light={"image_size": 320, "multi_scale": False, "learning_rate": 1e-3, **MIRRORED},
     ),
     "mask_rcnn": Entry(
         mask_rcnn,
