@@ -95,14 +95,19 @@ FAMILIES = {
     "queries": Family(
         *("rtdetr", folder("bccd"), ("AP", "AP50")),
         {
-            "backbone_rate 1": {"backbone_rate": 1.0},
-            "backbone_rate 0.3": {"backbone_rate": 0.3},
-            "frozen_norm": {"frozen_norm": True},
-            "learning_rate 2e-4": {"learning_rate": 2e-4},
+            "learning_rate 1e-4": {"learning_rate": 1e-4},
             "learning_rate 5e-4": {"learning_rate": 5e-4},
             "learning_rate 5e-4, backbone_rate 0.3": {"learning_rate": 5e-4, "backbone_rate": 0.3},
-            "learning_rate 1e-3": {"learning_rate": 1e-3},
+            "frozen_norm": {"frozen_norm": True},
             "no moving average": {"ema": None},
+        },
+    ),
+    "detr": Family(
+        *("detr", folder("bccd"), ("AP", "AP50")),
+        {
+            "learning_rate 5e-4": {"learning_rate": 5e-4},
+            "learning_rate 1e-3": {"learning_rate": 1e-3},
+            "learning_rate 1e-3, frozen_norm": {"learning_rate": 1e-3, "frozen_norm": True},
         },
     ),
     "dense": Family(
