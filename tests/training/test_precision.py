@@ -49,3 +49,12 @@ def test_all_others_are_computed_in_bfloat16(layer: nn.Conv2d) -> None:
 
     assert dtype == torch.bfloat16
     assert torch.equal(images, images.bfloat16().float())
+
+
+def test_convolutions_called_by_names_are_computed_the_same_way() -> None:
+    layer = nn.Conv2d(8, 8, 5, groups=8, bias=False)
+    images = torch.randn(2, 8, 16, 16)
+    settings = TrainingSettings(model="unet", data=Path(), precision="bf16")
+    with autocast(settings, CPU, layer):
+        named = nn.functional.conv2d(input=images, weight=layer.weight, groups=8)
+        assert torch.equal(named, layer(images))

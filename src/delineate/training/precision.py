@@ -55,7 +55,7 @@ class _SlowInFloat32(TorchFunctionMode):
 
 
 def _conv2d(
-    x: Tensor,
+    input: Tensor,  # noqa: A002 - torch's name, which a caller may use
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Any = 1,
@@ -64,7 +64,7 @@ def _conv2d(
     groups: int = 1,
 ) -> Tensor:
     if not _is_slow(weight, stride, dilation, groups):
-        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+        return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     with torch.autocast("cpu", enabled=False):
         bias = None if bias is None else bias.float()
-        return F.conv2d(x.float(), weight.float(), bias, stride, padding, dilation, groups).to(torch.bfloat16)
+        return F.conv2d(input.float(), weight.float(), bias, stride, padding, dilation, groups).to(torch.bfloat16)
