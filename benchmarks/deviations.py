@@ -5,7 +5,7 @@
 Each pair of trainings differs in the settings of the deviation alone, sees the same pictures in the same order by one
 seed, and is measured on the validation split. As they are compared by steps, other work beside them is of no account,
 and two calls may share a machine. What needs ImageNet weights is left out without `--weights`. Results are kept in
-`--out`, and what is there is not done again. `docs/deviations.md` has the effects.
+`--out`, and what is there is not done again.
 """
 
 import argparse

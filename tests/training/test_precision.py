@@ -57,4 +57,7 @@ def test_convolutions_called_by_names_are_computed_the_same_way() -> None:
     settings = TrainingSettings(model="unet", data=Path(), precision="bf16")
     with autocast(settings, CPU, layer):
         named = nn.functional.conv2d(input=images, weight=layer.weight, groups=8)
-        assert torch.equal(named, layer(images))
+        with torch.autocast("cpu", enabled=False):
+            exact = layer(images)
+    assert exact.dtype == torch.float32
+    assert torch.equal(named, exact.bfloat16())

@@ -65,4 +65,4 @@ def test_recipes_are_those_of_the_papers() -> None:
     assert of("detr").backbone_rate == 1.0
     assert of("detr", weights="imported").backbone_rate == 0.1
     assert of("detr", short_side=800).long_side == 1333
-    assert of("detr_small", short_side=480).long_side is None  # its 640 would make wide pictures smaller than asked
+    assert of("detr_small", short_side=400).long_side is None  # its 640 would make wide pictures smaller than asked

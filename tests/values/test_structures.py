@@ -137,7 +137,7 @@ def test_sides_are_words_or_letters_that_stand_for_themselves(pair: tuple[str, s
 
 
 @pytest.mark.parametrize(
-    "names", [("collar", "corrar"), ("ear_lower", "ear_rower"), ("lear", "rear"), ("left", "tail")]
+    "names", [("collar", "corrar"), ("ear_lower", "ear_rower"), ("lear", "rear"), ("left", "tail"), ("Al", "Ar")]
 )
 def test_a_letter_in_a_word_is_no_side(names: tuple[str, str]) -> None:
     assert Categories(class_names=(), keypoint_names=names).flip_order == (0, 1)

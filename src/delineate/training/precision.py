@@ -63,7 +63,7 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    if not _is_slow(weight, stride, dilation, groups):
+    if not torch.is_autocast_enabled("cpu") or not _is_slow(weight, stride, dilation, groups):
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     with torch.autocast("cpu", enabled=False):
         bias = None if bias is None else bias.float()

@@ -17,7 +17,7 @@ Panel = Literal["Data", "Budget", "Optimisation", "Weights", "Augmentation", "Ma
 DEFAULT_EPOCHS = 50
 LEARNING_RATES = {"adamw": 1e-3, "sgd": 0.03}
 WEIGHT_DECAYS = {"adamw": 0.02, "sgd": 5e-4}
-LONG_FOR_SHORT = 1.6
+LONG_FOR_SHORT = 1.66
 """So much longer than the short side that is given the long side of a recipe has to be (the papers' 1333 for 800)."""
 
 

@@ -12,8 +12,8 @@ OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l", "左": "右"
 WORDS_OF_SIDES = re.compile("left|right|左|右", re.IGNORECASE)
 LETTERS_OF_SIDES = re.compile(r"(?<![^\W_]) [LRlr] (?![^\W_\d])", re.VERBOSE)
 """They stand alone: `L_LEG`, `eye-l`, `l1`."""
-LETTERS_AFTER_ONE = re.compile(r"(?<= (?<![^\W_]) [A-Za-z]) [LRlr] (?![^\W_\d])", re.VERBOSE)
-"""One other letter is before them: `FL_paw`, `rl`."""
+LETTERS_AFTER_ONE = re.compile(r"(?<= (?<![^\W_]) [FBHMRfbhmr]) [LRlr] (?![^\W_\d])", re.VERBOSE)
+"""The letter of front, back, hind, middle or rear is before them: `FL_paw`, `rl`; `Al` and `Ar` are no sides."""
 CAPITALS_OF_SIDES = re.compile(r"(?<![A-Z]) [LR] (?![a-z])", re.VERBOSE)
 """They begin or end a word: `LEye`, `eyeL1`."""
 
