@@ -7,20 +7,19 @@ the training pictures and measured on another (`delineate val`); the test split 
 `train` and are measured on its `val`, the pose regressor LSP's. CamVid's validation pictures were taken seconds after
 training pictures, on the same drive, so that dense systems are measured on a drive of `train` that they do not learn.
 
-Each training is `train` with the family's settings and a row's. Results are kept in `--out`, and what is there is not
-done again.
+Each training is `train` with the family's settings and a row's. Results are kept in `--out`; what is there is not done
+again, and a training that was cut goes on.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import peers
-from delineate.evaluation import evaluate_run
-from delineate.training import Run, TrainingSettings, train
+from delineate.training import TrainingSettings
+from kept import measured
 from transfer import DATA, settings_of
 from transfer_rows import folder
 
@@ -135,24 +134,6 @@ FAMILIES = {
 }
 
 
-def measured(family: Family, label: str, place: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Train by these settings, and measure what was not learned from; what is kept is taken."""
-    file = place.with_name(f"{place.name}.json")
-    if file.exists():
-        kept: dict[str, Any] = json.loads(file.read_text())
-        return kept
-    asked = TrainingSettings(**{**settings_of(family.model, family.rows.get(label, {})), **settings}, out=place)
-    run = train(asked, lighter=False)
-    metrics = evaluate_run(Run(place).folder, asked.data, "val").metrics
-    row = {
-        "setting": label,
-        "pictures": run.pictures,
-        "metrics": {metric: metrics[metric] for metric in family.metrics},
-    }
-    file.write_text(json.dumps(row, indent=1))
-    return row
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True, help=f"ImageNet weights of timm's {peers.BACKBONE}")
@@ -163,6 +144,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    known = {USUAL, *(label for name in arguments.families for label in FAMILIES[name].rows)}
+    if unknown := set(arguments.settings) - known:
+        parser.error(f"--settings: no row is called {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     for name in arguments.families:
         family = FAMILIES[name]
         alike = {
@@ -177,7 +161,8 @@ def main() -> None:
                 continue
             words = "_".join(label.replace(",", "").split())
             place = arguments.out / f"{name}-{words}-{arguments.minutes:g}min-seed{arguments.seed}"
-            row = measured(family, label, place, alike)
+            settings = {**settings_of(family.model, family.rows.get(label, {})), **alike, "out": place}
+            row = measured(TrainingSettings(**settings), family.metrics)
             figures = " | ".join(f"{value:.3f}" for value in row["metrics"].values())
             print(f"| `{family.model}` {label} | {row['pictures']:,} | {figures} |", flush=True)
 

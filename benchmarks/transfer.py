@@ -41,9 +41,10 @@ from delineate.study.results import Findings, write_tables
 from delineate.system.catalog import find_entry, light_form, options
 from delineate.system.importers import import_torchvision
 from delineate.system.system import System
-from delineate.training import Run, TrainingSettings, resume, train
+from delineate.training import TrainingSettings
 from delineate.training.unused import can_be_built
 from delineate.values import Task
+from kept import record, trained
 from timing import print_rows
 from transfer_rows import BESIDE, ROWS, Row
 
@@ -98,6 +99,11 @@ class Bench:
         parts = [self.name, name, f"{self.minutes:g}min", f"seed{self.seed}"]
         return self.out / "-".join(part for part in parts if part)
 
+    def budget(self, name: str) -> str:
+        """Say for how long one of ours, or a peer, learns."""
+        epochs = self.row.ours.get(name, {}).get("epochs")
+        return f"{self.minutes:g} minutes" if epochs is None else f"{epochs} epochs"
+
     def kept(self, name: str, make: Callable[[str, Path], dict[str, Any]]) -> dict[str, Any] | None:
         """Train one of ours, or train and measure a peer, unless that was done; what fails is said."""
         stem = self.place(name)
@@ -111,7 +117,7 @@ class Bench:
         except Exception as error:  # whatever it is, the others go on
             peers.say(f"{stem.name}: failed: {type(error).__name__}: {error}")
             return None
-        result = {"row": self.name, "name": name, "minutes": self.minutes, "seed": self.seed, **made}
+        result = {"row": self.name, "name": name, "budget": self.budget(name), "seed": self.seed, **made}
         peers.say(f"{stem.name}: {json.dumps(made)} ({time.perf_counter() - begin:.0f} s in all)")
         file.write_text(json.dumps(result, indent=1, default=str))
         return result
@@ -124,12 +130,9 @@ class Bench:
         settings = settings_of(name, self.row.ours[name])
         if settings["arguments"].get("backbone") == peers.BACKBONE:
             settings["backbone_weights"] = self.weights
-        if Run(stem).is_begun:
-            run = resume(stem)
-        else:
-            budget = {} if "epochs" in settings else {"minutes": self.minutes}
-            alike = {"data": self.data, "train_split": self.row.train, "val_every": 0, "out": stem, "seed": self.seed}
-            run = train(TrainingSettings(**{**settings, **budget, **alike}), lighter=False)
+        budget = {} if "epochs" in settings else {"minutes": self.minutes}
+        alike = {"data": self.data, "train_split": self.row.train, "val_every": 0, "out": stem, "seed": self.seed}
+        run = trained(TrainingSettings(**{**settings, **budget, **alike}))
         return {"pictures": run.pictures, "settings": {key: str(value) for key, value in settings.items()}}
 
     def study(self) -> Findings | None:
@@ -139,10 +142,9 @@ class Bench:
             return None
         study = Study(data=self.data, task=self.task.name, runs=runs, train_split=self.row.train, split=self.row.test)
         findings = compare(study, self.place(), say=peers.say)
-        alike = (
-            f"{peers.BACKBONE} with ImageNet weights where it can be had, {self.minutes:g} minutes, seed {self.seed}"
-        )
-        facts = {**findings.facts, "trained before, equal for all": f"{alike}, split {self.row.train}"}
+        budgets = " or ".join(dict.fromkeys(self.budget(name) for name in runs))
+        alike = f"{peers.BACKBONE} with ImageNet weights where it can be had, {budgets}, seed {self.seed}"
+        facts = {**findings.facts, "trained before": f"{alike}, split {self.row.train}"}
         findings = replace(findings, facts=facts)
         write_tables(self.place(), findings)
         return findings
@@ -198,7 +200,7 @@ class Bench:
         for result in findings.results if findings else ():
             for peer in [peer for peer in BESIDE.get(result.name, ()) if peer in its] or [None]:
                 for metric, mine in self.figures(result.metrics).items():
-                    what = f"{self.name} {self.row.test} {metric} after {self.minutes:g} minutes, {result.name}"
+                    what = f"{self.name} {self.row.test} {metric} after {self.budget(result.name)}, {result.name}"
                     if peer is None:
                         yield {"name": what, "ours": mine}
                     else:
@@ -206,11 +208,6 @@ class Bench:
         for name, result in its.items():
             for metric, value in result.get("imported", {}).items():
                 yield pair(f"{self.name} {metric} of {name}: imported, and its own", value, result["metrics"][metric])
-
-
-def record(place: Path) -> Path:
-    """Name the file that says that something is done."""
-    return place.with_name(f"{place.name}.json")
 
 
 def pair(name: str, ours: float, peer: float) -> dict[str, Any]:

@@ -51,6 +51,19 @@ def test_few_steps_take_the_lighter_form_however_often_few_pictures_are_seen(mon
     )
 
 
+@pytest.mark.parametrize(("minutes", "rate"), [(40.0, 1e-3), (400.0, 1e-4)])
+def test_a_rate_for_few_steps_is_taken_for_few_steps_alone(
+    minutes: float, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of very many pictures each is seen seldom in many steps."""
+    monkeypatch.setattr(budget, "_times", lambda settings, train: minutes / settings.batch_size / 10)
+    many = everything()
+    monkeypatch.setattr(type(many), "__len__", lambda self: 10_000)
+    settings, (line,) = within_budget(*asked(model="rtdetr", minutes=minutes), many)
+    assert settings.learning_rate == rate
+    assert ("learning_rate" in line) == (rate == 1e-3)
+
+
 @pytest.mark.usefixtures("slow")
 def test_what_is_given_stays_and_so_does_what_goes_with_it() -> None:
     settings, _ = within_budget(*asked(minutes=4.0, colour=0.2, augment="scale", batch_size=2), everything())

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from delineate.data.loading import Batch
 from delineate.system.catalog import find_entry
-from delineate.training import TrainingSettings, loop, pace
+from delineate.training import TrainingSettings, loop, pace, precision
 from delineate.training.building import build_loader, build_training
 from delineate.training.data import training_data
 from delineate.training.learner import Learner, make_fabric, make_learner
@@ -52,6 +53,25 @@ def test_accumulated_batches_equal_one_that_is_as_large(small: dict[str, Any]) -
         weights.append(learner.kept.model.state_dict())
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_computes_what_bfloat16_makes_slow_in_float32(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels, conv2d = [], precision._conv2d
+
+    def seen(images: Tensor, weight: Tensor, *rest: Any) -> Tensor:
+        kernels.append(tuple(weight.shape[1:]))
+        return conv2d(images, weight, *rest)
+
+    monkeypatch.setattr(precision, "_conv2d", seen)
+    arguments = {"backbone": "mobilenetv3_small_050"}
+    settings = TrainingSettings(
+        **{**small, "model": "lraspp", "arguments": arguments, "precision": "bf16", "epochs": 1}
+    )
+    learner, (batch, *_) = learner_of(settings)
+    loop.step(learner, batch)
+    assert (1, 5, 5) in kernels
 
 
 def test_gradients_are_clipped(small: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ def computed(layer: nn.Conv2d, precision: str) -> tuple[torch.dtype, Tensor, Ten
     torch.manual_seed(0)
     images = torch.randn(2, 8, 16, 16, requires_grad=True)
     settings = TrainingSettings(model="unet", data=Path(), precision=precision)
-    with autocast(settings, CPU, layer):
+    slow = nn.Conv2d(8, 8, 5, groups=8)
+    with autocast(settings, CPU, nn.ModuleList([layer, slow])):
         made = layer(images)
     layer.zero_grad()
     (made * torch.randn(made.shape).bfloat16()).float().sum().backward()

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from delineate.data.preprocess import Preprocess
 from delineate.ops.masks import encode_rle
-from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Sample, Target, on_cpu
+from delineate.values import IGNORE, Categories, Detections, InputError, LabelMap, Sample, Target, is_left, on_cpu
 
 SIZE = (40, 60)
 BOXES = torch.tensor([[1.0, 2.0, 11.0, 12.0], [0.0, 0.0, 60.0, 40.0]])
@@ -134,6 +134,27 @@ def test_left_and_right_change_places_in_a_mirror() -> None:
 )
 def test_sides_are_words_or_letters_that_stand_for_themselves(pair: tuple[str, str]) -> None:
     assert Categories(class_names=(), keypoint_names=("nose", *pair)).flip_order == (0, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "names", [("fl", "fr", "rl", "rr"), ("lf_paw", "rf_paw", "lr_paw", "rr_paw"), ("LF", "RF", "LR", "RR")]
+)
+def test_front_and_rear_keep_their_places(names: tuple[str, ...]) -> None:
+    assert Categories(class_names=(), keypoint_names=names).flip_order == (1, 0, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        (("left_eye", "right_eye"), True),
+        (("REye", "LEye"), False),
+        (("FR_eye", "FL_eye"), False),
+        (("lf", "rf"), True),
+        (("up", "down"), None),
+    ],
+)
+def test_names_say_which_of_a_pair_is_left(pair: tuple[str, str], expected: bool | None) -> None:
+    assert is_left(*pair) is expected
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from delineate.training.settings import TrainingSettings
 
 OFTEN, STEPS = 20, 500
 """A system as its paper has it wants to see each picture so many times, at least, and to make so many steps."""
+HURRIED = 5000
+"""The rate of a lighter form is for so few steps, at most; beyond them it is the paper's."""
 SELDOM = 10
 """From scratch, systems that have seen each picture fewer times find next to nothing (docs/results.md)."""
 SIZES = {"short_side", "long_side", "crop_size"}
@@ -26,9 +28,11 @@ def within_budget(settings: TrainingSettings, given: Set[str], train: Dataset) -
     if settings.minutes is None or settings.weights is not None or light == settings:
         return settings, []
     times = _times(settings, train)
-    steps = times * len(train) / (settings.batch_size * settings.accumulate)
+    steps = _steps(settings, times, train)
     if (times >= OFTEN and steps >= STEPS) or (more := _times(light, train)) <= times:
         return settings, []
+    if _steps(light, more, train) > HURRIED:
+        light = light.model_copy(update={"learning_rate": settings.learning_rate})
     seen = "too seldom" if times < OFTEN else f"in about {steps:.0f} steps, too few"
     changes = ", ".join(f"{name} {_plain(value)}" for name, value in _differences(settings, light).items())
     return light, [
@@ -69,6 +73,11 @@ def _times(settings: TrainingSettings, train: Dataset) -> float:
     """Estimate how often each picture will be seen."""
     assert settings.minutes is not None
     return pictures_a_second(settings, train) * 60 * settings.minutes / len(train)
+
+
+def _steps(settings: TrainingSettings, times: float, train: Dataset) -> float:
+    """Estimate how many steps will be made where each picture is seen so many times."""
+    return times * len(train) / (settings.batch_size * settings.accumulate)
 
 
 def _differences(settings: TrainingSettings, light: TrainingSettings) -> dict[str, Any]:

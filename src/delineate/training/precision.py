@@ -12,8 +12,8 @@ from torch.overrides import TorchFunctionMode
 from delineate.io.machine import has_bf16
 from delineate.training.settings import TrainingSettings
 
-NONE = (1, (1, 1))
-"""A stride, or a dilation, that is none."""
+UNIT = (1, (1, 1))
+"""A stride, or a dilation, of 1."""
 
 
 def computes_in_bf16(settings: TrainingSettings, device: torch.device) -> bool:
@@ -36,16 +36,17 @@ def autocast(settings: TrainingSettings, device: torch.device, model: nn.Module)
 
 
 def _is_slow(weight: Tensor, stride: Any, dilation: Any, groups: int) -> bool:
-    """Tell a depthwise convolution from all others, but for the plain 3x3 one, which is fast."""
-    plain = weight.shape[2:] == (3, 3) and stride in NONE and dilation in NONE
+    """Tell a depthwise convolution from all others, but for 3x3 with a stride and a dilation of 1, which is fast."""
+    plain = weight.shape[2:] == (3, 3) and stride in UNIT and dilation in UNIT
     return groups > 1 and weight.shape[1] == 1 and not plain
 
 
 class _SlowInFloat32(TorchFunctionMode):
-    """Depthwise convolutions are computed in float32 on CPUs, but for the plain 3x3 one.
+    """Depthwise convolutions are computed in float32 on CPUs, but for 3x3 with a stride and a dilation of 1.
 
     Their gradients have no fast kernel for bfloat16 there: whole steps are 1.2 to 1.6 times as fast without
-    (`benchmarks/depthwise.py`).
+    (`benchmarks/depthwise.py`). It is entered where a network has such layers; what calls the function without a layer,
+    as blurring pools do, is computed so beside them alone.
     """
 
     def __torch_function__(

@@ -8,7 +8,7 @@ from delineate.values.listing import counted, listed
 from delineate.values.naming import nearest
 
 if TYPE_CHECKING:
-    from delineate.values.categories import Categories
+    from delineate.values.categories import Categories, is_left
     from delineate.values.checks import IGNORE
     from delineate.values.predictions import Detections, LabelMap, Prediction, on_cpu
     from delineate.values.sample import Sample
@@ -32,6 +32,7 @@ __all__ = [
     "Thresholds",
     "Truth",
     "counted",
+    "is_left",
     "listed",
     "nearest",
     "on_cpu",

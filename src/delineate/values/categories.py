@@ -14,8 +14,12 @@ LETTERS_OF_SIDES = re.compile(r"(?<![^\W_]) [LRlr] (?![^\W_\d])", re.VERBOSE)
 """They stand alone: `L_LEG`, `eye-l`, `l1`."""
 LETTERS_AFTER_ONE = re.compile(r"(?<= (?<![^\W_]) [FBHMRfbhmr]) [LRlr] (?![^\W_\d])", re.VERBOSE)
 """The letter of front, back, hind, middle or rear is before them: `FL_paw`, `rl`; `Al` and `Ar` are no sides."""
+LETTERS_BEFORE_ONE = re.compile(r"(?<![^\W_]) [lr] (?= [fbhmr] (?![^\W_\d]))", re.VERBOSE)
+"""It is behind them: `lf_paw`, `lr`."""
 CAPITALS_OF_SIDES = re.compile(r"(?<![A-Z]) [LR] (?![a-z])", re.VERBOSE)
 """They begin or end a word: `LEye`, `eyeL1`."""
+SIDES = (WORDS_OF_SIDES, LETTERS_OF_SIDES, LETTERS_AFTER_ONE, LETTERS_BEFORE_ONE, CAPITALS_OF_SIDES)
+LEFT = ("left", "l", "左")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +95,16 @@ def _by_names(names: tuple[str, ...]) -> tuple[int, ...]:
 
 def _other_sides(name: str) -> Iterator[str]:
     """Exchange left and right: as words in any part of the name, then as letters that stand for themselves."""
-    for pattern in WORDS_OF_SIDES, LETTERS_OF_SIDES, LETTERS_AFTER_ONE, CAPITALS_OF_SIDES:
+    for pattern in SIDES:
         yield pattern.sub(lambda side: _exchanged(side.group()), name)
+
+
+def is_left(name: str, other: str) -> bool | None:
+    """Tell whether the first of two keypoints that change places is the left one; `None` where names do not say so."""
+    for pattern, exchanged in zip(SIDES, _other_sides(name), strict=True):
+        if exchanged == other and (side := pattern.search(name)):
+            return side.group().lower() in LEFT
+    return None
 
 
 def _exchanged(side: str) -> str:

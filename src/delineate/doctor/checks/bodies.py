@@ -1,6 +1,5 @@
 """Checks of keypoints: those of one object, and of the whole set, where left and right show by majority."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +7,11 @@ from dataclasses import dataclass, field
 from delineate.doctor.checks.objects import cut, has_area, is_placed, of_each, ordered
 from delineate.doctor.looking import Look
 from delineate.doctor.records import Hit, Size, Thing
+from delineate.values import is_left
 
 VISIBLE = 2
 FAR = 0.5
 """The share of a box's longer side by which a keypoint may lie out of it."""
-LEFT = re.compile(r"left|(?<![a-z])l(?![a-z])", re.IGNORECASE)
 FEW, AGREEING = 10, 0.25
 """A pair that agrees with the others in less than this share of so many bodies is exchanged."""
 
@@ -84,9 +83,10 @@ class Bodies:
             if left < right and seen and other_seen and x != other:
                 pair = names[left], names[right]
                 sides[pair] = x > other
-                if "eye" in pair[0].casefold() and seen == other_seen == VISIBLE:
+                first_is_left = is_left(*pair)
+                if "eye" in pair[0].casefold() and seen == other_seen == VISIBLE and first_is_left is not None:
                     self.eyes[pair] += 1
-                    self.facing[pair] += (x > other) == bool(LEFT.search(pair[0]))
+                    self.facing[pair] += (x > other) == first_is_left
         for pair, side in sides.items():
             others = [value for name, value in sides.items() if name != pair]
             if others and 2 * sum(others) != len(others):

@@ -14,8 +14,7 @@ looks at the picture itself, which takes much more time; the errors are those of
 once. A pose's diameter is the diagonal of the box around its joints, and windows are half of it: not every body has
 the paper's torso, of which windows are one or two. What the heads hide is normalised (layer norm), as the first steps
 would switch most of it off, and 0.5 of it drops, where the paper has 0.6. The loss is smooth L1 by default: by L2, the
-paper's, fewer joints were found in as many minutes (docs/results.md, "One object"). Bodies vary more than a few
-thousand pictures show: it wants a backbone with ImageNet weights.
+paper's, fewer joints were found in as many minutes (docs/results.md, "One object").
 """
 
 from collections.abc import Mapping, Sequence
