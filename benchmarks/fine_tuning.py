@@ -40,7 +40,10 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
     "warmup 0.2": {"warmup": 0.2},
     "no moving average": {"ema": None},
 }
-VARIED: Mapping[str, Mapping[str, Any]] = {"scale 0.75 1.33, colour 0.3": {"scale": (0.75, 1.33), "colour": 0.3}}
+VARIED: Mapping[str, Mapping[str, Any]] = {
+    "scale 0.75 1.33, colour 0.3": {"scale": (0.75, 1.33), "colour": 0.3},
+    "learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"learning_rate": 2e-3, "scale": (0.75, 1.33), "colour": 0.3},
+}
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,7 @@ class Refinement(nn.Module):
     def forward(
         self, levels: Sequence[Tensor], joints: Float[Tensor, "b k 2"], side: Float[Tensor, "b 1 1"]
     ) -> Float[Tensor, "b k 2"]:
+        """Say how far each joint is moved, as shares of its window, whose `side` is a share of the picture."""
         x = self.project(levels[self.level]).float()
         limit = sides((x.shape[-2], x.shape[-1]), joints)
         windows = torch.cat([joints - side / 2, joints + side / 2], 2) * limit.repeat(2)
