@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import pickle
 import random
 import re
@@ -15,7 +16,7 @@ import torch
 
 from delineate.data.augmentation import Augmentation, training_transform
 from delineate.data.dataset import Dataset
-from delineate.data.loading import Batch, TrainingLoader, collate, evaluation_loader, training_loader
+from delineate.data.loading import Batch, Loader, TrainingLoader, collate, evaluation_loader, training_loader
 from delineate.data.preprocess import Preprocess
 from delineate.data.transforms import MEAN_COLOUR
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
@@ -239,6 +240,22 @@ def test_one_transform_is_drawn_for_each_batch(num_workers: int) -> None:
     drawn = sizes(0)
     assert set(drawn) == {(2, 3, 4, 4), (2, 3, 2, 2)}
     assert drawn == sizes(0) != sizes(1)
+
+
+class Priorities(torch.utils.data.Dataset[int]):
+    """Each item is the priority of the process that makes it."""
+
+    def __getitem__(self, index: int) -> int:
+        return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="processes have no priority here")
+def test_workers_take_the_time_that_learning_leaves() -> None:
+    """With a GPU nothing else needs the cores."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    [worker] = Loader(Priorities(), range(1), num_workers=1, persistent=False)
+    assert worker == (own if torch.cuda.is_available() else 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
 
 
 BEREFT = """

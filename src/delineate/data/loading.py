@@ -22,6 +22,7 @@ from delineate.data.transforms import Transform, changed, evaluation_transform, 
 from delineate.values import InputError, Sample, Target, counted
 
 Item = TypeVar("Item")
+LOWEST_PRIORITY = 19
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,7 +96,10 @@ def collate(samples: Sequence[Sample], skipped: Sequence[str] = ()) -> Batch:
 
 
 class Loader(Generic[Item]):
-    """A loader gives what worker processes make, in order; an `InputError` raised there arrives as its one line."""
+    """A loader gives what worker processes make, in order; an `InputError` raised there arrives as its one line.
+
+    Without a GPU the workers share the cores with what learns from their batches, and take the time that it leaves.
+    """
 
     def __init__(
         self, items: TorchDataset[Item | InputError], sampler: Iterable[Any], num_workers: int, persistent: bool
@@ -106,7 +110,7 @@ class Loader(Generic[Item]):
             batch_size=None,
             collate_fn=_as_it_is,
             num_workers=num_workers,
-            worker_init_fn=_end_without_parent,
+            worker_init_fn=partial(_begin, stands_back=not torch.cuda.is_available()),
             persistent_workers=persistent and num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else every epoch draws from the randomness that training uses
@@ -242,7 +246,18 @@ def _as_it_is(item: Item) -> Item:
     return item
 
 
-def _end_without_parent(_worker: int) -> None:
+def _begin(_worker: int, *, stands_back: bool) -> None:
+    """Begin a worker, by the lowest priority where it stands back.
+
+    Threads that compute wait for one another, so that a worker with one core in its turn stops both. What learns waits
+    for a batch that is missing, and its cores are free for the worker then.
+    """
+    _end_without_parent()
+    if stands_back and hasattr(os, "nice"):  # Windows has none
+        os.nice(LOWEST_PRIORITY)
+
+
+def _end_without_parent() -> None:
     """End a worker whose parent was killed while it began, which would wait for work for ever.
 
     PyTorch's watchdog, which begins later, takes whatever is the parent then for the right one. A forked worker has the
