@@ -156,7 +156,7 @@ ROWS: dict[str, Row] = {
     ),
     "lsp": Row(
         *("train", "val", 20, ("PCK@0.2",)),
-        ours={"pose_regressor": {"image_size": 192, "rotate": 30.0}},
+        ours={"pose_regressor": {"image_size": 192, "rotate": 30.0, "dropout": 0.0}},
     ),
     "localizer": Row(
         *("train", "val", 4, ("localization_accuracy", "IoU")),
