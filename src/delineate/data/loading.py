@@ -22,7 +22,8 @@ from delineate.data.transforms import Transform, changed, evaluation_transform, 
 from delineate.values import InputError, Sample, Target, counted
 
 Item = TypeVar("Item")
-LOWEST_PRIORITY = 19
+NICENESS = 19
+"""Workers that share the cores with what learns have the lowest priority."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +111,7 @@ class Loader(Generic[Item]):
             batch_size=None,
             collate_fn=_as_it_is,
             num_workers=num_workers,
-            worker_init_fn=partial(_begin, stands_back=not torch.cuda.is_available()),
+            worker_init_fn=partial(_begin, niceness=0 if torch.cuda.is_available() else NICENESS),
             persistent_workers=persistent and num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else every epoch draws from the randomness that training uses
@@ -246,15 +247,15 @@ def _as_it_is(item: Item) -> Item:
     return item
 
 
-def _begin(_worker: int, *, stands_back: bool) -> None:
-    """Begin a worker, by the lowest priority where it stands back.
+def _begin(_worker: int, *, niceness: int) -> None:
+    """Begin a worker, which leaves the cores to what learns.
 
     Threads that compute wait for one another, so that a worker with one core in its turn stops both. What learns waits
     for a batch that is missing, and its cores are free for the worker then.
     """
     _end_without_parent()
-    if stands_back and hasattr(os, "nice"):  # Windows has none
-        os.nice(LOWEST_PRIORITY)
+    if hasattr(os, "nice"):  # Windows has none
+        os.nice(niceness)
 
 
 def _end_without_parent() -> None:
