@@ -94,6 +94,18 @@ FAMILIES = {
             "image_size 400": {"image_size": 400},
         },
     ),
+    "cells": Family(
+        *("yolov1", folder("bccd"), ("AP", "AP50")),
+        {
+            "augment yolo": {"augment": "yolo"},
+            "image_size 224": {"image_size": 224},
+            "image_size 224, augment yolo": {"image_size": 224, "augment": "yolo"},
+            "image_size 224, augment yolo, colour 0.3": {"image_size": 224, "augment": "yolo", "colour": 0.3},
+            "image_size 224, augment yolo, learning_rate 5e-4": {
+                **{"image_size": 224, "augment": "yolo", "learning_rate": 5e-4}
+            },
+        },
+    ),
     "queries": Family(
         *("rtdetr", folder("bccd"), ("AP", "AP50")),
         {
