@@ -44,6 +44,7 @@ VARIED: Mapping[str, Mapping[str, Any]] = {
     "scale 0.75 1.33, colour 0.3": {"scale": (0.75, 1.33), "colour": 0.3},
     "learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"learning_rate": 2e-3, "scale": (0.75, 1.33), "colour": 0.3},
 }
+MOVED: Mapping[str, Any] = {"image_size": 224, "augment": "yolo"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ FAMILIES = {
             **FROZEN,
             **STEPS,
             **VARIED,
-            "augment ssd": {"augment": "ssd", "colour": 0.3},
+            "augment ssd": {"augment": "ssd"},
             "image_size 320": {"image_size": 320},
             "image_size 400": {"image_size": 400},
         },
@@ -99,11 +100,9 @@ FAMILIES = {
         {
             "augment yolo": {"augment": "yolo"},
             "image_size 224": {"image_size": 224},
-            "image_size 224, augment yolo": {"image_size": 224, "augment": "yolo"},
-            "image_size 224, augment yolo, colour 0.3": {"image_size": 224, "augment": "yolo", "colour": 0.3},
-            "image_size 224, augment yolo, learning_rate 5e-4": {
-                **{"image_size": 224, "augment": "yolo", "learning_rate": 5e-4}
-            },
+            "image_size 224, augment yolo": MOVED,
+            "image_size 224, augment yolo, colour 0.3": {**MOVED, "colour": 0.3},
+            "image_size 224, augment yolo, learning_rate 5e-4": {**MOVED, "learning_rate": 5e-4},
         },
     ),
     "queries": Family(

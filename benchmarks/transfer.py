@@ -42,7 +42,7 @@ from delineate.system.catalog import find_entry, light_form, options
 from delineate.system.importers import import_torchvision
 from delineate.system.system import System
 from delineate.training import TrainingSettings
-from delineate.training.unused import can_be_built
+from delineate.training.unused import IN_PLACE_OF, can_be_built
 from delineate.values import Task
 from kept import record, trained
 from timing import print_rows
@@ -58,6 +58,8 @@ def settings_of(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     arguments, settings = light_form(model)
     arguments |= {key: value for key, value in given.items() if key in options(model)}
     settings |= {key: value for key, value in given.items() if key not in arguments}
+    for ranges in IN_PLACE_OF.get(settings.get("augment", "scale"), ()):
+        settings.pop(ranges, None)
     if "backbone" in options(model) and can_be_built(model, {"backbone": peers.BACKBONE}):
         arguments["backbone"] = peers.BACKBONE
     return {**settings, "model": model, "arguments": arguments}
