@@ -103,6 +103,9 @@ FAMILIES = {
             "image_size 224, augment yolo": MOVED,
             "image_size 224, augment yolo, colour 0.3": {**MOVED, "colour": 0.3},
             "image_size 224, augment yolo, learning_rate 5e-4": {**MOVED, "learning_rate": 5e-4},
+            "image_size 224, augment yolo, head_width 4096": {**MOVED, "head_width": 4096},
+            "num_cells 5": {"num_cells": 5},
+            "num_cells 5, augment yolo": {"num_cells": 5, "augment": "yolo"},
         },
     ),
     "queries": Family(
