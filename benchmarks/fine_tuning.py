@@ -108,6 +108,10 @@ FAMILIES = {
             "num_cells 5, augment yolo": {"num_cells": 5, "augment": "yolo"},
         },
     ),
+    "proposals": Family(
+        *("fast_rcnn", folder("bccd"), ("AP", "AP50")),
+        {**STEPS, **VARIED, "num_rois 128": {"num_rois": 128}, "short_side 400": {"short_side": 400}},
+    ),
     "queries": Family(
         *("rtdetr", folder("bccd"), ("AP", "AP50")),
         {
