@@ -45,6 +45,7 @@ VARIED: Mapping[str, Mapping[str, Any]] = {
     "learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"learning_rate": 2e-3, "scale": (0.75, 1.33), "colour": 0.3},
 }
 MOVED: Mapping[str, Any] = {"image_size": 224, "augment": "yolo"}
+FEWER: Mapping[str, Any] = {"num_cells": 5, "image_size": 288, "augment": "yolo"}
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,11 @@ FAMILIES = {
             "image_size 224, augment yolo, colour 0.3": {**MOVED, "colour": 0.3},
             "image_size 224, augment yolo, learning_rate 5e-4": {**MOVED, "learning_rate": 5e-4},
             "image_size 224, augment yolo, head_width 4096": {**MOVED, "head_width": 4096},
-            "num_cells 5": {"num_cells": 5},
             "num_cells 5, augment yolo": {"num_cells": 5, "augment": "yolo"},
+            "num_cells 5, image_size 288, augment yolo": FEWER,
+            "num_cells 5, image_size 288, augment yolo, learning_rate 3e-4": {**FEWER, "learning_rate": 3e-4},
+            "num_cells 5, image_size 288, augment yolo, learning_rate 2e-3": {**FEWER, "learning_rate": 2e-3},
+            "num_cells 5, image_size 288, augment yolo, head_width 4096": {**FEWER, "head_width": 4096},
         },
     ),
     "proposals": Family(
