@@ -108,11 +108,7 @@ FAMILIES = {
             "num_cells 5, image_size 288, augment yolo, learning_rate 3e-4": {**FEWER, "learning_rate": 3e-4},
             "num_cells 5, image_size 288, augment yolo, learning_rate 2e-3": {**FEWER, "learning_rate": 2e-3},
             "num_cells 5, image_size 288, augment yolo, freeze_until 2": {**FEWER, "freeze_until": 2},
-            "num_cells 5, image_size 224, augment yolo, freeze_until 2": {
-                **FEWER,
-                "image_size": 224,
-                "freeze_until": 2,
-            },
+            "num_cells 5, image_size 224, augment yolo, freeze_until 2": {**MOVED, "num_cells": 5, "freeze_until": 2},
         },
     ),
     "proposals": Family(
