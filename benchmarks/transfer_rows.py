@@ -100,7 +100,7 @@ ROWS: dict[str, Row] = {
             "detr_small": {},
             "fast_rcnn": {},
             "rcnn": RCNN,
-            "yolov1": {"num_cells": 5, "augment": "yolo"},
+            "yolov1": {"num_cells": 5, "image_size": 288, "freeze_until": 2},
             "yolov1_conv": {"model": "yolov1", "head": "conv", "num_cells": 10},
             "rtdetr": {},
             "detr": {},

@@ -211,7 +211,8 @@ CATALOG: dict[str, Entry] = {
         "one look at the whole picture: every cell of a grid says which class it holds, and where",
         "Redmon et al. 2016, YOLO, section 2",
         {"augment": "yolo"},
-        light={"image_size": 320, **MIRRORED},
+        # each cell has weights of its own, which see all objects only where pictures move
+        light={"image_size": 224, "colour": 0.0, "batch_size": 4},
     ),
     "yolov2": Entry(
         yolov2,
