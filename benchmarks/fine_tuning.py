@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
+from delineate.system.catalog import MIRRORED
 from delineate.training import TrainingSettings
 from kept import measured
 from transfer import DATA, settings_of
@@ -44,8 +45,7 @@ VARIED: Mapping[str, Mapping[str, Any]] = {
     "scale 0.75 1.33, colour 0.3": {"scale": (0.75, 1.33), "colour": 0.3},
     "learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"learning_rate": 2e-3, "scale": (0.75, 1.33), "colour": 0.3},
 }
-MOVED: Mapping[str, Any] = {"image_size": 224, "augment": "yolo"}
-FEWER: Mapping[str, Any] = {"num_cells": 5, "image_size": 288, "augment": "yolo"}
+FEWER: Mapping[str, Any] = {"num_cells": 5, "image_size": 288}
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,15 @@ FAMILIES = {
     "cells": Family(
         *("yolov1", folder("bccd"), ("AP", "AP50")),
         {
-            "augment yolo": {"augment": "yolo"},
-            "image_size 224": {"image_size": 224},
-            "image_size 224, augment yolo": MOVED,
-            "image_size 224, augment yolo, colour 0.3": {**MOVED, "colour": 0.3},
-            "num_cells 5, augment yolo": {"num_cells": 5, "augment": "yolo"},
-            "num_cells 5, image_size 288, augment yolo": FEWER,
-            "num_cells 5, image_size 288, augment yolo, learning_rate 3e-4": {**FEWER, "learning_rate": 3e-4},
-            "num_cells 5, image_size 288, augment yolo, learning_rate 2e-3": {**FEWER, "learning_rate": 2e-3},
-            "num_cells 5, image_size 288, augment yolo, freeze_until 2": {**FEWER, "freeze_until": 2},
-            "num_cells 5, image_size 224, augment yolo, freeze_until 2": {**MOVED, "num_cells": 5, "freeze_until": 2},
+            "image_size 320": {"image_size": 320},
+            "image_size 320, augment scale": {"image_size": 320, **MIRRORED},
+            "colour 0.3": {"colour": 0.3},
+            "num_cells 5, image_size 320": {**FEWER, "image_size": 320},
+            "num_cells 5, image_size 288": FEWER,
+            "num_cells 5, image_size 288, learning_rate 3e-4": {**FEWER, "learning_rate": 3e-4},
+            "num_cells 5, image_size 288, learning_rate 2e-3": {**FEWER, "learning_rate": 2e-3},
+            "num_cells 5, image_size 288, freeze_until 2": {**FEWER, "freeze_until": 2},
+            "num_cells 5, freeze_until 2": {"num_cells": 5, "freeze_until": 2},
         },
     ),
     "proposals": Family(
