@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from delineate.data.synthetic import synthesise
+from delineate.system.catalog import MIRRORED
 
 THEIR_SMALL = {"min_size": 320, "max_size": 640}
 SSD320 = {"side": 320}
@@ -101,7 +102,7 @@ ROWS: dict[str, Row] = {
             "fast_rcnn": {},
             "rcnn": RCNN,
             "yolov1": {"num_cells": 5, "image_size": 288, "freeze_until": 2},
-            "yolov1_conv": {"model": "yolov1", "head": "conv", "num_cells": 10},
+            "yolov1_conv": {"model": "yolov1", "head": "conv", "num_cells": 10, "image_size": 320, **MIRRORED},
             "rtdetr": {},
             "detr": {},
             "sliding_window_detector": {},
