@@ -58,8 +58,8 @@ def settings_of(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     arguments, settings = light_form(model)
     arguments |= {key: value for key, value in given.items() if key in options(model)}
     settings |= {key: value for key, value in given.items() if key not in arguments}
-    for ranges in IN_PLACE_OF.get(settings.get("augment", "scale"), ()):
-        settings.pop(ranges, None)
+    ranges = IN_PLACE_OF.get(settings.get("augment", "scale"), ())  # a paper's augmentation has its own
+    settings = {key: value for key, value in settings.items() if key in given or key not in ranges}
     if "backbone" in options(model) and can_be_built(model, {"backbone": peers.BACKBONE}):
         arguments["backbone"] = peers.BACKBONE
     return {**settings, "model": model, "arguments": arguments}
