@@ -22,7 +22,7 @@ from delineate.system.catalog import MIRRORED
 from delineate.training import TrainingSettings
 from kept import measured
 from transfer import DATA, settings_of
-from transfer_rows import folder
+from transfer_rows import FULL_CAMVID, folder
 
 USUAL = "as it is"
 SLOWER: Mapping[str, Mapping[str, Any]] = {
@@ -140,6 +140,9 @@ FAMILIES = {
             **STEPS,
             "scale 0.6 1.6, colour 0.3": {"scale": (0.6, 1.6), "colour": 0.3},
             "short_side 360, crop_size 288 384": {"short_side": 360, "crop_size": (288, 384)},
+            "as in camvid_test": FULL_CAMVID,
+            "as in camvid_test, backbone_rate 1": {**FULL_CAMVID, "backbone_rate": 1.0},
+            "as in camvid_test, learning_rate 2e-3": {**FULL_CAMVID, "learning_rate": 2e-3},
         },
     ),
     "regression": Family(
