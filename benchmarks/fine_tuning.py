@@ -23,6 +23,7 @@ from delineate.training import TrainingSettings
 from kept import measured
 from transfer import DATA, settings_of
 from transfer_rows import FULL_CAMVID, folder
+from transfer_rows import VARIED as JITTER
 
 USUAL = "as it is"
 SLOWER: Mapping[str, Mapping[str, Any]] = {
@@ -42,8 +43,8 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
     "no moving average": {"ema": None},
 }
 VARIED: Mapping[str, Mapping[str, Any]] = {
-    "scale 0.75 1.33, colour 0.3": {"scale": (0.75, 1.33), "colour": 0.3},
-    "learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"learning_rate": 2e-3, "scale": (0.75, 1.33), "colour": 0.3},
+    "scale 0.75 1.33, colour 0.3": JITTER,
+    "learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"learning_rate": 2e-3, **JITTER},
 }
 FEWER: Mapping[str, Any] = {"num_cells": 5, "image_size": 288}
 
@@ -82,6 +83,8 @@ FAMILIES = {
             **VARIED,
             "short_side 400": {"short_side": 400},
             "short_side 256": {"short_side": 256},
+            "width 64": {"width": 64},
+            "width 64, learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"width": 64, "learning_rate": 2e-3, **JITTER},
         },
     ),
     "grid": Family(
