@@ -21,7 +21,7 @@ test: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 schema: .venv/.installed
 	$(BIN)/python -c "from delineate.cli.schema import write_schema; write_schema()"
