@@ -148,6 +148,7 @@ FAMILIES = {
             "as in camvid_test, learning_rate 2e-3": {**FULL_CAMVID, "learning_rate": 2e-3},
         },
     ),
+    "expanding": Family(*("unet", by_drives, ("mIoU",)), {"elastic 0": {"elastic": 0.0}}),
     "regression": Family(
         *("pose_regressor", folder("lsp"), ("PCK@0.2",)),
         {
