@@ -22,8 +22,7 @@ from delineate.system.catalog import MIRRORED
 from delineate.training import TrainingSettings
 from kept import measured
 from transfer import DATA, settings_of
-from transfer_rows import FULL_CAMVID, folder
-from transfer_rows import VARIED as JITTER
+from transfer_rows import FULL_CAMVID, VARIED, folder
 
 USUAL = "as it is"
 SLOWER: Mapping[str, Mapping[str, Any]] = {
@@ -42,9 +41,9 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
     "warmup 0.2": {"warmup": 0.2},
     "no moving average": {"ema": None},
 }
-VARIED: Mapping[str, Mapping[str, Any]] = {
-    "scale 0.75 1.33, colour 0.3": JITTER,
-    "learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"learning_rate": 2e-3, **JITTER},
+VARYING: Mapping[str, Mapping[str, Any]] = {
+    "scale 0.75 1.33, colour 0.3": VARIED,
+    "learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"learning_rate": 2e-3, **VARIED},
 }
 FEWER: Mapping[str, Any] = {"num_cells": 5, "image_size": 288}
 
@@ -80,11 +79,11 @@ FAMILIES = {
             **FROZEN,
             "frozen_norm": {"frozen_norm": True},
             **STEPS,
-            **VARIED,
+            **VARYING,
             "short_side 400": {"short_side": 400},
             "short_side 256": {"short_side": 256},
             "width 64": {"width": 64},
-            "width 64, learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"width": 64, "learning_rate": 2e-3, **JITTER},
+            "width 64, learning_rate 2e-3, scale 0.75 1.33, colour 0.3": {"width": 64, "learning_rate": 2e-3, **VARIED},
         },
     ),
     "grid": Family(
@@ -93,7 +92,7 @@ FAMILIES = {
             **SLOWER,
             **FROZEN,
             **STEPS,
-            **VARIED,
+            **VARYING,
             "augment ssd": {"augment": "ssd"},
             "image_size 320": {"image_size": 320},
             "image_size 400": {"image_size": 400},
@@ -115,7 +114,7 @@ FAMILIES = {
     ),
     "proposals": Family(
         *("fast_rcnn", folder("bccd"), ("AP", "AP50")),
-        {**STEPS, **VARIED, "num_rois 128": {"num_rois": 128}, "short_side 400": {"short_side": 400}},
+        {**STEPS, **VARYING, "num_rois 128": {"num_rois": 128}, "short_side 400": {"short_side": 400}},
     ),
     "queries": Family(
         *("rtdetr", folder("bccd"), ("AP", "AP50")),

@@ -15,7 +15,6 @@ from delineate.values import InputError
 
 Tap = Literal["conv", "pool"]
 """A pooling encoder's levels are taken before each stage's pooling (U-Net) or after it (FCN, SegNet)."""
-ONE_VALUE = 1 / 4096
 
 
 class VGGBackbone(Backbone):
@@ -30,8 +29,8 @@ class VGGBackbone(Backbone):
         if not name.startswith("vgg") or name not in timm.list_models("vgg*"):
             raise InputError(f"backbone: {name} is no VGG; choose one of {', '.join(timm.list_models('vgg*'))}")
         self.name, self.tap = name, tap
-        # fc6 and fc7, of 120 million values, are made where they are read
-        vgg = create(name) if classifier else create(name, num_classes=0, mlp_ratio=ONE_VALUE)
+        # fc6 and fc7 hold 120 million values: where nothing reads them, fc6 has one output in place of 4,096
+        vgg = create(name) if classifier else create(name, num_classes=0, mlp_ratio=1 / 4096)
         self.blocks = nn.ModuleList(_split_at_poolings(vgg.features))
         widths = [block[-3 if name.endswith("_bn") else -2].out_channels for block in self.blocks]  # type: ignore[index]
         self.depths = tuple(sum(isinstance(module, nn.Conv2d) for module in block.modules()) for block in self.blocks)
