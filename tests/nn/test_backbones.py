@@ -4,6 +4,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from torch import Tensor
 
 from delineate.nn.backbones import TimmBackbone, VGGBackbone, load_backbone_weights, read_weights, timm_backbone
 from delineate.values import InputError
@@ -118,6 +119,26 @@ def test_a_backbone_of_branches_is_padded() -> None:
     assert [level.shape[-2:] for level in levels] == [(23, 35), (12, 18), (6, 9), (3, 5), (2, 3)]
     with pytest.raises(InputError, match="cannot be told apart"):
         backbone.freeze_until(0)
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "tf_efficientnet_lite0", "tf_mobilenetv3_small_minimal_100"])
+@torch.inference_mode()
+def test_a_thing_stands_at_the_same_place_whatever_the_pictures_size(name: str) -> None:
+    backbone = timm_backbone(name).eval()
+
+    def places(size: int) -> list[Tensor]:
+        spot = torch.zeros(1, 3, size, size)
+        spot[..., 232:248, 200:216] = 1.0
+        maps = zip(backbone(spot).levels, backbone(torch.zeros_like(spot)).levels, strict=True)
+        changes = [(seen - empty)[0].square().sum(0) for seen, empty in maps]
+        return [
+            torch.stack([(change.sum(1 - axis) * torch.arange(change.shape[axis])).sum() for axis in range(2)])
+            / change.sum()
+            for change in changes
+        ]
+
+    for of_even_maps, of_odd_ones in zip(places(512), places(496), strict=True):
+        torch.testing.assert_close(of_odd_ones, of_even_maps, atol=0.05, rtol=0)
 
 
 def test_strides_other_than_powers_of_two_are_refused() -> None:

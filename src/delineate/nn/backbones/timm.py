@@ -22,7 +22,9 @@ PROJECTED = {"resnet18vd": "resnet18d", "resnet34vd": "resnet34d"}
 class TimmBackbone(Backbone):
     """A `timm` model gives feature maps of pictures of any size.
 
-    One that rounds sizes down would lose the last pixels: its pictures are padded to a multiple of the coarsest stride.
+    Pictures are padded to a multiple of the coarsest stride for one that rounds sizes down, and would lose the last
+    pixels, and for one whose padding follows the size (TensorFlow's "SAME"), so that the same thing would be at another
+    place of the maps in a picture of another size.
     With `deepest_stride` the model ends at the last level of at most that stride; with `output_stride` all levels stay,
     and those that would be coarser are dilated instead (Chen et al. 2017, DeepLabv3, section 3.1). Raises `InputError`
     for an unknown name (with the nearest ones), and for a model without such feature maps.
@@ -48,10 +50,10 @@ class TimmBackbone(Backbone):
         self.index_channels = {}
         if any(stride & (stride - 1) for stride in self.strides):
             raise InputError(f"backbone: timm's {name} has strides {self.strides}, not powers of 2; choose another")
-        self.rounds_up = self._find_rounding()
+        self.takes_any_size = self._find_rounding() and not any(map(_pads_by_size, self.body.modules()))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Features:
-        if self.rounds_up:
+        if self.takes_any_size:
             return Features(tuple(self.body(images)), {})
         height, width = images.shape[-2:]
         levels = self.body(padded_to(images, self.strides[-1]))
@@ -74,7 +76,7 @@ class TimmBackbone(Backbone):
         return {f"body.{key}": value for key, value in weights.items()}
 
     def _find_rounding(self) -> bool:
-        """Tell whether a picture one pixel too large gets maps one pixel larger; else, pictures are padded."""
+        """Tell whether a picture one pixel too large gets maps one pixel larger."""
         side = self.strides[-1] + 1
         sizes = self._sizes(side)
         if sizes is None and self._sizes(2 * (side - 1)) != [2 * (side - 1) // stride for stride in self.strides]:
@@ -111,6 +113,11 @@ def _pieces(body: nn.Module, levels: Sequence[str]) -> Iterator[tuple[str, nn.Mo
             yield from ((f"{name}.{key}", child) for key, child in module.named_children())
         else:
             yield name, module
+
+
+def _pads_by_size(module: nn.Module) -> bool:
+    """Tell whether a layer pads both sides alike, or not, as the size of its input is odd or even."""
+    return "Same" in type(module).__name__ and getattr(module, "stride", 1) not in (1, (1, 1), [1, 1])
 
 
 def _end_at(body: nn.Module, level: str) -> None:
