@@ -17,9 +17,13 @@ def nearest(x: Float[Tensor, "b c *n"], factor: int) -> Float[Tensor, "b c *m"]:
     return F.interpolate(x, scale_factor=factor, mode="nearest")
 
 
-def bilinear(x: Float[Tensor, "b c *n"], factor: int) -> Float[Tensor, "b c *m"]:
-    """Interpolate linearly between pixel centres (`align_corners=False`), over one or two spatial dimensions."""
-    return F.interpolate(x, scale_factor=factor, mode="linear" if x.ndim == 3 else "bilinear", align_corners=False)
+def bilinear(x: Float[Tensor, "b c *n"], factor: int, *, align_corners: bool = False) -> Float[Tensor, "b c *m"]:
+    """Interpolate linearly between pixel centres, over one or two spatial dimensions.
+
+    With `align_corners` the outermost centres lie upon each other, and all others that little closer.
+    """
+    mode = "linear" if x.ndim == 3 else "bilinear"
+    return F.interpolate(x, scale_factor=factor, mode=mode, align_corners=align_corners)
 
 
 def bed_of_nails(x: Float[Tensor, "b c *n"], factor: int) -> Float[Tensor, "b c *m"]:

@@ -53,6 +53,20 @@ def test_a_prediction_never_depends_on_its_batch_mates(name: str) -> None:
     torch.testing.assert_close(logits, apart, rtol=1e-4, atol=1e-4)
 
 
+@torch.inference_mode()
+def test_a_thing_stands_at_the_same_place_whatever_the_pictures_size(name: str) -> None:
+    model = tiny(name).eval()
+
+    def place(size: int) -> Tensor:
+        spot = torch.zeros(1, 3, size, size)
+        spot[..., 160:184, 160:184] = 1.0
+        change = (model(spot).logits - model(torch.zeros_like(spot)).logits)[0].square().sum(0)[112:232, 112:232]
+        steps = torch.arange(112, 232)
+        return torch.stack([(change.sum(1 - axis) * steps).sum() for axis in range(2)]) / change.sum()
+
+    torch.testing.assert_close(place(250), place(256), atol=0.1, rtol=0)
+
+
 def test_overfits_four_pictures(name: str) -> None:
     model = tiny(name)
     images, targets = pictures(4)

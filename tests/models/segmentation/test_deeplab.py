@@ -19,6 +19,8 @@ from delineate.values import IGNORE, InputError, LabelMap, Target, truths_of
 
 NUM_CLASSES = 5
 SIZE = (65, 90)
+WHOLE = (64, 96)
+"""Of whole cells: other pictures torchvision stretches maps to, where ours are cut."""
 
 
 @pytest.fixture(scope="module", params=["auxiliary", "alone", "lraspp"])
@@ -40,14 +42,14 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def test_logits_and_losses_equal(pair: tuple[Any, System]) -> None:
     theirs, system = pair
-    images = torch.randn(2, 3, *SIZE)
-    label_maps = torch.randint(0, NUM_CLASSES, (2, *SIZE))
+    images = torch.randn(2, 3, *WHOLE)
+    label_maps = torch.randint(0, NUM_CLASSES, (2, *WHOLE))
     label_maps[:, :9] = IGNORE
     with torch.no_grad():
         expected = theirs(images)
         assert expected["out"].std() > 0.01, "what is equal says something"
         torch.testing.assert_close(system.model(images).logits, expected["out"], atol=1e-4, rtol=1e-4)
-    targets = [Target(image_size=SIZE, label_map=own, categories=system.categories) for own in label_maps]
+    targets = [Target(image_size=WHOLE, label_map=own, categories=system.categories) for own in label_maps]
     losses = system.model.loss(Inputs(images), truths_of(targets))
     wanted = [F.cross_entropy(logits, label_maps, ignore_index=IGNORE) for logits in expected.values()]
     torch.testing.assert_close(losses["cross_entropy"], wanted[0], atol=1e-4, rtol=1e-4)
@@ -126,9 +128,9 @@ def test_lraspp_equals_torchvisions_head() -> None:
     parts += [(theirs.low_classifier, ours.classify_low), (theirs.high_classifier, ours.classify)]
     for source, target in parts:
         target.load_state_dict(source.state_dict())
-    images = torch.randn(2, 3, *SIZE)
+    images = torch.randn(2, 3, *WHOLE)
     with torch.no_grad():
         levels = backbone.eval()(images).levels
         logits = theirs({"low": levels[ours.low], "high": levels[-1]})
-        expected = F.interpolate(logits, size=SIZE, mode="bilinear", align_corners=False)
+        expected = F.interpolate(logits, size=WHOLE, mode="bilinear", align_corners=False)
         torch.testing.assert_close(ours(images), expected, atol=1e-4, rtol=1e-4)

@@ -14,8 +14,9 @@ Chen, Zhu, Papandreou, Schroff, Adam 2018, "Encoder-decoder with atrous separabl
 Where it deviates: v3 has torchvision's dropout and, with `--auxiliary`, its second head in training (PSPNet's); v3+ has
 the rates of segmentation_models_pytorch, 12, 24 and 36 at any stride, and one norm in each of its separable
 convolutions, where the authors have two; LR-ASPP gates by the mean of the whole map, as in torchvision, where the paper
-averages over large windows, and a MobileNetV3 is dilated as `timm` does it, but for `--torchvision-form`. The default
-backbone is ResNet-18.
+averages over large windows, and a MobileNetV3 is dilated as `timm` does it, but for `--torchvision-form`. Maps are
+enlarged by whole factors and cut, where those two libraries stretch them to the picture, so that what a picture shows
+stays in its place; where its sides are multiples of the stride both are the same. The default backbone is ResNet-18.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,6 @@ from typing import Annotated, Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 from typing_extensions import Doc
 
 from delineate.models.contract import Inputs
@@ -32,6 +32,7 @@ from delineate.models.naming import Named
 from delineate.models.segmentation.losses import cross_entropy
 from delineate.models.segmentation.options import Dice
 from delineate.models.segmentation.segmenter import Segmenter
+from delineate.models.segmentation.upsamplers import enlarged
 from delineate.nn.backbones import Backbone, timm_backbone
 from delineate.nn.blocks import conv_bn_relu
 from delineate.values import InputError, Truth
@@ -87,13 +88,16 @@ class DeepLabV3(nn.Module):
         )
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
-        return _enlarged(self.head(self.backbone(images).levels[-1]), images)
+        stride = self.backbone.strides[-1]
+        return enlarged(self.head(self.backbone(images).levels[-1]), stride, images.shape[-2:])
 
     def with_auxiliary(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor]:
         """Compute the logits, and those of the auxiliary head on the map before the last."""
         *_, before, x = self.backbone(images).levels
+        *_, stride_before, stride = self.backbone.strides
         assert self.auxiliary is not None
-        return _enlarged(self.head(x), images), _enlarged(self.auxiliary(before), images)
+        size = images.shape[-2:]
+        return enlarged(self.head(x), stride, size), enlarged(self.auxiliary(before), stride_before, size)
 
 
 class DeepLabV3Plus(nn.Module):
@@ -113,9 +117,10 @@ class DeepLabV3Plus(nn.Module):
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
         levels = self.backbone(images).levels
         low = self.squeeze(levels[self.low])
-        x = F.interpolate(self.aspp(levels[-1]), size=low.shape[-2:], mode="bilinear", align_corners=True)
+        factor = self.backbone.strides[-1] // 4
+        x = enlarged(self.aspp(levels[-1]), factor, low.shape[-2:], align_corners=True)
         logits = self.classify(self.fuse(torch.cat([x, low], 1)))
-        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=True)
+        return enlarged(logits, 4, images.shape[-2:], align_corners=True)
 
 
 class LRASPP(nn.Module):
@@ -135,8 +140,8 @@ class LRASPP(nn.Module):
         levels = self.backbone(images).levels
         low, x = levels[self.low], levels[-1]
         x = self.look(x) * self.gate(x.mean((2, 3), keepdim=True))
-        x = F.interpolate(x, size=low.shape[-2:], mode="bilinear", align_corners=False)
-        return _enlarged(self.classify_low(low) + self.classify(x), images)
+        x = enlarged(x, self.backbone.strides[-1] // 8, low.shape[-2:])
+        return enlarged(self.classify_low(low) + self.classify(x), 8, images.shape[-2:])
 
 
 class AuxiliarySegmenter(Segmenter):
@@ -233,7 +238,3 @@ def _separable(channels: int, width: int, rate: int) -> nn.Sequential:
     """Build a convolution of each channel by itself, and one across channels (v3+, section 3.1)."""
     each = nn.Conv2d(channels, channels, 3, padding=rate, dilation=rate, groups=channels, bias=False)
     return nn.Sequential(each, *conv_bn_relu(channels, width, 1))
-
-
-def _enlarged(logits: Float[Tensor, "b c h w"], images: Float[Tensor, "b 3 h2 w2"]) -> Float[Tensor, "b c h2 w2"]:
-    return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)

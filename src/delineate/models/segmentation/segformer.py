@@ -4,20 +4,20 @@
 
 Where it deviates: any backbone of `timm` with maps at these strides takes the place of the paper's mix transformer,
 which `timm` has not. The default is the nearest to it, PVT v2: it embeds overlapping patches, shortens keys and values,
-and mixes by convolutions, too. Dropout before the classifier is 0.1, as in the authors' code.
+and mixes by convolutions, too. Dropout before the classifier is 0.1, as in the authors' code. Maps are enlarged by
+whole factors and cut, not stretched to each other's size: the same where the picture's sides are multiples of 32.
 """
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 from typing_extensions import Doc
 
 from delineate.models.segmentation.options import Dice
 from delineate.models.segmentation.segmenter import Segmenter
+from delineate.models.segmentation.upsamplers import enlarged
 from delineate.nn.backbones import Backbone, timm_backbone
 from delineate.nn.blocks import conv_bn_relu
 from delineate.values import InputError
@@ -45,12 +45,9 @@ class SegFormer(nn.Module):
         maps = self.backbone(images).levels
         size = maps[self.levels[0]].shape[-2:]
         embedded = [embed(maps[level]) for embed, level in zip(self.embed, self.levels, strict=True)]
-        logits = self.classify(self.fuse(torch.cat(_of_one_size(embedded[::-1], size), 1)))
-        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def _of_one_size(maps: Sequence[Tensor], size: Sequence[int]) -> list[Tensor]:
-    return [F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in maps]
+        together = [enlarged(x, stride // STRIDES[0], size) for x, stride in zip(embedded, STRIDES, strict=True)]
+        logits = self.classify(self.fuse(torch.cat(together[::-1], 1)))
+        return enlarged(logits, STRIDES[0], images.shape[-2:])
 
 
 def segformer(

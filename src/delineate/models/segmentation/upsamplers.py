@@ -17,6 +17,13 @@ from delineate.ops import upsampling
 from delineate.values import InputError
 
 
+def enlarged(
+    x: Float[Tensor, "b c h w"], factor: int, size: tuple[int, int], *, align_corners: bool = False
+) -> Float[Tensor, "b c h2 w2"]:
+    """Interpolate a map linearly to `factor` times its sides, and cut it to `(height, width)`."""
+    return cropped(upsampling.bilinear(x, factor, align_corners=align_corners), size)
+
+
 class Upsampler(nn.Module, ABC):
     """It enlarges a map, and changes its channels."""
 
