@@ -1,6 +1,6 @@
 """Convolutions with what usually follows them, their first weights, and maps cut to a size."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ def padded_to(images: Float[Tensor, "b c h w"], multiple: int) -> Float[Tensor, 
     return F.pad(images, (0, -width % multiple, 0, -height % multiple))
 
 
-def cropped(x: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c h2 w2"]:
+def cropped(x: Float[Tensor, "b c h w"], size: Sequence[int]) -> Float[Tensor, "b c h2 w2"]:
     """Cut off what overhangs `(height, width)` at right and bottom.
 
     It is a view, but for an exported graph: whether anything overhangs decides how a view lies in memory, which would

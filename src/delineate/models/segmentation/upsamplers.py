@@ -5,7 +5,7 @@ that pixels stay in place.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int64
@@ -18,7 +18,7 @@ from delineate.values import InputError
 
 
 def enlarged(
-    x: Float[Tensor, "b c h w"], factor: int, size: tuple[int, int], *, align_corners: bool = False
+    x: Float[Tensor, "b c h w"], factor: int, size: Sequence[int], *, align_corners: bool = False
 ) -> Float[Tensor, "b c h2 w2"]:
     """Interpolate a map linearly to `factor` times its sides, and cut it to `(height, width)`."""
     return cropped(upsampling.bilinear(x, factor, align_corners=align_corners), size)
