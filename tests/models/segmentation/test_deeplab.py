@@ -20,7 +20,7 @@ from delineate.values import IGNORE, InputError, LabelMap, Target, truths_of
 NUM_CLASSES = 5
 SIZE = (65, 90)
 WHOLE = (64, 96)
-"""Of whole cells: other pictures torchvision stretches maps to, where ours are cut."""
+"""Of whole cells: to other pictures torchvision stretches its maps, where ours are cropped."""
 
 
 @pytest.fixture(scope="module", params=["auxiliary", "alone", "lraspp"])

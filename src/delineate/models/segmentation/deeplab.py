@@ -15,8 +15,10 @@ Where it deviates: v3 has torchvision's dropout and, with `--auxiliary`, its sec
 the rates of segmentation_models_pytorch, 12, 24 and 36 at any stride, and one norm in each of its separable
 convolutions, where the authors have two; LR-ASPP gates by the mean of the whole map, as in torchvision, where the paper
 averages over large windows, and a MobileNetV3 is dilated as `timm` does it, but for `--torchvision-form`. Maps are
-enlarged by whole factors and cut, where those two libraries stretch them to the picture, so that what a picture shows
-stays in its place; where its sides are multiples of the stride both are the same. The default backbone is ResNet-18.
+enlarged by whole factors and cropped, where torchvision stretches them to the picture, so that what a picture shows
+stays in its place; where its sides are multiples of the stride both are the same. v3+ alone puts the corners of maps
+upon each other, as segmentation_models_pytorch, which moves things by up to a quarter of a cell as sizes differ. The
+default backbone is ResNet-18.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@
 Where it deviates: any backbone of `timm` with maps at these strides takes the place of the paper's mix transformer,
 which `timm` has not. The default is the nearest to it, PVT v2: it embeds overlapping patches, shortens keys and values,
 and mixes by convolutions, too. Dropout before the classifier is 0.1, as in the authors' code. Maps are enlarged by
-whole factors and cut, not stretched to each other's size: the same where the picture's sides are multiples of 32.
+whole factors and cropped, not stretched to each other's size: the same where the picture's sides are multiples of 32.
 """
 
 from typing import Annotated

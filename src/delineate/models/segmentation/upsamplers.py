@@ -20,7 +20,7 @@ from delineate.values import InputError
 def enlarged(
     x: Float[Tensor, "b c h w"], factor: int, size: Sequence[int], *, align_corners: bool = False
 ) -> Float[Tensor, "b c h2 w2"]:
-    """Interpolate a map linearly to `factor` times its sides, and cut it to `(height, width)`."""
+    """Interpolate a map linearly to `factor` times its sides, and crop it to `(height, width)`."""
     return cropped(upsampling.bilinear(x, factor, align_corners=align_corners), size)
 
 

@@ -50,10 +50,10 @@ class TimmBackbone(Backbone):
         self.index_channels = {}
         if any(stride & (stride - 1) for stride in self.strides):
             raise InputError(f"backbone: timm's {name} has strides {self.strides}, not powers of 2; choose another")
-        self.takes_any_size = self._find_rounding() and not any(map(_pads_by_size, self.body.modules()))
+        self.needs_padding = not self._rounds_up() or any(map(_pads_by_size, self.body.modules()))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Features:
-        if self.takes_any_size:
+        if not self.needs_padding:
             return Features(tuple(self.body(images)), {})
         height, width = images.shape[-2:]
         levels = self.body(padded_to(images, self.strides[-1]))
@@ -75,7 +75,7 @@ class TimmBackbone(Backbone):
         weights = download(self.name, features_only=True, out_indices=self.body.feature_info.out_indices)
         return {f"body.{key}": value for key, value in weights.items()}
 
-    def _find_rounding(self) -> bool:
+    def _rounds_up(self) -> bool:
         """Tell whether a picture one pixel too large gets maps one pixel larger."""
         side = self.strides[-1] + 1
         sizes = self._sizes(side)
@@ -116,7 +116,7 @@ def _pieces(body: nn.Module, levels: Sequence[str]) -> Iterator[tuple[str, nn.Mo
 
 
 def _pads_by_size(module: nn.Module) -> bool:
-    """Tell whether a layer pads both sides alike, or not, as the size of its input is odd or even."""
+    """Tell whether a layer pads its input as the size of that asks, at stride 2 both sides alike only if it is odd."""
     return "Same" in type(module).__name__ and getattr(module, "stride", 1) not in (1, (1, 1), [1, 1])
 
 

@@ -23,13 +23,16 @@ def explain_queries(seen: Seen, model: DETR) -> list[Stage]:
         raw = model(*seen.inputs)
     ((_, (query, key, _), _),) = calls
     weights = attention_weights(attention, query, key)[0]
-    features = model.backbone(seen.inputs.images).levels[-1]
+    features, stride = model.backbone(seen.inputs.images).levels[-1], model.backbone.strides[-1]
     best = raw.logits[-1, 0].softmax(-1)[:, :-1].amax(1)
     winners = best.argsort(descending=True)[:NUM_QUERIES].tolist()
     names = seen.system.categories.class_names
     labels = raw.logits[-1, 0, :, :-1].argmax(1).tolist()
     maps = [
-        (f"query {row}: {names[labels[row]]} {float(best[row]):.2f}", seen.heat(weights[row].view(features.shape[-2:])))
+        (
+            f"query {row}: {names[labels[row]]} {float(best[row]):.2f}",
+            seen.heat(weights[row].view(features.shape[-2:]), stride=stride),
+        )
         for row in winners
     ]
     likely = seen.result(raw).above(seen.least)
