@@ -58,6 +58,21 @@ def test_logits_and_losses_equal(pair: tuple[Any, System]) -> None:
         torch.testing.assert_close(losses["auxiliary"], 0.5 * wanted[1], atol=1e-4, rtol=1e-4)
 
 
+def test_pictures_of_other_sizes_have_their_maps_enlarged_by_whole_factors(pair: tuple[Any, System]) -> None:
+    theirs, system = pair
+    images = torch.randn(2, 3, *SIZE)
+    with torch.no_grad():
+        maps, head = theirs.backbone(images), theirs.classifier
+        if isinstance(head, LRASPPHead):
+            low, high = maps["low"], head.cbr(maps["high"]) * head.scale(maps["high"])
+            high = F.interpolate(high, scale_factor=2, mode="bilinear")[..., : low.shape[-2], : low.shape[-1]]
+            logits = head.low_classifier(low) + head.high_classifier(high)
+        else:
+            logits = head(maps["out"])
+        expected = F.interpolate(logits, scale_factor=8, mode="bilinear")[..., : SIZE[0], : SIZE[1]]
+        torch.testing.assert_close(system.model(images).logits, expected, atol=1e-4, rtol=1e-4)
+
+
 def test_what_is_imported_names_the_values_of_label_maps(pair: tuple[Any, System], tmp_path: Path) -> None:
     _, system = pair
     assert system.categories.label_map_names == tuple(f"class_{number}" for number in range(1, NUM_CLASSES + 1))
