@@ -14,13 +14,13 @@ from delineate.system.tasks import find_task
 from delineate.values import InputError
 
 DEFAULTS: dict[str, tuple[str, ...]] = {
-    "segment": ("fcn32s", "fcn8s", "segnet_basic", "unet", "deeplabv3plus", "lraspp"),
+    "segment": ("fcn8s", "segnet_basic", "unet", "deeplabv3plus", "lraspp", "segformer"),
     "localize": ("localizer",),
     "pose": ("pose_regressor",),
     "detect": (
         *("fast_rcnn:num_rois=64", "faster_rcnn:num_rois=64"),
         *("yolov2", "ssd", "retinanet", "fcos"),
-        "detr_small",
+        "rtdetr",
     ),
     "instance": ("mask_rcnn:num_rois=64",),
     "keypoints": ("keypoint_rcnn:num_rois=64",),
