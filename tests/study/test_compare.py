@@ -153,6 +153,24 @@ def test_each_may_have_its_lighter_form_with_options_of_its_own(
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "is_said"),
+    [
+        ({"minutes": 20.0}, True),
+        ({"minutes": 20.2}, False),
+        ({"minutes": 20.0, "lighter": True}, False),
+        ({"minutes": 20.0, "fair": "images"}, False),
+    ],
+)
+def test_where_minutes_are_few_lighter_forms_are_named(
+    data: Path, tmp_path: Path, asked: dict[str, Any], is_said: bool
+) -> None:
+    lines: list[str] = []
+    check(study(data, **asked), tmp_path / "out", lines.append)
+    line = "10 min for each as it is: on a CPU, forms that learn sooner make more of it (--lighter)"
+    assert (line in lines) == is_said
+
+
 def test_what_has_no_backbone_begins_from_scratch_among_others(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

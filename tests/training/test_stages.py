@@ -104,9 +104,12 @@ def test_without_an_epoch_nothing_else_can_be_learned(settings: TrainingSettings
     assert not settings.out.exists()
 
 
-def test_what_is_fitted_is_kept_without_validations_too(settings: TrainingSettings) -> None:
-    result = train(settings.model_copy(update={"val_every": 0}))
+@pytest.mark.parametrize("epochs", [1, 0])
+def test_what_is_fitted_is_kept_without_validations_too(settings: TrainingSettings, epochs: int) -> None:
+    result = train(settings.model_copy(update={"val_every": 0, "epochs": epochs}))
     run = Run(result.folder)
+    assert (run.folder / "curves.png").exists() == (epochs > 0)
+    assert (run.folder / "predictions.png").exists()
     assert result.metrics == {}
     model = System.load(run.best).model
     assert isinstance(model, TwoStageDetector)

@@ -21,6 +21,9 @@ from delineate.training import TrainingSettings
 from delineate.training.data import remember_held_out, training_data
 from delineate.values import InputError
 
+FEW_MINUTES = 10
+"""Of so few minutes, on a CPU, systems make more in their lighter forms (docs/results.md)."""
+
 
 class StudyData(NamedTuple):
     """All entries are trained on the same pictures, and all are measured on the same, which come from a `source`.
@@ -47,6 +50,8 @@ def check(study: Study, out: Path, say: Say) -> StudyData:
     task = find_task(study.task)
     check_given(study.runs, task, found.source, found.measured)
     learned = learned_before(study.runs, found.measured)
+    if study.entries and study.fair == "time" and study.share <= FEW_MINUTES and not study.lighter:
+        say(f"{study.share:.2g} min for each as it is: on a CPU, forms that learn sooner make more of it (--lighter)")
     if learned:
         say(f"trained on pictures that are measured, and so better there than on new ones: {learned}")
     return found._replace(learned=learned)

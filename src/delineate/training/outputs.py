@@ -62,7 +62,9 @@ class Outputs:
             self.drawn = time.monotonic()
 
     def draw(self, system: System, state: State) -> None:
-        plot_curves(curves(state.history), self.run.folder / "curves.png")
+        rows = curves(state.history)
+        if any(row.keys() > {"epoch"} for row in rows):  # without an epoch and a validation there is nothing to draw
+            plot_curves(rows, self.run.folder / "curves.png")
         write_picture(self.run.folder / "predictions.png", _beside_truth(system, self.val))
 
     def save_weights(self, system: System, state: State) -> None:
