@@ -14,7 +14,7 @@ each (`OUT/ROW-MINUTESmin-seedSEED`), `report.html` and `trade_off.png` show the
 folder writes both again. `yolov1_conv` is YOLOv1 with `--head conv`.
 
 A torchvision detector with a pyramid is then imported (`import_torchvision`) and measured here, too: `imported` beside
-torchvision's own pipeline, which resizes floats where ours resizes bytes.
+torchvision's own pipeline.
 
 Every result is kept in `--out`, and what is there is not done again. A training that was cut goes on where it was
 saved, and what fails is said while the others go on.

@@ -15,8 +15,10 @@ export async function openExport(folder) {
 // Finds the objects of an ImageBitmap: names, scores, and boxes x1 y1 x2 y2 in its pixels; the likeliest come first.
 export async function predict({ record, session }, picture) {
   const [height, width] = resizedSize(picture, record.preprocess);
-  const values = planes(resized(pixels(picture), picture, height, width, record.preprocess.resizing === "smooth"));
-  const rows = await session.run({ pictures: new ort.Tensor("uint8", values, [1, 3, height, width]) });
+  const Values = record.pictures === "float32" ? Float32Array : Uint8Array;
+  const smooth = record.preprocess.resizing === "smooth";
+  const values = planes(resized(pixels(picture), picture, height, width, smooth, Values), Values);
+  const rows = await session.run({ pictures: new ort.Tensor(record.pictures, values, [1, 3, height, width]) });
   const ratios = [picture.width / width, picture.height / height];
   return Array.from(rows.scores.data, (score, row) => ({
     name: record.categories.class_names[Number(rows.labels.data[row])],
@@ -48,15 +50,16 @@ function pixels(picture) {
 }
 
 // Bilinear, and where it is smooth antialiased, as the network learned to see pictures: a canvas resizes otherwise.
-function resized(values, picture, height, width, smooth) {
-  const wide = resampled(values, picture.height, picture.width, 4, width, smooth);
-  return resampled(wide, 1, picture.height, 4 * width, height, smooth);
+function resized(values, picture, height, width, smooth, Values) {
+  const wide = resampled(values, picture.height, picture.width, 4, width, smooth, Values);
+  return resampled(wide, 1, picture.height, 4 * width, height, smooth, Values);
 }
 
 // Values (before, length, after) become (before, to, after).
-function resampled(values, before, length, after, to, smooth) {
+function resampled(values, before, length, after, to, smooth, Values) {
   if (to === length) return values;
-  const result = new Uint8Array(before * to * after);
+  const result = new Values(before * to * after);
+  const half = Values === Uint8Array ? 0.5 : 0; // bytes round halves up, as Pillow does
   const ratio = length / to;
   const reach = smooth ? Math.max(ratio, 1) : 1;
   for (let place = 0; place < to; place++) {
@@ -70,14 +73,14 @@ function resampled(values, before, length, after, to, smooth) {
       for (let channel = 0; channel < after; channel++) {
         let value = 0;
         weights.forEach((weight, tap) => (value += weight * values[(row * length + first + tap) * after + channel]));
-        result[(row * to + place) * after + channel] = value / sum + 0.5; // rounds halves up, as Pillow does
+        result[(row * to + place) * after + channel] = value / sum + half;
       }
   }
   return result;
 }
 
 // Red, green and blue apart, as the graph takes pictures.
-function planes(rgba) {
+function planes(rgba, Values) {
   const area = rgba.length / 4;
-  return Uint8Array.from({ length: 3 * area }, (_, at) => rgba[4 * (at % area) + Math.floor(at / area)]);
+  return Values.from({ length: 3 * area }, (_, at) => rgba[4 * (at % area) + Math.floor(at / area)]);
 }

@@ -14,11 +14,12 @@
 #include <vector>
 
 using Bytes = std::vector<std::uint8_t>;
+using Values = std::vector<float>;
 
-// RGB, row by row.
+// RGB, row by row, of values in 0..255.
 struct Picture {
     int height, width;
-    Bytes pixels;
+    Values pixels;
 };
 
 // A binary PPM of 8 bits; any library that decodes pictures takes the place of this function.
@@ -29,17 +30,17 @@ inline Picture read_ppm(const std::string& file) {
     in >> kind >> width >> height >> most;
     in.get();
     if (!in || kind != "P6" || most != 255) throw std::runtime_error(file + ": no binary PPM of 8 bits");
-    Picture picture{height, width, Bytes(std::size_t(3) * height * width)};
-    if (!in.read(reinterpret_cast<char*>(picture.pixels.data()), std::streamsize(picture.pixels.size())))
+    Bytes pixels(std::size_t(3) * height * width);
+    if (!in.read(reinterpret_cast<char*>(pixels.data()), std::streamsize(pixels.size())))
         throw std::runtime_error(file + ": it ends too early");
-    return picture;
+    return {height, width, Values(pixels.begin(), pixels.end())};
 }
 
 // Values `(before, length, after)` become `(before, to, after)`: bilinear, and where it is smooth antialiased, as
-// Pillow's BILINEAR.
-inline Bytes resampled(const Bytes& values, int before, int length, int after, int to, bool smooth) {
+// Pillow's BILINEAR; where the graph takes bytes, they are whole.
+inline Values resampled(const Values& values, int before, int length, int after, int to, bool smooth, bool whole) {
     if (to == length) return values;
-    Bytes result(std::size_t(before) * to * after);
+    Values result(std::size_t(before) * to * after);
     const double ratio = double(length) / to, reach = smooth ? std::max(ratio, 1.0) : 1.0;
     for (int place = 0; place < to; ++place) {
         const double centre = (place + 0.5) * ratio;
@@ -55,7 +56,8 @@ inline Bytes resampled(const Bytes& values, int before, int length, int after, i
                 double value = 0;
                 for (int from = first; from < stop; ++from)
                     value += weights[from - first] * values[(std::size_t(row) * length + from) * after + channel];
-                result[(std::size_t(row) * to + place) * after + channel] = std::uint8_t(value / sum + 0.5);
+                result[(std::size_t(row) * to + place) * after + channel] =
+                    float(whole ? std::floor(value / sum + 0.5) : value / sum);
             }
     }
     return result;
@@ -64,7 +66,7 @@ inline Bytes resampled(const Bytes& values, int before, int length, int after, i
 // What system.json says of resizing, precision and names. A JSON library reads it better; this does without one.
 struct Record {
     int short_side = 0, long_side = 0, height = 0, width = 0;  // 0 where there is none
-    bool bf16 = false, smooth = true;
+    bool bf16 = false, smooth = true, bytes = true;
     std::vector<std::string> names;
 
     explicit Record(const std::string& file) {
@@ -77,6 +79,7 @@ struct Record {
         long_side = std::atoi(after(text, "long_side"));
         std::sscanf(after(text, "size"), " [ %d , %d ]", &height, &width);
         smooth = std::string(after(text, "resizing")).rfind("\"smooth\"", 0) == 0;
+        bytes = std::string(after(text, "pictures")).rfind("\"uint8\"", 0) == 0;
         bf16 = std::string(after(text, "precision")).rfind("\"fp32\"", 0) != 0;  // int8's other layers, too
         const char* at = after(text, "class_names");
         while ((at = std::strpbrk(at, "\"]")) && *at == '"') {
@@ -96,8 +99,8 @@ struct Record {
             to_height = std::max(1, int(smooth ? std::nearbyint(picture.height * scale) : picture.height * scale));
             to_width = std::max(1, int(smooth ? std::nearbyint(picture.width * scale) : picture.width * scale));
         }
-        const Bytes wide = resampled(picture.pixels, picture.height, picture.width, 3, to_width, smooth);
-        return {to_height, to_width, resampled(wide, 1, picture.height, 3 * to_width, to_height, smooth)};
+        const Values wide = resampled(picture.pixels, picture.height, picture.width, 3, to_width, smooth, bytes);
+        return {to_height, to_width, resampled(wide, 1, picture.height, 3 * to_width, to_height, smooth, bytes)};
     }
 
    private:
@@ -110,9 +113,9 @@ struct Record {
 };
 
 // Red, green and blue apart, as the graph takes pictures: (1, 3, height, width).
-inline Bytes planes(const Picture& picture) {
+inline Values planes(const Picture& picture) {
     const std::size_t area = picture.pixels.size() / 3;
-    Bytes result(picture.pixels.size());
+    Values result(picture.pixels.size());
     for (std::size_t place = 0; place < area; ++place)
         for (std::size_t colour = 0; colour < 3; ++colour)
             result[colour * area + place] = picture.pixels[3 * place + colour];

@@ -11,14 +11,16 @@ int main(int count, char** given) try {
     const std::string folder = given[1];
     const Record record(folder + "/system.json");
     const Picture original = read_ppm(given[2]), taken = record.resized(original);
-    Bytes values = planes(taken);
+    Values values = planes(taken);
+    Bytes bytes(values.begin(), values.end());
 
     Ort::Env environment;
     Ort::Session session(environment, std::filesystem::path(folder + "/graph.onnx").c_str(), Ort::SessionOptions());
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     const std::array<std::int64_t, 4> shape{1, 3, taken.height, taken.width};
     const auto pictures =
-        Ort::Value::CreateTensor<std::uint8_t>(memory, values.data(), values.size(), shape.data(), shape.size());
+        record.bytes ? Ort::Value::CreateTensor(memory, bytes.data(), bytes.size(), shape.data(), shape.size())
+                     : Ort::Value::CreateTensor(memory, values.data(), values.size(), shape.data(), shape.size());
     const std::array<const char*, 1> inputs{"pictures"};
     const std::array<const char*, 3> outputs{"boxes", "scores", "labels"};
     const auto rows = session.Run(Ort::RunOptions(), inputs.data(), &pictures, 1, outputs.data(), outputs.size());

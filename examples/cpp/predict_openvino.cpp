@@ -8,7 +8,8 @@ int main(int count, char** given) try {
     const std::string folder = given[1];
     const Record record(folder + "/system.json");
     const Picture original = read_ppm(given[2]), taken = record.resized(original);
-    Bytes values = planes(taken);
+    Values values = planes(taken);
+    Bytes bytes(values.begin(), values.end());
 
     ov::Core core;
     const auto precision = record.bf16 ? ov::element::bf16 : ov::element::f32;
@@ -16,7 +17,8 @@ int main(int count, char** given) try {
         core.compile_model(folder + "/graph.xml", "CPU", ov::hint::inference_precision(precision));
     ov::InferRequest request = model.create_infer_request();
     const ov::Shape shape{1, 3, std::size_t(taken.height), std::size_t(taken.width)};
-    request.set_tensor("pictures", ov::Tensor(ov::element::u8, shape, values.data()));
+    request.set_tensor("pictures", record.bytes ? ov::Tensor(ov::element::u8, shape, bytes.data())
+                                                : ov::Tensor(ov::element::f32, shape, values.data()));
     request.infer();
 
     const ov::Tensor boxes = request.get_tensor("boxes"), scores = request.get_tensor("scores"),

@@ -23,7 +23,7 @@ Size = tuple[int, int]
 
 
 def open_graph(export: Path, record: dict[str, Any]) -> Callable[[Array], dict[str, Array]]:
-    """Open the graph in its runtime: pictures `(B, 3, H, W)`, RGB, uint8, go in, and arrays come out by name."""
+    """Open the graph in its runtime: pictures `(B, 3, H, W)`, RGB, go in, and arrays come out by name."""
     if record["search"]:
         raise SystemExit(f"{export}: it needs proposals of {record['search']['kind']}; use delineate.deploy.Predictor")
     if record["target"] == "openvino":
@@ -50,13 +50,14 @@ def resized(size: Size, preprocess: dict[str, Any]) -> Size:
     return max(1, rounded(size[0] * scale)), max(1, rounded(size[1] * scale))
 
 
-def taken(picture: Image.Image, preprocess: dict[str, Any]) -> Array:
+def taken(picture: Image.Image, record: dict[str, Any]) -> Array:
     """Resize a picture as the graph takes it, `(3, H, W)`: `smooth` with antialiasing, `sampled` without."""
-    height, width = size = resized((picture.height, picture.width), preprocess)
-    if preprocess["resizing"] == "smooth":
+    height, width = size = resized((picture.height, picture.width), record["preprocess"])
+    if record["preprocess"]["resizing"] == "smooth":
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    planes = np.asarray(picture).transpose(2, 0, 1).copy()
-    return planes if planes.shape[1:] == size else (enlarged(planes, size) + 0.5).astype(np.uint8)
+    planes = np.asarray(picture).transpose(2, 0, 1)
+    values = planes if planes.shape[1:] == size else enlarged(planes, size)
+    return values.astype(np.float32) if record["pictures"] == "float32" else (values + 0.5).astype(np.uint8)
 
 
 def enlarging(length: int, side: int, cubic: bool = False) -> Array:
@@ -141,7 +142,7 @@ def main() -> None:
     for file in asked.pictures:
         picture = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
         original = picture.height, picture.width
-        given = taken(picture, record["preprocess"])
+        given = taken(picture, record)
         outputs = {name: array[0] for name, array in run(given[None]).items()}
         line: dict[str, Any] = {"file": str(file), "size": original}
         if "logits" in outputs:

@@ -1,6 +1,5 @@
 """Tiny exports of systems that nobody trained, and pictures for them: what the tests of the examples share."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from PIL import Image
 from tests.export.test_graph import decided
 from tests.models.systems import CATEGORIES, TINY, Disks, pictures, system_of
 
-from delineate.artefact.record import GRAPHS, RECORD, VERDICT, read_record
+from delineate.artefact.record import GRAPHS, VERDICT, read_record
 from delineate.data.preprocess import Preprocess
 from delineate.export.exporting import record_of, write_files, write_graph
 from delineate.export.openvino import write_openvino
@@ -66,14 +65,11 @@ def for_openvino(onnx: Path, folder: Path) -> Path:
     return folder
 
 
-def sampled(export: Path, folder: Path) -> tuple[Path, System]:
-    """The same graph for pictures that are resized as torchvision's detectors have it, and the system that does so."""
-    shutil.copytree(export, folder)
-    facts = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    facts["preprocess"]["resizing"] = "sampled"
-    (folder / RECORD).write_text(json.dumps(facts), encoding="utf-8")
+def sampled(folder: Path) -> tuple[Path, System]:
+    """An export of a system that resizes pictures as torchvision's detectors have it, into floats, and the system."""
     system = small_system("ssd")
-    return folder, replace(system, preprocess=replace(system.preprocess, resizing="sampled"))
+    system = replace(system, preprocess=replace(system.preprocess, resizing="sampled"))
+    return export(system, folder), system
 
 
 def check_found(names: list[str], scores: list[float], boxes: list[list[float]], expected: Prediction) -> None:

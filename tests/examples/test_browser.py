@@ -48,7 +48,7 @@ def test_the_page_finds_what_the_run_finds(ssd: dict[str, Path], tmp_path: Path)
         (tmp_path / file).symlink_to(EXAMPLE / file)
     picture = photo(tmp_path / "a.png", (130, 171))
     shutil.copytree(ssd["onnx"], tmp_path / "export")
-    exports = {"export": small_system("ssd"), "sampled": sampled(ssd["onnx"], tmp_path / "sampled")[1]}
+    exports = {"export": small_system("ssd"), "sampled": sampled(tmp_path / "sampled")[1]}
     with served(tmp_path) as address, api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for name, system in exports.items():

@@ -13,7 +13,7 @@ import torch
 from faster_coco_eval.core import mask as coco_masks
 from PIL import Image
 from pydantic import TypeAdapter
-from tests.examples.exports import export, photo, small_system
+from tests.examples.exports import export, photo, sampled, small_system
 from tests.models.systems import CATEGORIES
 from torch.nn import functional as F
 
@@ -57,6 +57,11 @@ def test_boxes_are_found_without_torch_in_both_runtimes(runtime: str, ssd: dict[
     check(small_system("ssd"), ssd[runtime], SIZES, ("boxes",), tmp_path)
 
 
+def test_boxes_are_found_without_torch_in_pictures_of_floats(tmp_path: Path) -> None:
+    export, system = sampled(tmp_path / "export")
+    check(system, export, SIZES, ("boxes",), tmp_path)
+
+
 @pytest.mark.parametrize("size", [(130, 171), (50, 33), (73, 97)])
 @pytest.mark.parametrize("resizing", ["smooth", "sampled"])
 @pytest.mark.parametrize("sides", [{"short_side": 72, "long_side": 96}, {"size": (48, 60)}, {}])
@@ -64,13 +69,14 @@ def test_pictures_are_taken_as_the_run_takes_them(
     size: tuple[int, int], resizing: Literal["smooth", "sampled"], sides: dict[str, Any], tmp_path: Path
 ) -> None:
     preprocess = Preprocess(resizing=resizing, **sides)
-    record = json.loads(TypeAdapter(Preprocess).dump_json(preprocess))
+    facts = json.loads(TypeAdapter(Preprocess).dump_json(preprocess))
+    record = {"preprocess": facts, "pictures": "float32" if resizing == "sampled" else "uint8"}
     picture = Image.open(photo(tmp_path / "a.png", size))
     taken = runpy.run_path(str(PROGRAM))["taken"](picture, record)
     expected = preprocess.resize(torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)).numpy()
     assert taken.shape == expected.shape
-    assert taken.dtype == np.uint8
-    assert np.abs(taken.astype(int) - expected).max() <= 1
+    assert taken.dtype == expected.dtype == record["pictures"]
+    assert np.abs(taken - expected.astype(float)).max() <= (1 if resizing == "smooth" else 0.01)
 
 
 def check(system: System, folder: Path, sizes: list[tuple[int, int]], fields: tuple[str, ...], out: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def sampled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, whose pictures are resized as torchvision's detectors have it, into floats."""
+    system = System.load(run / "best.safetensors")
+    folder = tmp_path_factory.mktemp("sampled") / "run"
+    shutil.copytree(run, folder, ignore=shutil.ignore_patterns("exports"))
+    replace(system, preprocess=replace(system.preprocess, resizing="sampled")).save(folder / "best.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
 def export(run: Path) -> Path:
     folder, levels = export_run(run, to="onnx", say=quiet)
     assert [level.name for level in levels] == ["graph", "results", "metric"]
@@ -94,13 +105,39 @@ def pictures_of(run: Path) -> list[Path]:
 def test_an_export_gives_what_its_run_gives(run: Path, export: Path) -> None:
     assert export == run / "exports" / "onnx-fp32"
     assert sorted(file.name for file in export.iterdir()) == ["graph.onnx", "system.json", "verdict.json"]
+    finds_the_same(export, run, within=1e-5)
+    assert evaluate_run(export).metrics["AP"] == pytest.approx(evaluate_run(run).metrics["AP"], abs=1e-3)
+
+
+def finds_the_same(export: Path, run: Path, *, within: float) -> None:
+    """Scores are the same, but for so much."""
+    files = sorted((Path(json.loads((run / "settings.json").read_text())["data"])).rglob("*.png"))[:4]
     ours, theirs = (Predictor.load(path, device="cpu") for path in (export, run))
-    for one, other in zip(ours(pictures_of(run)), theirs(pictures_of(run)), strict=True):
+    for one, other in zip(ours(files), theirs(files), strict=True):
         assert isinstance(one, Detections)
         assert isinstance(other, Detections)
-        torch.testing.assert_close(one.scores, other.scores, atol=1e-5, rtol=0)
+        torch.testing.assert_close(one.scores, other.scores, atol=within, rtol=0)
         assert len(one) > 0
-    assert evaluate_run(export).metrics["AP"] == pytest.approx(evaluate_run(run).metrics["AP"], abs=1e-3)
+
+
+def test_an_export_takes_floats_where_its_run_resizes_into_them(sampled: Path) -> None:
+    folder, levels = export_run(sampled, to="onnx", say=quiet)
+    assert all(level.passed for level in levels)
+    assert read_record(folder).pictures == "float32"
+    finds_the_same(folder, sampled, within=1e-5)
+
+
+def test_an_earlier_export_of_such_a_run_takes_bytes_and_is_not_called_the_same(
+    sampled: Path, export: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(export, tmp_path / "earlier")
+    facts = json.loads((export / "system.json").read_text())
+    del facts["pictures"]
+    facts["preprocess"]["resizing"] = "sampled"
+    (tmp_path / "earlier" / "system.json").write_text(json.dumps(facts))
+    finds_the_same(tmp_path / "earlier", sampled, within=0.01)
+    with pytest.raises(InputError, match=r"takes uint8, as an earlier .* given float32; export the run again"):
+        check_export(tmp_path / "earlier", run=sampled, say=quiet)
 
 
 def test_a_verdict_says_what_was_compared_and_where(run: Path, export: Path) -> None:

@@ -67,10 +67,12 @@ class Artefact(Model[Any, Any]):
         self.search = None if record.search is None else read_kind(record.search, SEARCHES, "search")
         self.input_size = record.input_size
         self.most_objects = record.most_objects
+        self.pictures: torch.dtype = getattr(torch, record.pictures)
         self.session = session
 
     def forward(self, images: Float[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None) -> Outputs:
-        given = {"pictures": images.round().to(torch.uint8)} | ({} if proposals is None else {"proposals": proposals})
+        pictures = images if self.pictures.is_floating_point else images.round().to(self.pictures)
+        given = {"pictures": pictures} | ({} if proposals is None else {"proposals": proposals})
         arrays = self.session({name: value.contiguous().cpu().numpy() for name, value in given.items()})
         outputs = {name: torch.from_numpy(array).to(images.device) for name, array in arrays.items()}
         return Scores(outputs["logits"]) if "logits" in outputs else Rows(**outputs)

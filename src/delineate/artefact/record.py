@@ -24,6 +24,7 @@ VERDICT = "verdict.json"
 VERSION = 1
 Target = Literal["onnx", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
+Pixels = Literal["uint8", "float32"]
 GRAPHS: dict[Target, str] = {"onnx": "graph.onnx", "openvino": "graph.xml"}
 
 FAMILIES = (segmentation, regression, two_stage, one_stage, queries)
@@ -37,9 +38,10 @@ Kind = TypeVar("Kind")
 class Record(BaseModel):
     """An exported system has a record of these facts.
 
-    The graph takes `pictures`, RGB, uint8, `(B, 3, H, W)`, as `preprocess` resizes them (its `mean` and `std` are used
-    inside), of `input_size` unless that is `None`, and where there is a `search`, its `proposals`, float32, `(B, P, 4)`
-    in pixels of the resized picture, with rows of zeros where a picture has fewer. It gives `outputs`, of which those
+    The graph takes RGB pictures, `(B, 3, H, W)`, of values in 0..255 of the type `pictures`, as `preprocess` resizes
+    them (its `mean` and `std` are used inside), of `input_size` unless that is `None`, and where there is a `search`,
+    its `proposals`, float32, `(B, P, 4)` in pixels of the resized picture, with rows of zeros where a picture has
+    fewer. It gives `outputs`, of which those
     of `models.contract.Rows` are in pixels of the resized picture; rows that are nothing score -1.
     """
 
@@ -52,6 +54,7 @@ class Record(BaseModel):
     protocol: str
     categories: Categories
     preprocess: Preprocess
+    pictures: Pixels = "uint8"
     input_size: tuple[int, int] | None
     reader: dict[str, Any]
     search: dict[str, Any] | None

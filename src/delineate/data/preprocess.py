@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real, UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
@@ -15,8 +15,9 @@ class Preprocess:
 
     The shorter side becomes `short_side` pixels unless the longer one would pass `long_side`; `None` leaves the size.
     With `size`, `(height, width)`, every picture gets that size, and loses its aspect ratio.
-    `resizing` is `smooth`, or `sampled` as torchvision's detectors have it: without antialiasing, and to sizes that are
-    rounded down. A detector that was trained with one finds less with the other.
+    `resizing` is `smooth`, or `sampled` as torchvision's detectors have it: without antialiasing, to sizes that are
+    rounded down, and into floats, where `smooth` makes bytes. A detector that was trained with one finds less with the
+    other.
     `mean` and `std` are per RGB channel, of values in 0..1 (ImageNet's by default).
     """
 
@@ -45,23 +46,28 @@ class Preprocess:
         """Tell whether pixels are averaged where a picture is made smaller."""
         return self.resizing == "smooth"
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Resized pictures have values of this type, in 0..255: of dark ones, a byte rounds much away."""
+        return torch.uint8 if self.resizing == "smooth" else torch.float32
+
     def resized_sides(self, boxes: Float[Tensor, "n 4"], image_size: tuple[int, int]) -> Float[Tensor, "n 2"]:
         """Compute the width and height of boxes once their picture, of `image_size`, is resized."""
         (height, width), (new_height, new_width) = image_size, self.resized(image_size)
         return (boxes[:, 2:] - boxes[:, :2]) * torch.tensor([new_width / width, new_height / height])
 
-    def resize(self, image: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h2 w2"]:
+    def resize(self, image: UInt8[Tensor, "3 h w"]) -> Real[Tensor, "3 h2 w2"]:
         height, width = image.shape[-2:]
-        size = self.resized((height, width))
+        size, pixels = self.resized((height, width)), image.to(self.dtype)
         if size == (height, width):
-            return image
-        resized: Tensor = transforms.resize(image, list(size), antialias=self.antialias)
+            return pixels
+        resized: Tensor = transforms.resize(pixels, list(size), antialias=self.antialias)
         return resized
 
-    def normalise(self, images: UInt8[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
+    def normalise(self, images: Real[Tensor, "*b 3 h w"]) -> Float[Tensor, "*b 3 h w"]:
         # Rows of alternating channels, as channels-last memory has them: a step takes a row and not a pixel.
         width = images.shape[-1]
-        rows = images.movedim(-3, -1).flatten(-2).float()
+        rows = images.movedim(-3, -1).flatten(-2).to(torch.float32, copy=True)
         mean = torch.tensor(self.mean, device=images.device).repeat(width)
         std = torch.tensor(self.std, device=images.device).repeat(width)
         normalised = rows.mul_(1 / (255 * std)).sub_(mean / std)

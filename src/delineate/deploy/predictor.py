@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, Unpack
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real, UInt8
 from torch import Tensor
 
 from delineate.artefact import is_export, load_system
@@ -180,7 +180,7 @@ class Ready(NamedTuple):
 
     file: str
     image: UInt8[Tensor, "3 h w"]
-    resized: UInt8[Tensor, "3 h2 w2"]
+    resized: Real[Tensor, "3 h2 w2"]
     proposals: Float[Tensor, "p 4"] | None
 
 

@@ -13,6 +13,7 @@ from delineate.artefact.record import (
     GRAPHS,
     RECORD,
     VERDICT,
+    Pixels,
     Precision,
     Record,
     Target,
@@ -162,6 +163,11 @@ def check_export(
     if run is None and not Path(record.run).exists():
         raise InputError(f"run: {record.run}, which was exported, is not here; name the run to compare with: --run RUN")
     proof = proof_of(find_checkpoint(run or Path(record.run)), source, tolerance, say, watch)
+    if record.pictures != pictures_of(proof.system):
+        raise InputError(
+            f"{export}: its graph takes {record.pictures}, as an earlier delineate wrote it, and {proof.file} is given "
+            f"{pictures_of(proof.system)}; export the run again"
+        )
     levels = () if record.precision == "int8" else proof.graph(export / record.graph, record.target)
     levels += proof.results(export, record)
     write_verdict(export, record, proof, levels)
@@ -171,7 +177,7 @@ def check_export(
 def write_graph(system: System, file: Path, to: Target) -> tuple[str, ...]:
     """Write the graph of a system, and give the names of its outputs."""
     height, width = system.preprocess.resized(TRACED)
-    pictures = torch.zeros(2, 3, height, width, dtype=torch.uint8)
+    pictures = torch.zeros(2, 3, height, width, dtype=system.preprocess.dtype)
     proposals = torch.tensor([[0.0, 0.0, 9.0, 9.0]]).repeat(2, 3, 1)
     program = export_program(system, pictures, None if system.model.search is None else proposals)
     onnx = file.with_suffix(".onnx")
@@ -204,6 +210,11 @@ def _learned(proof: Proof) -> Dataset:
         return proof.pictures
 
 
+def pictures_of(system: System) -> Pixels:
+    """Name the type of the values that the graph of a system takes."""
+    return "uint8" if system.preprocess.dtype == torch.uint8 else "float32"
+
+
 def record_of(
     system: System,
     outputs: tuple[str, ...],
@@ -223,6 +234,7 @@ def record_of(
         protocol=system.task.protocol,
         categories=system.categories,
         preprocess=system.preprocess,
+        pictures=pictures_of(system),
         input_size=system.model.input_size,
         reader=kind_record(system.reader),
         search=None if search is None else kind_record(search),

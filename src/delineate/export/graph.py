@@ -1,7 +1,7 @@
 """A system leaves the library as one graph, from resized pictures to what is found, for `torch.export` and ONNX.
 
     pictures ──► normalise ──► Model.forward ──► Reader.find ──► Model.extend ──► fields of Rows, or of Scores
-    uint8        └───────────────────────────── in the graph ────────────┘        and label_map
+    in 0..255    └───────────────────────────── in the graph ────────────┘        and label_map
 
 The graph gives a fixed number of rows; the system's reader makes results of them (artefact/record.py).
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn import functional as F
@@ -43,7 +43,7 @@ class Graph(nn.Module):
         self.register_buffer("shift", (mean / std).to(system.device))
 
     def forward(
-        self, pictures: UInt8[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None
+        self, pictures: Real[Tensor, "b 3 h w"], proposals: Float[Tensor, "b p 4"] | None = None
     ) -> dict[str, Tensor]:
         """Compute the fields of `Rows` that the system has; or the logits, and the best class of each pixel."""
         raw = self.model(pictures.float() * self.scale - self.shift, proposals)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Real
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
@@ -154,10 +154,11 @@ def _beyond(seen: Worst) -> list[str]:
     return [kind for kind, value in seen.figures.items() if value > VALUES[kind]]
 
 
-def graph_inputs(system: System, pictures: Dataset) -> Iterator[tuple[str, UInt8[Tensor, "b 3 h w"]]]:
+def graph_inputs(system: System, pictures: Dataset) -> Iterator[tuple[str, Real[Tensor, "b 3 h w"]]]:
     """Make inputs of several numbers and sizes, one without an object and one with more than any picture has."""
     samples = [pictures[place] for place in spread(len(pictures), MOSAIC**2)]
-    images, names = [sample.image for sample in samples], [sample.file for sample in samples]
+    dtype = system.preprocess.dtype
+    images, names = [sample.image.to(dtype) for sample in samples], [sample.file for sample in samples]
     height, width = system.preprocess.resized((images[0].shape[-2], images[0].shape[-1]))
     first = _resized(images[0], (height, width))
     yield names[0], first[None]
@@ -166,7 +167,7 @@ def graph_inputs(system: System, pictures: Dataset) -> Iterator[tuple[str, UInt8
         yield f"{names[0]}, cut to an odd size", first[None, :, : (height * 3 // 4) | 1, : (width * 2 // 3) | 1]
     # a plain picture would do, but equal scores everywhere are in no order
     noise = torch.randint(-NOISE, NOISE, (1, 3, height, width), generator=torch.Generator().manual_seed(0))
-    yield "a gray picture", (GRAY + noise).to(torch.uint8)
+    yield "a gray picture", (GRAY + noise).to(dtype)
     parts = [
         _resized(images[place % len(images)], (-(-height // MOSAIC), -(-width // MOSAIC))) for place in range(MOSAIC**2)
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,6 +21,7 @@ from delineate.system.operating import FoundBy, OperatingPoints, read_points
 from delineate.values import Categories, Content, InputError, Prediction, Target, Task, Thresholds, Truth, truths_of
 
 Pictures = Sequence[UInt8[Tensor, "3 _h _w"]]
+Resized = Sequence[Real[Tensor, "3 _h _w"]]
 
 
 class Prepared(NamedTuple):
@@ -175,7 +176,7 @@ class System:
         ]
 
     def together(
-        self, images: Pictures, sizes: Sequence[tuple[int, int]], proposals: Sequence[Tensor] | None = None
+        self, images: Resized, sizes: Sequence[tuple[int, int]], proposals: Sequence[Tensor] | None = None
     ) -> list[Prepared]:
         """Put resized pictures of one size together as inputs: none is padded to another's size.
 
@@ -197,7 +198,7 @@ class System:
         ]
 
     def inputs(
-        self, images: UInt8[Tensor, "b 3 h w"], proposals: Sequence[Float[Tensor, "_p 4"]] | None = None
+        self, images: Real[Tensor, "b 3 h w"], proposals: Sequence[Float[Tensor, "_p 4"]] | None = None
     ) -> Inputs:
         """Normalise resized pictures of one size for the network, on its device.
 
