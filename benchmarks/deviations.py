@@ -50,7 +50,7 @@ PAIRS = {
     "windows": Pair(
         *("faster_rcnn", "bccd", 3, AP),
         {**SMALL, "width": 64, "num_rois": 64},
-        {"windows of 480 x 512": {}, "whole pictures, as the paper": {"crop_size": (480, 640)}},
+        {"windows of 480 x 512": {"crop_size": (480, 512)}, "whole pictures, as the paper": {}},
     ),
     "colours": Pair("yolov1", "bccd", 8, AP, YOLO, {"colour 0.3": {}, "colour 0.5, as the paper": {"colour": 0.5}}),
     "backbone_rate": Pair(

@@ -45,9 +45,9 @@ def test_median_frequency_is_over_the_pictures_that_have_the_class() -> None:
 
 def test_the_usual_size_is_a_multiple_of_32_of_the_resized_median() -> None:
     maps = [torch.zeros(size, dtype=torch.int64) for size in ((100, 150), (100, 150), (20, 700))]
-    assert usual_size(LabelMaps(*maps), Preprocess(), skip_unreadable=False) == (96, 128)
-    assert usual_size(LabelMaps(*maps[:2]), Preprocess(short_side=400), skip_unreadable=False) == (384, 512)
-    assert usual_size(LabelMaps(maps[2]), Preprocess(), skip_unreadable=False) == (32, 512)
+    assert usual_size(LabelMaps(*maps), Preprocess(), 512, skip_unreadable=False) == (96, 128)
+    assert usual_size(LabelMaps(*maps[:2]), Preprocess(short_side=400), 512, skip_unreadable=False) == (384, 512)
+    assert usual_size(LabelMaps(maps[2]), Preprocess(), 512, skip_unreadable=False) == (32, 512)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Boxes that are shares of the picture are learned from whole pictures: from windows they would be other shares."""
+"""Boxes that are shares of the picture are learned from whole pictures: from windows they would be other shares.
+
+Other objects are learned from windows, which are as large as usual pictures.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from tests.data.small import boxes, write_yolo
 from torchvision.ops import box_iou
 
 from delineate.data import read_image
@@ -46,7 +50,7 @@ def settings(data: Path, out: Path, **values: Any) -> TrainingSettings:
 def test_boxes_of_pictures_larger_than_windows_are_as_large_as_they_are(
     long_pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("delineate.data.statistics.LARGEST_CROP", WINDOW)
+    monkeypatch.setattr("delineate.training.building.LARGEST_OF_OBJECTS", WINDOW)
     asked = settings(long_pictures, tmp_path / "run", augment="scale", scale=(1.0, 1.0), colour=0.0)
     train(asked.model_copy(update={"epochs": 7, "val_every": 7, "ema": None, "learning_rate": 2e-3}), lighter=False)
     system = System.load(tmp_path / "run" / "best.safetensors")
@@ -72,6 +76,23 @@ def test_pictures_of_several_sizes_are_padded_and_their_sizes_known(long_picture
             losses = system.model.loss(inputs, truths)
             assert all(loss.isfinite() for loss in losses.values())
     assert len(sizes) > 8
+
+
+@pytest.mark.parametrize(("model", "window"), [("fcos", (480, 640)), ("fcn32s", (480, 512))])
+def test_a_window_of_a_usual_picture_cuts_no_objects(model: str, window: tuple[int, int], tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    if model == "fcos":
+        write_yolo(data, dict.fromkeys(("train", "val"), [boxes(2)]), size=(480, 640))
+    else:
+        for place in (f"{kind}/{split}" for kind in ("images", "labels") for split in ("train", "val")):
+            (data / place).mkdir(parents=True)
+            Image.new("RGB" if "images" in place else "L", (640, 480)).save(data / place / "0.png")
+        (data / "classes.txt").write_text("road\n")
+    given: Any = {"model": model, "arguments": {"backbone": "resnet10t"}, "long_side": None, "scale": (1.0, 1.0)}
+    asked = settings(data, tmp_path / "run", batch_size=1, **given)
+    system, pictures, _, _ = build_training(asked)
+    (batch,) = build_loader(asked, pictures, system, make_fabric(asked, torch.device("cpu")))
+    assert batch.images.shape[-2:] == window
 
 
 def test_windows_of_whole_pictures_are_refused(long_pictures: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from delineate.data.splits import spread
 from delineate.values import IGNORE, InputError, Sample
 
 LARGEST_CROP = 512
+LARGEST_OF_OBJECTS = 640
+"""A window's sides cut objects, and no pixels: where objects count, usual pictures of 480 x 640 are learned whole."""
 
 
 class Statistics:
@@ -63,13 +65,13 @@ def object_sizes(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: b
     return torch.cat(sizes)
 
 
-def usual_size(dataset: Dataset, preprocess: Preprocess, *, skip_unreadable: bool) -> tuple[int, int]:
-    """Find the median `(height, width)` of up to 32 pictures after resizing, in multiples of 32, from 32 to 512."""
+def usual_size(dataset: Dataset, preprocess: Preprocess, largest: int, *, skip_unreadable: bool) -> tuple[int, int]:
+    """Find the median `(height, width)` of up to 32 pictures after resizing, in multiples of 32 up to `largest`."""
     sizes = [preprocess.resized(sample.target.image_size) for sample in _samples(dataset, 32, skip_unreadable)]
     if not sizes:
         raise InputError(f"{dataset.files[0]}: neither this nor other pictures of the split can be read")
     height, width = (int(median(sides)) // 32 * 32 for sides in zip(*sizes, strict=True))
-    return min(max(height, 32), LARGEST_CROP), min(max(width, 32), LARGEST_CROP)
+    return min(max(height, 32), largest), min(max(width, 32), largest)
 
 
 def median_frequency_weights(dataset: Dataset, *, skip_unreadable: bool) -> Float[Tensor, " c"]:

@@ -11,7 +11,7 @@ from delineate.data.dataset import Dataset
 from delineate.data.loading import TrainingLoader, training_loader
 from delineate.data.preprocess import Preprocess
 from delineate.data.proposals import with_proposals
-from delineate.data.statistics import Statistics, usual_size
+from delineate.data.statistics import LARGEST_CROP, LARGEST_OF_OBJECTS, Statistics, usual_size
 from delineate.io.runs import find_checkpoint
 from delineate.models.contract import AnyModel
 from delineate.system.catalog import build, find_entry, needs
@@ -116,7 +116,8 @@ def build_loader(
     preprocess = system.preprocess
     size = settings.crop_size or preprocess.size
     if size is None:
-        size = usual_size(dataset, preprocess, skip_unreadable=settings.skip_unreadable)
+        largest = LARGEST_OF_OBJECTS if system.task.finds_many else LARGEST_CROP
+        size = usual_size(dataset, preprocess, largest, skip_unreadable=settings.skip_unreadable)
     augmentation = Augmentation(
         way=settings.augment,
         scale=settings.scale,
