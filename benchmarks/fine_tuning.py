@@ -114,7 +114,14 @@ FAMILIES = {
     ),
     "proposals": Family(
         *("fast_rcnn", folder("bccd"), ("AP", "AP50")),
-        {**STEPS, **VARYING, "num_rois 128": {"num_rois": 128}, "short_side 400": {"short_side": 400}},
+        {
+            **STEPS,
+            **VARYING,
+            "num_rois 128": {"num_rois": 128},
+            "short_side 400": {"short_side": 400},
+            "short_side 480": {"short_side": 480},
+            "fpn, roi align": {"fpn": True, "roi": "align"},
+        },
     ),
     "queries": Family(
         *("rtdetr", folder("bccd"), ("AP", "AP50")),
@@ -156,7 +163,7 @@ FAMILIES = {
             "freeze_until 3": {"freeze_until": 3},
             **STEPS,
             "rotate 30": {"rotate": 30.0},
-            "dropout 0": {"dropout": 0.0},
+            "dropout 0.5": {"dropout": 0.5},
             "image_size 192": {"image_size": 192},
         },
     ),

@@ -157,10 +157,10 @@ ROWS: dict[str, Row] = {
     ),
     "lsp": Row(
         *("train", "val", 20, ("PCK@0.2",)),
-        ours={"pose_regressor": {"image_size": 192, "rotate": 30.0, "dropout": 0.0}},
+        ours={"pose_regressor": {"image_size": 192, "rotate": 30.0}},
     ),
     "localizer": Row(
-        *("train", "val", 4, ("localization_accuracy", "IoU")),
+        *("train", "val", 4, ("localization_accuracy", "mean_IoU")),
         ours={"localizer": {}, "localizer_frozen": {"model": "localizer", "freeze_until": 4}},
         data=partial(synthetic, single=True),
     ),

@@ -175,7 +175,7 @@ CATALOG: dict[str, Entry] = {
         "the joints of one body in its crop, by regression",
         "Toshev & Szegedy 2014, DeepPose, section 3",
         {"scale": (0.8, 1.25)},
-        light={"backbone": "resnet10t", "image_size": 128, "batch_size": 16},
+        light={"backbone": "resnet10t", "image_size": 128, "batch_size": 16, "dropout": 0.0},
     ),
     "sliding_window_detector": Entry(
         sliding_window_detector,
