@@ -162,9 +162,9 @@ FAMILIES = {
             **FROZEN,
             "freeze_until 3": {"freeze_until": 3},
             **STEPS,
-            "rotate 30": {"rotate": 30.0},
             "dropout 0.5": {"dropout": 0.5},
-            "image_size 192": {"image_size": 192},
+            "dropout 0.5, rotate 30": {"dropout": 0.5, "rotate": 30.0},
+            "dropout 0.5, image_size 192": {"dropout": 0.5, "image_size": 192},
         },
     ),
 }

@@ -15,10 +15,11 @@ export async function openExport(folder) {
 // Finds the objects of an ImageBitmap: names, scores, and boxes x1 y1 x2 y2 in its pixels; the likeliest come first.
 export async function predict({ record, session }, picture) {
   const [height, width] = resizedSize(picture, record.preprocess);
-  const Values = record.pictures === "float32" ? Float32Array : Uint8Array;
+  const type = record.pictures ?? "uint8"; // earlier exports do not say it
+  const Values = type === "float32" ? Float32Array : Uint8Array;
   const smooth = record.preprocess.resizing === "smooth";
   const values = planes(resized(pixels(picture), picture, height, width, smooth, Values), Values);
-  const rows = await session.run({ pictures: new ort.Tensor(record.pictures, values, [1, 3, height, width]) });
+  const rows = await session.run({ pictures: new ort.Tensor(type, values, [1, 3, height, width]) });
   const ratios = [picture.width / width, picture.height / height];
   return Array.from(rows.scores.data, (score, row) => ({
     name: record.categories.class_names[Number(rows.labels.data[row])],

@@ -79,7 +79,8 @@ struct Record {
         long_side = std::atoi(after(text, "long_side"));
         std::sscanf(after(text, "size"), " [ %d , %d ]", &height, &width);
         smooth = std::string(after(text, "resizing")).rfind("\"smooth\"", 0) == 0;
-        bytes = std::string(after(text, "pictures")).rfind("\"uint8\"", 0) == 0;
+        bytes = text.find("\"pictures\":") == std::string::npos  // earlier exports do not say it
+                || std::string(after(text, "pictures")).rfind("\"uint8\"", 0) == 0;
         bf16 = std::string(after(text, "precision")).rfind("\"fp32\"", 0) != 0;  // int8's other layers, too
         const char* at = after(text, "class_names");
         while ((at = std::strpbrk(at, "\"]")) && *at == '"') {

@@ -57,7 +57,7 @@ def taken(picture: Image.Image, record: dict[str, Any]) -> Array:
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     planes = np.asarray(picture).transpose(2, 0, 1)
     values = planes if planes.shape[1:] == size else enlarged(planes, size)
-    return values.astype(np.float32) if record["pictures"] == "float32" else (values + 0.5).astype(np.uint8)
+    return values.astype(np.float32) if record.get("pictures") == "float32" else (values + 0.5).astype(np.uint8)
 
 
 def enlarging(length: int, side: int, cubic: bool = False) -> Array:

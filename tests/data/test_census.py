@@ -9,7 +9,7 @@ from delineate.data.bodies import Bodies
 from delineate.data.census import Census, check_census
 from delineate.data.counting import NUM_MAPS, take_census
 from delineate.data.preprocess import Preprocess
-from delineate.data.transforms import evaluation_transform
+from delineate.data.transforms import resized_target
 from delineate.values import IGNORE, Categories, InputError, Sample, Target
 
 from .samples import InMemory, everything
@@ -51,7 +51,7 @@ def test_what_is_counted_below_a_pixel_is_what_training_drops(tmp_path: Path) ->
     sides = [0.01, 0.02, 0.03, 0.031, 0.032, 0.05]
     root = write_yolo(tmp_path, {"train": ["".join(boxes(1, side=side) for side in sides)]}, size=(50, 70))
     dataset, preprocess = read_dataset(root, "train"), Preprocess(size=(32, 32))
-    left = len(evaluation_transform(preprocess)(dataset[0]).target)
+    left = len(resized_target(dataset[0].target, preprocess))
     assert take_census(dataset, preprocess).num_small == len(dataset[0].target) - left > 0
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -209,6 +209,15 @@ def test_evaluation_gives_every_picture_alone_and_its_target_as_it_was(num_worke
     assert [target.image_size for _, target in pairs] == [(20 + index, 30) for index in range(5)]
     assert pairs[4][0].images.shape == (1, 3, 10, 12)
     assert pairs[4][0].targets[0].image_size == (10, 12)
+
+
+@pytest.mark.parametrize("resizing", ["smooth", "sampled"])
+def test_evaluation_resizes_as_use_does(resizing: Literal["smooth", "sampled"]) -> None:
+    preprocess = Preprocess(short_side=17, resizing=resizing)
+    for index, (batch, _) in enumerate(evaluation_loader(Noise(3), preprocess)):
+        expected = preprocess.resize(Noise(3)[index].image)
+        assert batch.images.dtype == expected.dtype == preprocess.dtype
+        assert torch.equal(batch.images[0], expected)
 
 
 def test_evaluation_is_shared_among_ranks() -> None:

@@ -4,7 +4,7 @@ import torch
 from tests.data.drawn import FLIP_ORDER, drawn, proposed
 
 from delineate.data.preprocess import Preprocess
-from delineate.data.transforms import MEAN_COLOUR, evaluation_transform, horizontal_flip, pad, resized_crop
+from delineate.data.transforms import MEAN_COLOUR, horizontal_flip, pad, resized_crop, resized_target
 from delineate.values import IGNORE, Sample, Target
 
 
@@ -106,10 +106,10 @@ def test_keypoints_outside_become_invisible() -> None:
     assert target.boxes.tolist() == [[20, 20, 50, 50]]
 
 
-def test_the_evaluation_transform_resizes_and_nothing_else() -> None:
-    resized = evaluation_transform(Preprocess(short_side=20))(drawn((40, 60), (10, 10, 30, 30)))
-    assert resized.image.shape == (3, 20, 30)
-    assert resized.target.boxes.tolist() == [[5, 5, 15, 15]]
+def test_a_target_is_resized_as_its_picture() -> None:
+    resized = resized_target(drawn((40, 60), (10, 10, 30, 30)).target, Preprocess(short_side=20))
+    assert resized.image_size == (20, 30)
+    assert resized.boxes.tolist() == [[5, 5, 15, 15]]
 
 
 def test_proposals_are_moved_by_every_step() -> None:

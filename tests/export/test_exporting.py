@@ -136,7 +136,7 @@ def test_an_earlier_export_of_such_a_run_takes_bytes_and_is_not_called_the_same(
     facts["preprocess"]["resizing"] = "sampled"
     (tmp_path / "earlier" / "system.json").write_text(json.dumps(facts))
     finds_the_same(tmp_path / "earlier", sampled, within=0.01)
-    with pytest.raises(InputError, match=r"takes uint8, as an earlier .* given float32; export the run again"):
+    with pytest.raises(InputError, match=r"takes pictures of uint8, .* resizes them into float32"):
         check_export(tmp_path / "earlier", run=sampled, say=quiet)
 
 

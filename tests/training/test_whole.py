@@ -82,7 +82,7 @@ def test_pictures_of_several_sizes_are_padded_and_their_sizes_known(long_picture
 def test_a_window_of_a_usual_picture_cuts_no_objects(model: str, window: tuple[int, int], tmp_path: Path) -> None:
     data = tmp_path / "data"
     if model == "fcos":
-        write_yolo(data, dict.fromkeys(("train", "val"), [boxes(2)]), size=(480, 640))
+        write_yolo(data, {split: [boxes(2)] for split in ("train", "val")}, size=(480, 640))
     else:
         for place in (f"{kind}/{split}" for kind in ("images", "labels") for split in ("train", "val")):
             (data / place).mkdir(parents=True)

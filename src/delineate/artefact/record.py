@@ -41,8 +41,8 @@ class Record(BaseModel):
     The graph takes RGB pictures, `(B, 3, H, W)`, of values in 0..255 of the type `pictures`, as `preprocess` resizes
     them (its `mean` and `std` are used inside), of `input_size` unless that is `None`, and where there is a `search`,
     its `proposals`, float32, `(B, P, 4)` in pixels of the resized picture, with rows of zeros where a picture has
-    fewer. It gives `outputs`, of which those
-    of `models.contract.Rows` are in pixels of the resized picture; rows that are nothing score -1.
+    fewer. It gives `outputs`, of which those of `models.contract.Rows` are in pixels of the resized picture; rows that
+    are nothing score -1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

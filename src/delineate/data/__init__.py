@@ -7,7 +7,6 @@ from delineate.data.formats import FORMATS, convert, read_dataset
 from delineate.data.images import from_pil, image_size, read_image, read_label_map
 from delineate.data.loading import Batch, evaluation_loader, training_loader
 from delineate.data.synthetic import Synthetic, synthesise
-from delineate.data.transforms import evaluation_transform
 from delineate.values import Content
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "convert",
     "divide",
     "evaluation_loader",
-    "evaluation_transform",
     "from_pil",
     "image_size",
     "read_dataset",

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Real
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -18,7 +18,7 @@ from delineate.data.augmenting import Mix, alone
 from delineate.data.dataset import Dataset, skippable
 from delineate.data.preprocess import Preprocess
 from delineate.data.sampling import EpochSampler, mixed, own_randomness, seed_all
-from delineate.data.transforms import Transform, changed, evaluation_transform, pad
+from delineate.data.transforms import Transform, changed, pad, resized_target
 from delineate.values import InputError, Sample, Target, counted
 
 Item = TypeVar("Item")
@@ -34,7 +34,7 @@ class Batch:
     could not be read and was replaced by another.
     """
 
-    images: UInt8[Tensor, "b 3 h w"]
+    images: Real[Tensor, "b 3 h w"]
     targets: tuple[Target, ...]
     files: tuple[str, ...]
     skipped: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ def evaluation_loader(
     Each rank has its share, every `world_size`-th picture.
     """
     mine = range(rank, len(dataset), world_size)
-    return Loader(_EvaluationBatches(dataset, evaluation_transform(preprocess)), mine, num_workers, persistent=False)
+    return Loader(_EvaluationBatches(dataset, preprocess), mine, num_workers, persistent=False)
 
 
 @dataclass(frozen=True)
@@ -233,14 +233,15 @@ class _TrainingBatches(TorchDataset[Batch | InputError]):
 @dataclass(frozen=True)
 class _EvaluationBatches(TorchDataset[tuple[Batch, Target] | InputError]):
     dataset: Dataset
-    transform: Transform
+    preprocess: Preprocess
 
     def __getitem__(self, index: int) -> tuple[Batch, Target] | InputError:
         try:
             sample = self.dataset[index]
         except InputError as error:
             return skippable(error)
-        return collate([self.transform(sample)]), sample.target
+        images, target = self.preprocess.resize(sample.image)[None], resized_target(sample.target, self.preprocess)
+        return Batch(images=images, targets=(target,), files=(sample.file,)), sample.target
 
 
 def _as_it_is(item: Item) -> Item:

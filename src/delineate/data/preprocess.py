@@ -61,6 +61,7 @@ class Preprocess:
         size, pixels = self.resized((height, width)), image.to(self.dtype)
         if size == (height, width):
             return pixels
+        pixels = pixels[None].contiguous(memory_format=torch.channels_last)[0]  # as the resizing is fastest
         resized: Tensor = transforms.resize(pixels, list(size), antialias=self.antialias)
         return resized
 

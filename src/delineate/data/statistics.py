@@ -15,7 +15,7 @@ from delineate.values import IGNORE, InputError, Sample
 
 LARGEST_CROP = 512
 LARGEST_OF_OBJECTS = 640
-"""A window's sides cut objects, and no pixels: where objects count, usual pictures of 480 x 640 are learned whole."""
+"""A window's border cuts objects, but no pixel: where objects count, a usual picture of 480 x 640 is a window."""
 
 
 class Statistics:

@@ -7,7 +7,6 @@ mirror keypoints to W - 1 - x and sample masks at the corners of pixels.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,26 +26,27 @@ MEAN_COLOUR = tuple(round(255 * value) for value in Preprocess().mean)
 Transform = Callable[[Sample], Sample]
 
 
-def evaluation_transform(preprocess: Preprocess) -> Transform:
-    """Resize as `preprocess` says, and nothing else."""
-    return partial(_resized, preprocess=preprocess)
+def resized_target(target: Target, preprocess: Preprocess) -> Target:
+    """Resize what is known of a picture as `preprocess` resizes the picture."""
+    return target_of(target, (0, 0, *target.image_size), preprocess.resized(target.image_size))
 
 
-def _resized(sample: Sample, preprocess: Preprocess) -> Sample:
-    size = sample.target.image_size
-    return resized_crop(sample, (0, 0, *size), preprocess.resized(size), antialias=preprocess.antialias)
+def resized_crop(sample: Sample, window: tuple[int, int, int, int], size: tuple[int, int]) -> Sample:
+    """Resize the window `(top, left, height, width)`, in pixels of the picture, to `size` `(height, width)`."""
+    top, left, height, width = window
+    image = sample.image[None, :, top : top + height, left : left + width]
+    image = image.contiguous(memory_format=torch.channels_last)[0]  # as the resizing is fastest
+    resized: Tensor = v2.functional.resize(image, list(size), antialias=True)
+    return replace(sample, image=resized, target=target_of(sample.target, window, size))
 
 
-def resized_crop(
-    sample: Sample, window: tuple[int, int, int, int], size: tuple[int, int], *, antialias: bool = True
-) -> Sample:
-    """Resize the window `(top, left, height, width)`, in pixels of the picture, to `size` `(height, width)`.
+def target_of(target: Target, window: tuple[int, int, int, int], size: tuple[int, int]) -> Target:
+    """Resize what is known of a window to `size`.
 
     Boxes are clipped; one with a mask becomes the smallest around what is left of it. An object goes when its clipped
     box is less than a pixel wide or high, or nothing is left of its mask. Keypoints outside get visibility 0.
     """
     top, left, height, width = window
-    target = sample.target
     offset = torch.tensor([left, top])
     scale = torch.tensor([size[1] / width, size[0] / height])
     limit = torch.tensor([size[1], size[0]])
@@ -77,7 +77,7 @@ def resized_crop(
         outside = ((moved < 0) | (moved > limit)).any(-1)
         visibility = visibility[keep].masked_fill(outside, 0)
         keypoints = moved.masked_fill((visibility == 0)[..., None], 0)
-    kept = Target(
+    return Target(
         image_size=size,
         boxes=boxes[keep],
         labels=target.labels[keep],
@@ -89,10 +89,6 @@ def resized_crop(
         label_map=None if target.label_map is None else _nearest(target.label_map, window, size),
         proposals=proposals,
     )
-    image = sample.image[None, :, top : top + height, left : left + width]
-    image = image.contiguous(memory_format=torch.channels_last)[0]  # as the resizing is fastest
-    resized: Tensor = v2.functional.resize(image, list(size), antialias=antialias)
-    return replace(sample, image=resized, target=kept)
 
 
 def _nearest(

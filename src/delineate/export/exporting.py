@@ -165,8 +165,8 @@ def check_export(
     proof = proof_of(find_checkpoint(run or Path(record.run)), source, tolerance, say, watch)
     if record.pictures != pictures_of(proof.system):
         raise InputError(
-            f"{export}: its graph takes {record.pictures}, as an earlier delineate wrote it, and {proof.file} is given "
-            f"{pictures_of(proof.system)}; export the run again"
+            f"{export}: its graph takes pictures of {record.pictures}, and {proof.file} resizes them into "
+            f"{pictures_of(proof.system)}, or an earlier delineate wrote the graph; export that run again"
         )
     levels = () if record.precision == "int8" else proof.graph(export / record.graph, record.target)
     levels += proof.results(export, record)

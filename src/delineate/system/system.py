@@ -213,7 +213,7 @@ class System:
             None if proposals is None else padded(proposals).to(self.device),
         )
 
-    def batch(self, images: UInt8[Tensor, "b 3 h w"], targets: Sequence[Target]) -> tuple[Inputs, list[Truth]]:
+    def batch(self, images: Real[Tensor, "b 3 h w"], targets: Sequence[Target]) -> tuple[Inputs, list[Truth]]:
         """Make what the model learns from of resized pictures of one size, on its device.
 
         Proposals are those of the targets, unless one of them has none.

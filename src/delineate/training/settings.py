@@ -168,7 +168,7 @@ class TrainingSettings(BaseModel):
     crop_size: tuple[int, int] | None = _field(
         "Augmentation",
         None,
-        "Height and width to train on; if not given, the usual picture's, at most 640, or 512 of label maps, or whole "
+        "Height and width to train on; if not given, the usual picture's, at most 640, for label maps 512, or whole "
         "pictures where boxes are shares of them.",
     )
     augment: Way = _field(
