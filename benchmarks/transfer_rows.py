@@ -95,7 +95,7 @@ ROWS: dict[str, Row] = {
         ours={
             "retinanet": {},
             "faster_rcnn": {},
-            "fcos": {},
+            "fcos": {"learning_rate": 2e-3, **VARIED},
             "ssd": {"image_size": 320},
             "yolov2": {},
             "detr_small": {},
