@@ -98,10 +98,6 @@ def test_an_export_has_the_operating_points_of_its_run(run: Path, tmp_path: Path
     assert load_system(folder).operating_points == again.points.model_copy(update={"weights": points.weights})
 
 
-def pictures_of(run: Path) -> list[Path]:
-    return sorted((run.parent / "data").rglob("*.png"))[:4]
-
-
 def test_an_export_gives_what_its_run_gives(run: Path, export: Path) -> None:
     assert export == run / "exports" / "onnx-fp32"
     assert sorted(file.name for file in export.iterdir()) == ["graph.onnx", "system.json", "verdict.json"]

@@ -57,6 +57,7 @@ class Preprocess:
         return (boxes[:, 2:] - boxes[:, :2]) * torch.tensor([new_width / width, new_height / height])
 
     def resize(self, image: UInt8[Tensor, "3 h w"]) -> Real[Tensor, "3 h2 w2"]:
+        """Resize a decoded picture to values in 0..255 of `dtype`."""
         height, width = image.shape[-2:]
         size, pixels = self.resized((height, width)), image.to(self.dtype)
         if size == (height, width):
